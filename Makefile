@@ -1,0 +1,48 @@
+# `make demo` and `make test` work on a fresh machine: each sets up .venv first if it has to.
+# PYTHON=/path/to/python3.12 chooses the interpreter that the environment is made with.
+PYTHON ?=
+BIN := .venv/bin
+STAMP := .venv/installed
+
+.PHONY: help setup demo test test-slow check format benchmarks clean
+
+help:
+	@echo "make demo        train an MLP and an equivariant actor on CartPole and plot both"
+	@echo "make test        the fast tests"
+	@echo "make test-slow   the scientific tests (minutes each)"
+	@echo "make check       format, lint, types and the fast tests"
+	@echo "make format      apply the formatter and the lint fixes"
+	@echo "make benchmarks  throughput and forward-pass ratios"
+	@echo "make setup       only create .venv and install"
+	@echo "make clean       remove .venv and caches (PYTHON=... chooses another interpreter)"
+
+setup: $(STAMP)
+
+$(STAMP): setup.py tools/setup_venv.sh
+	@PYTHON="$(PYTHON)" bash tools/setup_venv.sh
+
+demo: $(STAMP)
+	@$(BIN)/python -m launchers.demo
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest -q
+
+test-slow: $(STAMP)
+	@$(BIN)/python -m pytest -q -m slow
+
+check: $(STAMP)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q
+
+format: $(STAMP)
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+benchmarks: $(STAMP)
+	@$(BIN)/python -m benchmarks.throughput
+	@$(BIN)/python -m benchmarks.forward_pass
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build *.egg-info

@@ -1,0 +1,71 @@
+"""Packaging of tf_equirl: metadata, dependencies and console scripts."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "(.+)"$', (ROOT / "tf_equirl" / "__init__.py").read_text(), re.MULTILINE
+).group(1)
+
+# tf-agents itself is not listed: its last release pins typing-extensions, pygame, gym and
+# tensorflow-probability to versions that no Python past 3.11 can install together, none of
+# which it needs here. `make setup` installs it with --no-deps beside the packages below, which
+# are what it really uses.
+AGENTS = [
+    "tf-keras>=2.21",
+    "tensorflow-probability>=0.25",
+    "gin-config>=0.5",
+    "cloudpickle>=3.0",
+    "pillow",
+    "six",
+    "wrapt",
+]
+DEV = ["pytest>=8.0", "pytest-timeout>=2.3", "ruff>=0.9", "mypy>=1.13", "types-tqdm", "build"]
+
+setup(
+    name="tf_equirl",
+    version=VERSION,
+    description="Reinforcement learning that exploits symmetry, on TensorFlow and Keras 3",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="The tf_equirl authors",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+    keywords=["reinforcement learning", "equivariance", "symmetry", "keras", "tensorflow", "PPO"],
+    python_requires=">=3.10,<3.14",
+    # The launchers stand at the top of the repository and inside tf_equirl once installed, so
+    # that a wheel puts nothing but `tf_equirl` into site-packages.
+    packages=[*find_packages(include=["tf_equirl", "tf_equirl.*"]), "tf_equirl.launchers"],
+    package_dir={"tf_equirl.launchers": "launchers"},
+    package_data={"tf_equirl": ["py.typed"]},
+    install_requires=[
+        "tensorflow>=2.21",
+        "keras>=3.10",
+        "numpy>=1.26",
+        "absl-py>=2.1",
+        "gymnasium>=1.1",
+        "matplotlib>=3.8",
+        "rich>=13.0",
+        "tensorboard>=2.20",
+        "tqdm>=4.66",
+    ],
+    extras_require={"agents": AGENTS, "dev": DEV, "cuda": ["tensorflow[and-cuda]"]},
+    entry_points={
+        "console_scripts": [
+            "equirl-demo = tf_equirl.launchers.demo:run",
+            "equirl-train-ppo = tf_equirl.launchers.train_ppo:run",
+        ]
+    },
+)

@@ -1,0 +1,42 @@
+"""Keeps the start-up chatter of imported libraries off the user's terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+
+
+@contextmanager
+def quiet_imports() -> Iterator[None]:
+    """Swallows what an import inside the block writes to standard error.
+
+    TensorFlow's C++ side writes to the file descriptor before its log level is in force, so that
+    the descriptor itself is redirected. If the import fails, everything swallowed is shown. A user
+    who sets `TF_CPP_MIN_LOG_LEVEL` decides alone: nothing is swallowed then.
+    """
+    if os.environ.get(_LEVEL) and not os.environ.get("_TF_EQUIRL_QUIET"):
+        yield
+        return
+    os.environ[_LEVEL] = "3"
+    # Remembered in the environment, so that subprocesses know the level was not the user's choice.
+    os.environ["_TF_EQUIRL_QUIET"] = "1"
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as swallowed:
+        terminal = os.dup(2)
+        os.dup2(swallowed.fileno(), 2)
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)
+            if failed:
+                swallowed.seek(0)
+                sys.stderr.write(swallowed.read().decode(errors="replace"))

@@ -1,0 +1,43 @@
+"""The one door to tf-agents: every module that needs it calls `require_tf_agents` first."""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+from tf_equirl._quiet import quiet_imports
+
+INSTALL_COMMAND = 'pip install "tf_equirl[agents]" && pip install --no-deps tf-agents==0.19.0'
+
+
+def require_tf_agents() -> None:
+    """Makes tf-agents importable beside Keras 3, or says what is missing.
+
+    tf-agents 0.19 is written for Keras 2. It finds it through `tf.keras` when
+    `TF_USE_LEGACY_KERAS=1` is set before `tf.keras` is first touched; `import keras` stays Keras 3.
+
+    Raises:
+      ImportError: if tf-agents or a package that it needs is missing (with the command that
+        installs them), or if `tf.keras` was already resolved to Keras 3 in this process.
+    """
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    try:
+        with quiet_imports():
+            import tensorflow as tf
+
+            legacy = tf.keras.layers.Layer.__module__.startswith("tf_keras")
+            if legacy:
+                importlib.import_module("tf_agents.agents.ppo.ppo_clip_agent")
+                importlib.import_module("tf_agents.environments.tf_environment")
+    except ImportError as error:
+        raise ImportError(
+            f"tf_equirl.agents needs tf-agents and what it stands on. Install them with: "
+            f"{INSTALL_COMMAND}\n(the import that failed: {error})"
+        ) from error
+    if not legacy:
+        raise ImportError(
+            "tf-agents needs Keras 2 behind `tf.keras`, but in this process `tf.keras` was used "
+            "before tf_equirl.agents was imported and is Keras 3 by now. Import tf_equirl.agents "
+            "first, or set the environment variable TF_USE_LEGACY_KERAS=1 before Python starts. "
+            "(`import keras` stays Keras 3 either way.)"
+        )

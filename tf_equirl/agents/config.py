@@ -1,0 +1,149 @@
+"""The hyperparameters of a PPO run."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+from tf_equirl.models import ACTOR_KINDS, CRITIC_KINDS
+from tf_equirl.models.widths import check_hidden_units
+
+
+@dataclasses.dataclass(frozen=True)
+class PPOConfig:
+    """Hyperparameters of PPO (Schulman et al., 2017); the defaults are the thesis' for CartPole.
+
+    They are validated on construction: a `ValueError` names the field, the rule and the value.
+
+    Attributes:
+      actor: kind of policy network, see `models.actor`.
+      critic: kind of value network, see `models.critic`.
+      hidden_units: widths of the hidden layers of both networks.
+      match_parameters: parameter budget of the actor; `hidden_units` are then the proportions of
+        its widths. None keeps `hidden_units`.
+      total_timesteps: environment steps per seed, rounded down to whole updates.
+      num_environments: environments that each seed steps side by side.
+      rollout_steps: steps per environment and update.
+      num_epochs: passes over the data of an update.
+      num_minibatches: gradient steps per pass; must divide the data of an update.
+      learning_rate: Adam's step size.
+      anneal_learning_rate: decrease the step size linearly to 0 over the run.
+      adam_beta_1, adam_beta_2, adam_epsilon: Adam's other parameters.
+      max_gradient_norm: bound on the norm of one gradient over actor and critic together.
+      discount: gamma.
+      gae_lambda: lambda of generalised advantage estimation (Schulman et al., 2016).
+      clip_ratio: bound on the change of the probability ratio (equation 7 of the PPO paper).
+      clip_value: bound on the change of the value prediction; 0 does not bound it.
+      value_coefficient: weight of the value loss, which is half the squared error.
+      entropy_coefficient: weight of the entropy bonus.
+    """
+
+    actor: str = "gcnn"
+    critic: str = "mlp"
+    hidden_units: tuple[int, ...] = (64, 64)
+    match_parameters: int | None = None
+    total_timesteps: int = 500_000
+    num_environments: int = 4
+    rollout_steps: int = 128
+    num_epochs: int = 4
+    num_minibatches: int = 4
+    learning_rate: float = 3.5e-4
+    anneal_learning_rate: bool = False
+    adam_beta_1: float = 0.9
+    adam_beta_2: float = 0.999
+    adam_epsilon: float = 1e-5
+    max_gradient_norm: float = 0.5
+    discount: float = 0.99
+    gae_lambda: float = 0.95
+    clip_ratio: float = 0.2
+    clip_value: float = 0.2
+    value_coefficient: float = 0.5
+    entropy_coefficient: float = 0.01
+
+    def __post_init__(self):
+        """Validates every field.
+
+        Raises:
+          ValueError: naming the first field that breaks its rule.
+        """
+        object.__setattr__(self, "hidden_units", check_hidden_units(_listed(self.hidden_units)))
+        self._check_choice("actor", ACTOR_KINDS)
+        self._check_choice("critic", CRITIC_KINDS)
+        for field in (
+            "total_timesteps",
+            "num_environments",
+            "rollout_steps",
+            "num_epochs",
+            "num_minibatches",
+        ):
+            self._check_integer(field)
+        if self.match_parameters is not None:
+            self._check_integer("match_parameters")
+        if not isinstance(self.anneal_learning_rate, bool):
+            self._reject("anneal_learning_rate", "True or False")
+        for field in ("learning_rate", "adam_epsilon", "max_gradient_norm"):
+            self._check_real(field, "a positive number", lambda x: x > 0)
+        for field in ("clip_value", "value_coefficient", "entropy_coefficient"):
+            self._check_real(field, "a number of at least 0", lambda x: x >= 0)
+        for field in ("discount", "gae_lambda"):
+            self._check_real(field, "a number from 0 to 1", lambda x: 0 <= x <= 1)
+        for field in ("adam_beta_1", "adam_beta_2"):
+            self._check_real(field, "a number from 0 to 1, 1 excluded", lambda x: 0 <= x < 1)
+        self._check_real("clip_ratio", "a number between 0 and 1", lambda x: 0 < x < 1)
+        if self.batch_size % self.num_minibatches:
+            self._reject(
+                "num_minibatches",
+                f"a divisor of num_environments * rollout_steps = {self.batch_size}",
+            )
+        if self.total_timesteps < self.batch_size:
+            self._reject("total_timesteps", f"at least one update of {self.batch_size} steps")
+
+    @property
+    def batch_size(self) -> int:
+        """Transitions per seed and update."""
+        return self.num_environments * self.rollout_steps
+
+    @property
+    def num_updates(self) -> int:
+        """Updates in the whole run."""
+        return self.total_timesteps // self.batch_size
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as plain JSON types."""
+        return {**dataclasses.asdict(self), "hidden_units": list(self.hidden_units)}
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> PPOConfig:
+        """The config that `to_json` described.
+
+        Raises:
+          ValueError: for a field that does not exist, or one that breaks its rule.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(fields) - known)
+        if unknown:
+            raise ValueError(f"fields must be those of PPOConfig. Received also: {unknown}")
+        return cls(**{**fields, "hidden_units": tuple(fields.get("hidden_units", (64, 64)))})
+
+    def _reject(self, field: str, rule: str) -> None:
+        raise ValueError(f"{field} must be {rule}. Received: {field}={getattr(self, field)!r}")
+
+    def _check_choice(self, field: str, choices: tuple[str, ...]) -> None:
+        if getattr(self, field) not in choices:
+            self._reject(field, f"one of {', '.join(choices)}")
+
+    def _check_integer(self, field: str) -> None:
+        value = getattr(self, field)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            self._reject(field, "a positive integer")
+
+    def _check_real(self, field: str, rule: str, holds) -> None:
+        value = getattr(self, field)
+        real = isinstance(value, int | float) and not isinstance(value, bool)
+        if not real or not math.isfinite(value) or not holds(value):
+            self._reject(field, rule)
+
+
+def _listed(units):
+    return tuple(units) if isinstance(units, list) else units

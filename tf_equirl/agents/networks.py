@@ -1,0 +1,79 @@
+"""Keras 3 models as tf-agents networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+from tf_agents.networks import network
+
+HEADS: dict[str, Callable] = {
+    "categorical": lambda outputs: tfp.distributions.Categorical(logits=outputs),
+    "value": lambda outputs: tf.squeeze(outputs, -1),
+}
+
+
+class KerasNetwork(network.Network):
+    """Lets tf-agents see a Keras 3 model as one of its networks.
+
+    A tf-agents network is a Keras 2 layer, which does not track the variables of a Keras 3 model;
+    this adapter passes them on as the `tf.Variable`s they are, so that tf-agents' agents,
+    optimisers and checkpoints find them.
+
+    Args:
+      model: a Keras 3 model from observations `[batch, ...]` to `[batch, outputs]`.
+      input_tensor_spec: tf-agents' spec of one observation.
+      head: `"categorical"` makes the outputs the logits of a categorical distribution over
+        actions; `"value"` squeezes a single output to `[batch]`.
+      name: the network's name.
+
+    Raises:
+      ValueError: if `head` is unknown.
+    """
+
+    def __init__(self, model, input_tensor_spec, head="categorical", name=None):
+        """See the class."""
+        if head not in HEADS:
+            raise ValueError(f"head must be one of {', '.join(HEADS)}. Received: head={head!r}")
+        super().__init__(
+            input_tensor_spec=input_tensor_spec, state_spec=(), name=name or f"{head}_network"
+        )
+        # In a tuple: Keras 2 would otherwise try to track the Keras 3 model as one of its layers.
+        self._wrapped = (model, HEADS[head])
+
+    @property
+    def model(self) -> keras.Model:
+        """The Keras 3 model."""
+        return self._wrapped[0]
+
+    def call(self, observation, step_type=None, network_state=(), training=False):
+        """Applies the model; `step_type` is ignored and `network_state` passed through."""
+        return self._apply(observation, training), network_state
+
+    # Autograph cannot convert Keras 3 and would warn at every trace. It stands on this method, as
+    # Keras 2 reads the signature of `call` itself.
+    @tf.autograph.experimental.do_not_convert
+    def _apply(self, observation, training):
+        model, head = self._wrapped
+        return head(model(observation, training=training))
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """All of the model's variables."""
+        return [v.value for v in self.model.variables]
+
+    @property
+    def trainable_variables(self) -> list[tf.Variable]:
+        """The model's trainable variables."""
+        return [v.value for v in self.model.trainable_variables]
+
+    @property
+    def non_trainable_variables(self) -> list[tf.Variable]:
+        """The model's other variables."""
+        return [v.value for v in self.model.non_trainable_variables]
+
+    weights = variables
+    trainable_weights = trainable_variables
+    non_trainable_weights = non_trainable_variables

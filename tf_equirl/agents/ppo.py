@@ -1,0 +1,125 @@
+"""A genuine tf-agents PPO agent from Keras 3 models."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+from tf_agents.agents.ppo import ppo_clip_agent
+from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import time_step as ts
+
+from tf_equirl import models
+from tf_equirl.agents.config import PPOConfig
+from tf_equirl.agents.networks import KerasNetwork
+from tf_equirl.envs import Environment
+
+
+def make_models(env: Environment, config: PPOConfig) -> tuple[keras.Model, keras.Model]:
+    """The actor and the critic that `config` describes, for `env`.
+
+    Raises:
+      ValueError: as `models.actor` and `models.critic` do.
+    """
+    actor = models.actor(env.symmetry, config.actor, config.hidden_units, config.match_parameters)
+    return actor, models.critic(env.symmetry, config.critic, config.hidden_units)
+
+
+def check_models(env: Environment, actor: keras.Model, critic: keras.Model) -> None:
+    """Checks that the models fit the environment.
+
+    Raises:
+      ValueError: unless the actor maps observations to one logit per action and the critic to one
+        value, and neither has variables that are not trained (batch statistics, dropout seeds).
+    """
+    expected = (None, *env.observation_shape)
+    for name, model, outputs, meaning in (
+        ("actor", actor, env.num_actions, f"one logit for each of the actions of {env.name}"),
+        ("critic", critic, 1, "one value"),
+    ):
+        if not isinstance(model, keras.Model):
+            raise ValueError(
+                f"{name} must be a Keras 3 model. Received: {name} of type {type(model).__name__}"
+            )
+        if not model.built:
+            raise ValueError(f"{name} must be built. Received: {name}={model.name!r}, not built")
+        if model.input_shape != expected:
+            raise ValueError(
+                f"{name} must take observations of {env.name}, shape {expected}. "
+                f"Received: {name} with input shape {model.input_shape}"
+            )
+        if model.output_shape != (None, outputs):
+            raise ValueError(
+                f"{name} must give {meaning}, shape {(None, outputs)}. "
+                f"Received: {name} with output shape {model.output_shape}"
+            )
+        if model.non_trainable_variables:
+            raise ValueError(
+                f"{name} must have trainable variables only. Received: {name} with "
+                f"{[v.path for v in model.non_trainable_variables]}"
+            )
+
+
+def make_ppo_agent(
+    env: Environment,
+    config: PPOConfig | None = None,
+    actor: keras.Model | None = None,
+    critic: keras.Model | None = None,
+) -> ppo_clip_agent.PPOClipAgent:
+    """A `tf_agents.agents.PPOClipAgent` that trains the given Keras 3 models.
+
+    Its loss is the one that `train_ppo` minimises: the clipped surrogate (equation 7 of Schulman
+    et al., 2017), no KL penalty, half the clipped squared value error, the entropy bonus. In
+    tf-agents' own training loop two things are theirs: `agent.train` makes `config.num_epochs`
+    passes over the whole batch, without minibatches, and generalised advantage estimation
+    bootstraps from the last but one value (tf-agents 0.19). `train_ppo` does both as published.
+
+    Args:
+      env: the environment, for its observation and action spaces.
+      config: hyperparameters; the defaults if None. `learning_rate` is constant here.
+      actor: policy network `[batch, *observation_shape] -> [batch, num_actions]`; built from
+        `config` if None.
+      critic: value network `[batch, *observation_shape] -> [batch, 1]`; built from `config` if
+        None.
+
+    Returns:
+      An initialised agent, for `tf_equirl.envs.make_tf_agents` environments and tf-agents'
+      drivers.
+
+    Raises:
+      ValueError: if a model does not fit the environment.
+    """
+    config = config or PPOConfig()
+    if actor is None or critic is None:
+        made_actor, made_critic = make_models(env, config)
+        actor = actor if actor is not None else made_actor
+        critic = critic if critic is not None else made_critic
+    check_models(env, actor, critic)
+    observation_spec = tensor_spec.TensorSpec(env.observation_shape, tf.float32, "observation")
+    action_spec = tensor_spec.BoundedTensorSpec([], tf.int32, 0, env.num_actions - 1, "action")
+    agent = ppo_clip_agent.PPOClipAgent(
+        ts.time_step_spec(observation_spec),
+        action_spec,
+        optimizer=tf.keras.optimizers.Adam(
+            config.learning_rate, config.adam_beta_1, config.adam_beta_2, config.adam_epsilon
+        ),
+        actor_net=KerasNetwork(actor, observation_spec, "categorical"),
+        value_net=KerasNetwork(critic, observation_spec, "value"),
+        importance_ratio_clipping=config.clip_ratio,
+        lambda_value=config.gae_lambda,
+        discount_factor=config.discount,
+        entropy_regularization=config.entropy_coefficient,
+        # tf-agents' value loss is the whole squared error.
+        value_pred_loss_coef=0.5 * config.value_coefficient,
+        num_epochs=config.num_epochs,
+        use_gae=True,
+        use_td_lambda_return=True,
+        normalize_rewards=False,
+        normalize_observations=False,
+        gradient_clipping=config.max_gradient_norm,
+        value_clipping=config.clip_value,
+        compute_value_and_advantage_in_train=True,
+        update_normalizers_in_train=False,
+        train_step_counter=tf.Variable(0, dtype=tf.int64, trainable=False),
+    )
+    agent.initialize()
+    return agent

@@ -1,0 +1,67 @@
+"""Pure-TensorFlow environments that declare their symmetry, and adapters for them.
+
+Importing this package registers the gymnasium ids, for example "tf_equirl/CartPole-v1". tf-agents
+is imported only by `make_tf_agents`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import gymnasium
+
+from tf_equirl.envs.cartpole import CartPole, CartPoleState
+from tf_equirl.envs.environment import Environment
+from tf_equirl.envs.gymnasium_env import GymnasiumEnv
+from tf_equirl.envs.gymnasium_vector import GymnasiumVectorEnv
+from tf_equirl.envs.registry import make, names, register
+from tf_equirl.envs.symmetry_check import SymmetryReport, check_symmetry
+
+if TYPE_CHECKING:
+    from tf_equirl.envs.tf_agents_env import TFAgentsEnvironment
+
+__all__ = [
+    "CartPole",
+    "CartPoleState",
+    "Environment",
+    "GymnasiumEnv",
+    "GymnasiumVectorEnv",
+    "SymmetryReport",
+    "check_symmetry",
+    "make",
+    "make_tf_agents",
+    "names",
+    "register",
+]
+
+
+def make_tf_agents(
+    environment: Environment | str, batch_size: int = 1, seed: int = 0
+) -> TFAgentsEnvironment:
+    """Makes a tf-agents `TFEnvironment`; see `TFAgentsEnvironment`.
+
+    Args:
+        environment: An environment or its registered name.
+        batch_size: Number of copies that step together.
+        seed: An integer; the same seed and actions give the same time steps.
+
+    Raises:
+        ImportError: If tf-agents is not installed; the message says how to.
+        ValueError: If an argument is not one of those.
+    """
+    from tf_equirl.envs.tf_agents_env import TFAgentsEnvironment
+
+    return TFAgentsEnvironment(environment, batch_size, seed)
+
+
+# float64, as gymnasium's own CartPole-v1 computes. The time limit is a part of the registration:
+# `gymnasium.make` adds it as a wrapper, `gymnasium.make_vec` passes it to the environment.
+if "tf_equirl/CartPole-v1" not in gymnasium.registry:
+    gymnasium.register(
+        "tf_equirl/CartPole-v1",
+        entry_point="tf_equirl.envs.gymnasium_env:GymnasiumEnv",
+        vector_entry_point="tf_equirl.envs.gymnasium_vector:GymnasiumVectorEnv",
+        reward_threshold=475.0,
+        max_episode_steps=500,
+        kwargs={"environment": "CartPole", "dtype": "float64"},
+    )

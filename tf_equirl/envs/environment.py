@@ -1,0 +1,231 @@
+"""Environments as pure functions of tensors."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tf_equirl.groups import Symmetry
+
+
+class Environment(abc.ABC):
+    """A Markov decision process with discrete actions, written as pure TensorFlow functions.
+
+    Every function is batched over any leading dimensions, has static shapes and no side effects,
+    so that a rollout compiles into one XLA loop. The environment holds no state: a state is a
+    `NamedTuple` of tensors that share their leading dimensions, and its field `steps` (int32)
+    counts the steps of the episode. A subclass sets the attributes below and defines
+    `initial_state`, `observe` and `transition`; the time limit and the reset are done here.
+
+    Randomness comes in as uniform numbers in [0, 1), `num_uniforms` for every step, because
+    TensorFlow's stateless generators take one seed per call: a caller that gives each of many
+    members its own seed draws the numbers itself. One step hands the *same* numbers to
+    `transition` and to `initial_state` (which is used where the episode ends). An environment whose
+    transitions are random must therefore split them: `transition` reads the first of them,
+    `initial_state` the others. The numbers may be float32 or (from the gymnasium adapters) float64;
+    one that selects among cases is to be used as it comes, since narrowing it can round it to 1.
+
+    Attributes:
+        name: Name in the registry.
+        observation_shape: Shape of one observation.
+        num_actions: Actions are 0 .. num_actions - 1.
+        max_episode_steps: Steps after which an episode is truncated.
+        symmetry: The symmetry that the dynamics has, acting on flattened observations and actions.
+        num_uniforms: Uniform numbers consumed per step, also enough for one reset.
+        reset_options: Names of the options that `initial_state` takes.
+    """
+
+    name: str
+    observation_shape: tuple[int, ...]
+    num_actions: int
+    max_episode_steps: int
+    symmetry: Symmetry
+    num_uniforms: int
+    reset_options: tuple[str, ...] = ()
+
+    @abc.abstractmethod
+    def initial_state(self, uniforms: tf.Tensor) -> Any:
+        """Draws the first state of an episode.
+
+        An environment with `reset_options` takes them as further, optional arguments.
+
+        Args:
+            uniforms: [..., num_uniforms] in [0, 1).
+
+        Returns:
+            A state with the leading dimensions of `uniforms` and `steps` 0.
+        """
+
+    @abc.abstractmethod
+    def observe(self, state: Any) -> tf.Tensor:
+        """Returns the observation [..., *observation_shape] float32 of a state."""
+
+    @abc.abstractmethod
+    def transition(
+        self, state: Any, action: tf.Tensor, uniforms: tf.Tensor
+    ) -> tuple[Any, tf.Tensor, tf.Tensor]:
+        """The dynamics alone: no time limit, no reset, no counting of steps.
+
+        Args:
+            state: The state.
+            action: [...] integers.
+            uniforms: [..., num_uniforms] in [0, 1).
+
+        Returns:
+            The next state, the reward [...] float32, and [...] bool: whether it is terminal.
+        """
+
+    def state_from_observation(self, observation: tf.Tensor) -> Any:
+        """The state, at step 0, that is observed as `observation` [..., *observation_shape].
+
+        Raises:
+            ValueError: If an observation does not determine the state of this environment.
+        """
+        raise ValueError(
+            f"The state of {self.name} cannot be set from an observation. Received: "
+            f"observation={observation!r}"
+        )
+
+    def observation_bounds(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Lower and upper bounds of observations, each of shape `observation_shape`."""
+        bound = np.full(self.observation_shape, np.inf, np.float32)
+        return -bound, bound
+
+    def validate_reset_options(self, options: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Returns the options, to be passed to `initial_state`.
+
+        Raises:
+            ValueError: If an option is unknown or its value is not allowed.
+        """
+        options = dict(options or {})
+        unknown = sorted(str(name) for name in options if name not in self.reset_options)
+        if unknown:
+            known = ", ".join(self.reset_options) or "none"
+            raise ValueError(
+                f"`options` of a reset of {self.name} may hold: {known}. Unknown: "
+                f"{', '.join(unknown)}. Received: options={options!r}"
+            )
+        return options
+
+    def reset(self, seed: tf.Tensor | Sequence[int], batch_shape: Sequence[int] = ()) -> Any:
+        """Starts episodes.
+
+        Args:
+            seed: [2] int32; the same seed gives the same states.
+            batch_shape: Leading dimensions of the state.
+
+        Raises:
+            ValueError: If the seed has another shape.
+        """
+        return self.initial_state(self.draw_uniforms(seed, batch_shape))
+
+    def step(self, state: Any, action: tf.Tensor, seed: tf.Tensor | Sequence[int]) -> tuple:
+        """Steps with randomness drawn from `seed` [2] int32; see `step_with_uniforms`."""
+        action = tf.convert_to_tensor(action)
+        return self.step_with_uniforms(state, action, self.draw_uniforms(seed, action.shape))
+
+    def step_with_uniforms(
+        self, state: Any, action: tf.Tensor, uniforms: tf.Tensor
+    ) -> tuple[Any, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Steps, and starts a new episode where one ends.
+
+        `terminated` and `truncated` are both true where an episode terminates at its last allowed
+        step, as gymnasium's `TimeLimit` reports it; termination wins then: the value of what
+        follows is 0. Where only `truncated` is true, the value of `observation` is to be
+        bootstrapped.
+
+        Args:
+            state: The state.
+            action: [...] integers.
+            uniforms: [..., num_uniforms] in [0, 1).
+
+        Returns:
+            state: What to go on from: a fresh episode's where the old one ended. The policy's next
+                input is `observe(state)`.
+            observation: [..., *observation_shape] float32, the *true* next observation of this
+                transition, before any reset.
+            reward: [...] float32.
+            terminated: [...] bool.
+            truncated: [...] bool.
+
+        Raises:
+            ValueError: If the actions are not integers or not of the state's batch shape, or, when
+                executed eagerly (a compiled program cannot raise), out of range.
+        """
+        action = tf.convert_to_tensor(action)
+        self._check_action(state, action)
+        moved, reward, terminated = self.transition(state, action, uniforms)
+        moved = moved._replace(steps=state.steps + 1)
+        truncated = moved.steps >= self.max_episode_steps
+        following = select(terminated | truncated, self.initial_state(uniforms), moved)
+        return following, self.observe(moved), reward, terminated, truncated
+
+    def draw_uniforms(
+        self, seed: tf.Tensor | Sequence[int], batch_shape: Sequence[int]
+    ) -> tf.Tensor:
+        """Returns [*batch_shape, num_uniforms] float32 numbers in [0, 1) drawn from `seed`.
+
+        Raises:
+            ValueError: If the seed is not two integers.
+        """
+        seed = tf.convert_to_tensor(seed)
+        if not seed.dtype.is_integer or seed.shape.rank != 1 or seed.shape[0] != 2:
+            raise ValueError(f"`seed` must be two integers, int32 [2]. Received: seed={seed!r}")
+        return tf.random.stateless_uniform([*batch_shape, self.num_uniforms], seed)
+
+    def validate_actions(self, actions: Any, batch_shape: Sequence[int]) -> NDArray[np.integer]:
+        """Checks actions on the host and returns them as an array.
+
+        Args:
+            actions: Integers, an array or a number.
+            batch_shape: The shape that they must have.
+
+        Raises:
+            ValueError: If they are not integers in 0 .. num_actions - 1, or of another shape.
+        """
+        array = np.asarray(actions)
+        if array.shape != tuple(batch_shape):
+            raise ValueError(
+                f"`action` must have shape {tuple(batch_shape)}. Received: action={actions!r}"
+            )
+        in_range = np.issubdtype(array.dtype, np.integer) and bool(
+            np.all((array >= 0) & (array < self.num_actions))
+        )
+        if not in_range:
+            raise ValueError(
+                f"`action` of {self.name} must hold integers from 0 to {self.num_actions - 1}. "
+                f"Received: action={actions!r}"
+            )
+        return array
+
+    def _check_action(self, state: Any, action: tf.Tensor) -> None:
+        if tf.executing_eagerly():
+            self.validate_actions(action.numpy(), state.steps.shape.as_list())
+        elif not action.dtype.is_integer or not action.shape.is_compatible_with(state.steps.shape):
+            raise ValueError(
+                f"`action` must hold integers, shape {state.steps.shape}. Received: "
+                f"action={action!r}"
+            )
+
+
+def select(condition: tf.Tensor, chosen: Any, otherwise: Any) -> Any:
+    """`tf.where` on nested structures.
+
+    Args:
+        condition: [...] bool, the leading dimensions of every tensor.
+        chosen: Structure to take from where the condition holds.
+        otherwise: Structure to take from elsewhere.
+    """
+
+    def pick(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+        mask = condition
+        for _ in range(a.shape.rank - condition.shape.rank):
+            mask = mask[..., tf.newaxis]
+        return tf.where(mask, a, b)
+
+    return tf.nest.map_structure(pick, chosen, otherwise)

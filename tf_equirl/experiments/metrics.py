@@ -1,0 +1,96 @@
+"""What is read off a learning curve.
+
+Every environment reports the return of the last episode that it finished, 0 before the first. The
+"return at timestep t" of a seed is the mean of that quantity over the seed's environments and over
+the steps within 500 of t. Errors are two standard errors over seeds.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tf_equirl.agents import TrainingResult
+
+
+def return_at(result: TrainingResult, timestep: int, window: int = 500) -> np.ndarray:
+    """Return of every seed at a timestep.
+
+    Args:
+      result: a training result.
+      timestep: environment steps of a seed.
+      window: steps on each side that are averaged; clipped to the run.
+
+    Returns:
+      `[seeds]`.
+
+    Raises:
+      ValueError: if the timestep lies outside of the run.
+    """
+    _check_timestep(result, timestep)
+    steps = result.timesteps
+    inside = np.flatnonzero(np.abs(steps - timestep) <= window)
+    if not len(inside):  # a window narrower than the distance of two records
+        inside = np.array([np.argmin(np.abs(steps - timestep))])
+    return result.returns[:, inside].mean(axis=1)
+
+
+def single_environment_return_at(result: TrainingResult, timestep: int) -> np.ndarray:
+    """The thesis' reading of a timestep: each seed's first environment at that one instant.
+
+    It estimates the same quantity as `return_at` with about three times the noise. The first
+    environment is the one that the thesis reads wherever `num_environments` divides `timestep`.
+
+    Returns:
+      `[seeds]`.
+
+    Raises:
+      ValueError: if the timestep lies outside of the run.
+    """
+    _check_timestep(result, timestep)
+    column = min(timestep // result.config.num_environments, result.returns.shape[1] - 1)
+    return result.first_returns[:, column]
+
+
+def mean_and_error(values: np.ndarray) -> tuple[float, float]:
+    """Mean over seeds and two standard errors of it; the error of a single seed is NaN."""
+    error = 2 * np.std(values, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return float(np.mean(values)), float(error)
+
+
+def area_under_curve(result: TrainingResult) -> np.ndarray:
+    """Mean of every seed's learning curve over the whole run: `[seeds]`."""
+    return result.returns.mean(axis=1)
+
+
+def worst_tenth(result: TrainingResult) -> np.ndarray:
+    """Rows of the tenth of seeds (at least one) with the least area under the curve."""
+    count = max(1, round(len(result.seeds) / 10))
+    return np.argsort(area_under_curve(result), kind="stable")[:count]
+
+
+def first_timestep_reaching(
+    result: TrainingResult, level: float, window: int = 512
+) -> int | None:
+    """First timestep at which the mean over seeds, averaged over `window` steps, reaches `level`.
+
+    Returns:
+      The timestep, or None if the run never gets there.
+    """
+    width = max(1, window // result.config.num_environments)
+    curve = result.returns.mean(axis=0)
+    if len(curve) < width:
+        return None
+    averaged = np.convolve(curve, np.full(width, 1 / width), mode="valid")
+    reached = np.flatnonzero(averaged >= level)
+    return int(result.timesteps[reached[0] + width - 1]) if len(reached) else None
+
+
+def _check_timestep(result: TrainingResult, timestep: int) -> None:
+    last = int(result.timesteps[-1]) if result.returns.size else 0
+    # A run is rounded down to whole updates: its nominal end still names its last steps.
+    if not 0 <= timestep <= max(last, result.config.total_timesteps) or not last:
+        raise ValueError(
+            f"timestep must lie in the run, 0 to {last}. Received: timestep={timestep}"
+        )

@@ -1,0 +1,82 @@
+"""Plots of learning curves."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from tf_equirl.agents import TrainingResult
+from tf_equirl.agents.run_folder import write_atomically
+from tf_equirl.experiments.metrics import worst_tenth
+
+_POINTS = 200
+# Okabe and Ito's palette: told apart by colour-blind readers too.
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+
+
+def plot_learning_curves(
+    results: Mapping[str, TrainingResult], path: str | os.PathLike, title: str | None = None
+) -> None:
+    """Draws learning curves as the thesis' figure 4.3 does, and writes a PNG.
+
+    Left: mean return over seeds with a band of two standard errors. Right: mean over the worst
+    tenth of seeds, those with the least area under their curve, with its own band.
+
+    Args:
+      results: training results by label.
+      path: the file to write.
+      title: text above the plots.
+
+    Raises:
+      ValueError: if there is no result to draw.
+    """
+    if not results or not all(result.returns.size for result in results.values()):
+        raise ValueError(f"results must hold at least one trained run. Received: {list(results)}")
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    everyone, worst = figure.subplots(1, 2, sharex=True, sharey=True)
+    for (label, result), color in zip(results.items(), _COLORS * len(results), strict=False):
+        times, returns = _smoothed(result)
+        count = len(result.seeds)
+        _draw(everyone, times, returns, f"{label} ({count} seeds)", color)
+        rows = worst_tenth(result)
+        _draw(worst, times, returns[rows], f"{label} ({len(rows)} of {count} seeds)", color)
+    everyone.set_title("All seeds: mean ± two standard errors", fontsize="medium")
+    worst.set_title("Worst tenth of seeds: mean ± two standard errors", fontsize="medium")
+    everyone.set_ylabel("return of the last finished episode")
+    for axes in (everyone, worst):
+        axes.set_xlabel("environment steps per seed")
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.set_xlim(left=0)
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, loc="upper left")
+    if title:
+        figure.suptitle(title)
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=150)
+    write_atomically(Path(path), lambda stream: stream.write(image.getvalue()))
+
+
+def _smoothed(result: TrainingResult) -> tuple[np.ndarray, np.ndarray]:
+    """Means over equal stretches of the run: `[points]`, `[seeds, points]`."""
+    columns = np.array_split(
+        np.arange(result.returns.shape[1]), min(_POINTS, result.returns.shape[1])
+    )
+    times = np.array([result.timesteps[c].mean() for c in columns])
+    return times, np.stack([result.returns[:, c].mean(axis=1) for c in columns], axis=1)
+
+
+def _draw(axes, times: np.ndarray, returns: np.ndarray, label: str, color: str) -> None:
+    mean = returns.mean(axis=0)
+    axes.plot(times, mean, label=label, color=color)
+    if len(returns) > 1:
+        error = 2 * returns.std(axis=0, ddof=1) / np.sqrt(len(returns))
+        axes.fill_between(times, mean - error, mean + error, color=color, alpha=0.2, linewidth=0)

@@ -1,0 +1,39 @@
+"""Finite groups, their real representations and intertwiners; needs NumPy only."""
+
+from tf_equirl.groups.factories import (
+    permutation_representation,
+    regular_representation,
+    signed_permutation_representation,
+    trivial_representation,
+)
+from tf_equirl.groups.families import (
+    cyclic_group,
+    dihedral_group,
+    direct_product,
+    quaternion_group,
+    symmetric_group,
+)
+from tf_equirl.groups.group import FiniteGroup
+from tf_equirl.groups.intertwiners import intertwiner_basis, intertwiner_dimension
+from tf_equirl.groups.orbits import PairOrbits, signed_pair_orbits
+from tf_equirl.groups.representation import Representation
+from tf_equirl.groups.symmetry import Symmetry
+
+__all__ = [
+    "FiniteGroup",
+    "PairOrbits",
+    "Representation",
+    "Symmetry",
+    "cyclic_group",
+    "dihedral_group",
+    "direct_product",
+    "intertwiner_basis",
+    "intertwiner_dimension",
+    "permutation_representation",
+    "quaternion_group",
+    "regular_representation",
+    "signed_pair_orbits",
+    "signed_permutation_representation",
+    "symmetric_group",
+    "trivial_representation",
+]

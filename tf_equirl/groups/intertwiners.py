@@ -1,0 +1,82 @@
+"""Equivariant linear maps: the intertwiners {W : rho_out(g) W = W rho_in(g) for every g}."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tf_equirl.groups.orbits import signed_pair_orbits
+from tf_equirl.groups.representation import Representation, check_same_group
+
+
+def intertwiner_dimension(inputs: Representation, outputs: Representation) -> int:
+    """Dimension of the space of intertwiners, r = 1/n sum_g chi_in(g^-1) chi_out(g).
+
+    Serre, Linear Representations of Finite Groups, 1977, section 2.3 (for real representations
+    the real dimension of the real intertwiners is the complex one of the complex intertwiners).
+
+    Args:
+        inputs: Representation of dimension d_in.
+        outputs: Representation of dimension d_out, of the same group.
+
+    Raises:
+        ValueError: If the representations are of different groups.
+    """
+    check_same_group("an intertwiner", inputs, outputs)
+    chi_in = inputs.character[inputs.group.inverses]
+    return round(float(np.mean(chi_in * outputs.character)))
+
+
+def intertwiner_basis(inputs: Representation, outputs: Representation) -> NDArray[np.float64]:
+    """An orthonormal basis of the intertwiners, <V_a, V_b> = trace(V_a^T V_b) = delta_ab.
+
+    Signed permutation representations need only the orbits of index pairs. Otherwise the basis
+    spans the range of the Reynolds projector P(W) = 1/n sum_g rho_out(g) W rho_in(g)^-1 (van der
+    Pol et al., MDP Homomorphic Networks, 2020, section 3.2, with the projector formed exactly and
+    not sampled). Weights are saved relative to this basis, so it depends on the representations
+    alone: an SVD would leave the choice inside the range to the LAPACK at hand.
+
+    Args:
+        inputs: Representation of dimension d_in.
+        outputs: Representation of dimension d_out, of the same group.
+
+    Returns:
+        [r, d_out, d_in], with r = `intertwiner_dimension(inputs, outputs)`; r may be 0.
+
+    Raises:
+        ValueError: If the representations are of different groups.
+    """
+    check_same_group("an intertwiner", inputs, outputs)
+    if inputs.signed_permutations is not None and outputs.signed_permutations is not None:
+        return _orbit_basis(inputs, outputs)
+    return _projector_basis(inputs, outputs)
+
+
+def _orbit_basis(inputs: Representation, outputs: Representation) -> NDArray[np.float64]:
+    orbits = signed_pair_orbits(outputs, inputs)
+    basis = np.zeros((orbits.count, outputs.dim, inputs.dim))
+    i, j = np.nonzero(orbits.sign)
+    orbit = orbits.index[i, j]
+    sizes = np.bincount(orbit, minlength=orbits.count)
+    basis[orbit, i, j] = orbits.sign[i, j] / np.sqrt(sizes[orbit])
+    return basis
+
+
+def _projector_basis(inputs: Representation, outputs: Representation) -> NDArray[np.float64]:
+    """Gram-Schmidt on the columns of the projector, the longest remaining column first."""
+    order, d_out, d_in = inputs.group.order, outputs.dim, inputs.dim
+    left = outputs.matrices.reshape(order, -1)
+    right = inputs.inverse_matrices.reshape(order, -1)
+    projector = (left.T @ right / order).reshape(d_out, d_out, d_in, d_in)
+    # From axes [i, k, l, j] of sum_kl out[i, k] W[k, l] inv[l, j] to columns P(E_kl).
+    columns = projector.transpose(0, 3, 1, 2).reshape(d_out * d_in, d_out * d_in)
+    basis = np.zeros((intertwiner_dimension(inputs, outputs), d_out * d_in))
+    for r in range(len(basis)):
+        norms = np.linalg.norm(columns, axis=0)
+        # Equally long columns differ by rounding only: take the first of them, on any machine.
+        pivot = int(np.argmax(norms >= norms.max() * (1 - 1e-6)))
+        vector = columns[:, pivot] / norms[pivot]
+        vector -= basis[:r].T @ (basis[:r] @ vector)  # second pass, against cancellation
+        basis[r] = vector / np.linalg.norm(vector)
+        columns = columns - np.outer(basis[r], basis[r] @ columns)
+    return basis.reshape(-1, d_out, d_in)

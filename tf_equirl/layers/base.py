@@ -1,0 +1,227 @@
+"""What every equivariant linear layer shares."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import keras
+import numpy as np
+from keras import ops
+
+Kind = TypeVar("Kind")
+
+
+def object_of(kind: type[Kind], value: Any, argument: str) -> Kind:
+    """Returns `value`, or builds it when it is the plain config of a `kind`.
+
+    Args:
+        kind: A class with `from_config`, such as `FiniteGroup` or `Representation`.
+        value: An instance of `kind`, or the dict its `get_config()` returned.
+        argument: The name of the layer's argument, for the error message.
+
+    Returns:
+        An instance of `kind`.
+
+    Raises:
+        ValueError: If `value` is neither.
+    """
+    if isinstance(value, dict):
+        return kind.from_config(value)  # type: ignore[attr-defined]
+    if not isinstance(value, kind):
+        raise ValueError(
+            f"`{argument}` must be a {kind.__name__} or its config dict. "
+            f"Received: {argument}={value!r}"
+        )
+    return value
+
+
+def positive_integer(value: Any, argument: str) -> int:
+    """Returns `value` as an int.
+
+    Args:
+        value: The number to check.
+        argument: The name of the layer's argument, for the error message.
+
+    Returns:
+        `value`, as a Python int.
+
+    Raises:
+        ValueError: If it is not an integer above zero.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"`{argument}` must be a positive integer. Received: {argument}={value!r}")
+    return int(value)
+
+
+class EquivariantLinear(keras.layers.Layer):
+    """Base class of the layers `activation(K x + b)` whose `K` and `b` obey a symmetry.
+
+    The *stored* kernel holds the free parameters alone. `expanded_kernel()` turns it into one
+    ordinary matrix `[inputs, outputs]`, so that applying the layer is a single matrix product
+    over all leading dimensions, whatever the group.
+
+    A subclass sets `rows` and implements `output_axes`, `kernel_shape`, `expanded_kernel`, and
+    where its law asks for it `initial_kernel`, `bias_shape` and `expanded_bias`.
+
+    Args:
+        activation: Pointwise activation, as in `keras.layers.Dense`.
+        use_bias: Whether to add a bias, shaped so that the layer keeps its law.
+        kernel_initializer: Initializer of the kernel. It sees the true fan-in (every input that
+            reaches one output), so that the outputs vary as those of a `Dense` layer of that
+            fan-in.
+        bias_initializer: Initializer of the bias.
+        kernel_regularizer: Regularizer of the stored kernel.
+        bias_regularizer: Regularizer of the stored bias.
+        activity_regularizer: Regularizer of the output.
+        kernel_constraint: Constraint on the stored kernel.
+        bias_constraint: Constraint on the stored bias.
+        **kwargs: Of `keras.layers.Layer`, such as `name` and `dtype`.
+    """
+
+    rows: int | None = None
+    """Length of the input axis before the channels; `None` when there is no such axis."""
+
+    def __init__(
+        self,
+        *,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Keeps the shared arguments."""
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.activation = keras.activations.get(activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.kernel_constraint = keras.constraints.get(kernel_constraint)
+        self.bias_constraint = keras.constraints.get(bias_constraint)
+
+    def output_axes(self) -> tuple[int, ...]:
+        """Returns the trailing axes of the output, after the leading dimensions."""
+        raise NotImplementedError
+
+    def kernel_shape(self, channels: int) -> tuple[int, ...]:
+        """Returns the shape of the stored kernel for `channels` input channels."""
+        raise NotImplementedError
+
+    def initial_kernel(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
+        """Returns the stored kernel's initial value; the initializer must see the true fan-in."""
+        return self.kernel_initializer(shape, dtype=dtype)
+
+    def expanded_kernel(self) -> Any:
+        """Returns the matrix `[inputs, outputs]` that the stored kernel stands for."""
+        raise NotImplementedError
+
+    def bias_shape(self) -> tuple[int, ...]:
+        """Returns the shape of the stored bias; size zero where the law allows no bias."""
+        return self.output_axes()[-1:]
+
+    def expanded_bias(self) -> Any:
+        """Returns the bias, in a shape that broadcasts against `output_axes()`."""
+        return ops.convert_to_tensor(self.bias)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Creates the weights for inputs of shape `input_shape`.
+
+        Raises:
+            ValueError: If `input_shape` does not end in the axes that the layer needs.
+        """
+        channels = self._channels(input_shape)
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=self.kernel_shape(channels),
+            initializer=self.initial_kernel,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        self.bias = None
+        if self.use_bias and 0 not in self.bias_shape():
+            self.bias = self.add_weight(
+                name="bias",
+                shape=self.bias_shape(),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+        axes = {-1: channels} if self.rows is None else {-1: channels, -2: self.rows}
+        self.input_spec = keras.layers.InputSpec(min_ndim=len(axes), axes=axes)
+
+    def call(self, inputs: Any) -> Any:
+        """Applies the layer to `inputs`, over any leading dimensions."""
+        matrix = self.expanded_kernel()
+        leading = ops.shape(inputs)[: len(inputs.shape) - (1 if self.rows is None else 2)]
+        outputs = ops.matmul(ops.reshape(inputs, (-1, matrix.shape[0])), matrix)
+        outputs = ops.reshape(outputs, (*leading, *self.output_axes()))
+        if self.bias is not None:
+            outputs = ops.add(outputs, self.expanded_bias())
+        return self.activation(outputs)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Returns the output's shape, leading dimensions unchanged.
+
+        Raises:
+            ValueError: If `input_shape` does not end in the axes that the layer needs.
+        """
+        self._channels(input_shape)
+        return (*input_shape[: -1 if self.rows is None else -2], *self.output_axes())
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments as plain JSON values."""
+        config: dict[str, Any] = super().get_config()
+        config.update(
+            activation=keras.activations.serialize(self.activation),
+            use_bias=self.use_bias,
+            kernel_initializer=keras.initializers.serialize(self.kernel_initializer),
+            bias_initializer=keras.initializers.serialize(self.bias_initializer),
+            kernel_regularizer=keras.regularizers.serialize(self.kernel_regularizer),
+            bias_regularizer=keras.regularizers.serialize(self.bias_regularizer),
+            activity_regularizer=keras.regularizers.serialize(self.activity_regularizer),
+            kernel_constraint=keras.constraints.serialize(self.kernel_constraint),
+            bias_constraint=keras.constraints.serialize(self.bias_constraint),
+        )
+        return config
+
+    def _channels(self, input_shape: tuple[int | None, ...]) -> int:
+        """Returns the static number of input channels, after checking the whole shape."""
+        shape = tuple(input_shape)
+        expected = "[..., channels]" if self.rows is None else f"[..., {self.rows}, channels]"
+        right_rows = self.rows is None or (len(shape) > 1 and shape[-2] == self.rows)
+        if not shape or not right_rows or shape[-1] is None:
+            raise ValueError(
+                f"The input of {type(self).__name__} '{self.name}' must have shape {expected}, "
+                f"with a known number of channels. Received: input_shape={shape}"
+            )
+        return shape[-1]
+
+
+def gather_kernel(kernel: Any, index: np.ndarray, sign: np.ndarray | None = None) -> Any:
+    """Expands a kernel whose blocks are shared along orbits of index pairs.
+
+    Args:
+        kernel: The stored kernel, `[count, channels, units]`.
+        index: Integers `[outputs, inputs]`, the block that joins each input to each output.
+        sign: Factors `[outputs, inputs]` of the blocks; `None` for all ones.
+
+    Returns:
+        The matrix `[inputs * channels, outputs * units]` whose block from input `j` to output
+        `i` is `sign[i, j] * kernel[index[i, j]]`.
+    """
+    outputs, inputs = index.shape
+    _, channels, units = kernel.shape
+    # Gathering along an inner axis: along axis 0 TensorFlow's gradient would be a sparse
+    # IndexedSlices, which optimizers and vectorised gradients treat differently.
+    blocks = ops.take(ops.transpose(kernel, (1, 0, 2)), index.T, axis=1)
+    if sign is not None:
+        blocks = ops.multiply(blocks, ops.cast(sign.T[:, :, None], kernel.dtype))
+    blocks = ops.transpose(blocks, (1, 0, 2, 3))
+    return ops.reshape(blocks, (inputs * channels, outputs * units))

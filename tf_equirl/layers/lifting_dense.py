@@ -1,0 +1,77 @@
+"""From a vector in a representation to regular features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from tf_equirl.groups import Representation
+from tf_equirl.layers.base import EquivariantLinear, object_of, positive_integer
+
+
+@keras.saving.register_keras_serializable(package="tf_equirl")
+class LiftingDense(EquivariantLinear):
+    """Lifts a vector to regular features: one copy of a dense layer per group element.
+
+        lift(s)[i] = activation(W^T rho(g_i)^-1 s + b)
+
+    Law, for every g in G: `lift(rho(g) s)[i] = lift(s)[g^-1 i]`.
+
+    The inverse matters: with `rho(g_i) s` instead, the law above fails for every non-abelian
+    group. It is the first layer of a group-convolutional network (Cohen & Welling, "Group
+    Equivariant Convolutional Networks", 2016, eq. 10).
+
+    Input shape: `[..., d]`, with `d` the dimension of the representation.
+    Output shape: `[..., n, units]`, with `n` the order of the group.
+
+    Args:
+        units: Number of output channels.
+        representation: How the group acts on the input; a `Representation` or its config.
+        **kwargs: See `EquivariantLinear`: `activation`, `use_bias`, initializers, ...
+
+    Raises:
+        ValueError: If an argument, or the shape of the input, is wrong.
+    """
+
+    def __init__(
+        self, units: int, representation: Representation | dict[str, Any], **kwargs: Any
+    ) -> None:
+        """Checks and keeps the arguments."""
+        super().__init__(**kwargs)
+        self.units = positive_integer(units, "units")
+        self.representation = object_of(Representation, representation, "representation")
+        # Row (d, i) of this constant times the kernel is row d of the block of element i.
+        inverses = np.asarray(self.representation.inverse_matrices)
+        self._spread = inverses.transpose(2, 0, 1).reshape(-1, self.representation.dim)
+
+    def output_axes(self) -> tuple[int, ...]:
+        """Returns `(n, units)`."""
+        return (self.representation.group.order, self.units)
+
+    def kernel_shape(self, channels: int) -> tuple[int, ...]:
+        """Returns `(d, units)`."""
+        return (channels, self.units)
+
+    def expanded_kernel(self) -> Any:
+        """Returns the matrix `[d, n * units]` whose block of element i is `rho(g_i)^-T W`."""
+        kernel = ops.convert_to_tensor(self.kernel)
+        blocks = ops.matmul(ops.cast(self._spread, kernel.dtype), kernel)
+        return ops.reshape(blocks, (self.representation.dim, -1))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments as plain JSON values."""
+        config = super().get_config()
+        config.update(units=self.units, representation=self.representation.get_config())
+        return config
+
+    def _channels(self, input_shape: tuple[int | None, ...]) -> int:
+        if tuple(input_shape)[-1:] != (self.representation.dim,):
+            raise ValueError(
+                f"The input of LiftingDense '{self.name}' must have shape "
+                f"[..., {self.representation.dim}], the dimension of its representation. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+        return self.representation.dim

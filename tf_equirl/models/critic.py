@@ -1,0 +1,67 @@
+"""Value networks built from a symmetry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+
+from tf_equirl.groups import Symmetry, trivial_representation
+from tf_equirl.layers import EquivariantReadout
+from tf_equirl.models.actor import regular_features
+from tf_equirl.models.inputs import check_kind, check_symmetry_argument, observation_input
+from tf_equirl.models.widths import build_with_widths
+
+CRITIC_KINDS = ("mlp", "invariant")
+
+
+def critic(
+    symmetry: Symmetry,
+    kind: str = "mlp",
+    hidden_units: Sequence[int] = (64, 64),
+    match_parameters: int | None = None,
+    kernel_initializer: str | keras.initializers.Initializer = "he_normal",
+    name: str | None = None,
+) -> keras.Model:
+    r"""A value network: observations `[..., d_state]` to `[..., 1]`.
+
+    * `"mlp"`: ReLU layers, unconstrained (the thesis' critic).
+    * `"invariant"`: lifting, group convolutions and a readout to the trivial representation, so
+      that $V(\rho_S(g) s) = V(s)$ for every g, as the value of a symmetric policy in a symmetric
+      environment is (van der Pol et al., 2020).
+
+    Args:
+      symmetry: the group and how it acts on observations.
+      kind: `"mlp"` or `"invariant"`.
+      hidden_units: widths of the hidden layers; channels per group element for `"invariant"`.
+      match_parameters: if given, `hidden_units` are only proportions, scaled so that the model
+        comes closest to this number of parameters; the choice is printed.
+      kernel_initializer: a Keras initialiser, its name or its configuration, for every kernel.
+      name: the model's name.
+
+    Returns:
+      A Keras functional model.
+
+    Raises:
+      ValueError: for an unknown kind, widths that are not positive integers, or a budget that is
+        too small.
+    """
+    check_symmetry_argument(symmetry)
+    check_kind(kind, CRITIC_KINDS)
+    initializer = keras.initializers.get(kernel_initializer)
+    name = name or f"{kind}_critic"
+
+    def build(widths: tuple[int, ...]) -> keras.Model:
+        observation = x = observation_input(symmetry)
+        if kind == "invariant":
+            x = regular_features(symmetry, widths, initializer, x)
+            readout = EquivariantReadout(
+                trivial_representation(symmetry.group), kernel_initializer=initializer.clone()
+            )
+            return keras.Model(observation, readout(x), name=name)
+        for units in widths:
+            x = keras.layers.Dense(units, "relu", kernel_initializer=initializer.clone())(x)
+        value = keras.layers.Dense(1, kernel_initializer=initializer.clone())(x)
+        return keras.Model(observation, value, name=name)
+
+    return build_with_widths(build, hidden_units, match_parameters)

@@ -1,0 +1,87 @@
+"""Hidden widths: validation, and the search for widths that meet a parameter budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import keras
+
+
+def check_hidden_units(hidden_units: Sequence[int]) -> tuple[int, ...]:
+    """Returns `hidden_units` as a tuple.
+
+    Raises:
+      ValueError: unless it is a non-empty sequence of positive integers.
+    """
+    valid = isinstance(hidden_units, Sequence) and not isinstance(hidden_units, str)
+    if (
+        not valid
+        or not hidden_units
+        or any(not isinstance(u, int) or isinstance(u, bool) or u < 1 for u in hidden_units)
+    ):
+        raise ValueError(
+            "hidden_units must be a non-empty sequence of positive integers. "
+            f"Received: hidden_units={hidden_units!r}"
+        )
+    return tuple(hidden_units)
+
+
+def build_with_widths(
+    build: Callable[[tuple[int, ...]], keras.Model],
+    hidden_units: Sequence[int],
+    match_parameters: int | None,
+) -> keras.Model:
+    """Builds a model with the given widths, or with the widths that best meet a budget.
+
+    Widths keep the proportions of `hidden_units` while they are scaled; the number of parameters
+    grows with the scale, so that bisection finds the two neighbours of the budget. The choice is
+    printed.
+
+    Args:
+      build: makes the model from a tuple of widths.
+      hidden_units: widths, or their proportions when there is a budget.
+      match_parameters: number of parameters to come closest to; None takes `hidden_units` as is.
+
+    Raises:
+      ValueError: if `match_parameters` is no positive integer, or smaller than the smallest model.
+    """
+    hidden_units = check_hidden_units(hidden_units)
+    if match_parameters is None:
+        return build(hidden_units)
+    if (
+        not isinstance(match_parameters, int)
+        or isinstance(match_parameters, bool)
+        or match_parameters < 1
+    ):
+        raise ValueError(
+            "match_parameters must be a positive integer. "
+            f"Received: match_parameters={match_parameters!r}"
+        )
+
+    def scaled(first: int) -> tuple[int, ...]:
+        return tuple(max(1, round(u * first / hidden_units[0])) for u in hidden_units)
+
+    smallest = build(scaled(1)).count_params()
+    if smallest > match_parameters:
+        raise ValueError(
+            f"match_parameters must be at least {smallest}, the size of the smallest model of "
+            f"this kind. Received: match_parameters={match_parameters}"
+        )
+    low, high = 1, 2
+    while build(scaled(high)).count_params() <= match_parameters:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if build(scaled(middle)).count_params() <= match_parameters:
+            low = middle
+        else:
+            high = middle
+    candidates = [build(scaled(low)), build(scaled(high))]
+    model = min(candidates, key=lambda m: abs(m.count_params() - match_parameters))
+    widths = scaled(low) if model is candidates[0] else scaled(high)
+    count = model.count_params()
+    print(
+        f"{model.name}: hidden_units={widths}, {count:,} parameters "
+        f"({100 * (count / match_parameters - 1):+.1f} % of the budget of {match_parameters:,})"
+    )
+    return model
