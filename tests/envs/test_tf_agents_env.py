@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-pytest.importorskip("tf_agents")
-
-from tf_equirl import envs  # noqa: E402
-from tf_equirl._tf_agents import require_tf_agents  # noqa: E402
+from tf_equirl import envs
+from tf_equirl._tf_agents import require_tf_agents
 
 require_tf_agents()
 

@@ -10,6 +10,8 @@ def member_uniforms(seeds: tf.Tensor, index: tf.Tensor | int, shape: list[int]) 
 
     TensorFlow's stateless generators take one seed per call and do not vectorise, so that the
     members take turns here; the numbers of a whole update are drawn at once to make it cheap.
+    XLA's generator is not the eager one: a compiled function and its eager self draw different
+    numbers from the same key.
 
     Args:
       seeds: `[members, 2]` int32, a key for each member and purpose.

@@ -27,15 +27,15 @@ _LEAST_MEMBERS = 4
 
 
 class Progress(NamedTuple):
-    """How far a run is; passed to `on_progress` before the first update and after every call.
+    """How far a run is; passed to `on_progress` before compilation, after it, and about every second.
 
     Attributes:
       updates: updates done, of `num_updates`.
       num_updates: updates in the run.
       timesteps: environment steps done by each seed.
       mean_return: mean over seeds of the last finished return; NaN before the first update.
-      steps_per_second: environment steps of all seeds by second, in the last call.
-      compile_seconds: time that compilation took.
+      steps_per_second: environment steps of all seeds by second, lately; 0 before the first update.
+      compile_seconds: time that compilation took; 0 before it.
     """
 
     updates: int
@@ -151,9 +151,10 @@ class _Run:
         if self.folder is not None:
             writer = tf.summary.create_file_writer(str(self.folder.tensorboard))
         try:
+            self.report(0.0)
             if self.state.updates < self.config.num_updates:
                 self.compile()
-            self.report(0.0)
+                self.report(0.0)
             number, saved_at = 1, time.monotonic()
             while self.state.updates < self.config.num_updates:
                 number = min(number, self.config.num_updates - self.state.updates)

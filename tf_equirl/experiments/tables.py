@@ -32,7 +32,7 @@ def returns_table(
     Raises:
       ValueError: if a timestep lies outside of a run.
     """
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", min_width=len(title or ""))
     table.add_column("timestep", justify="right")
     for label in results:
         table.add_column(label, justify="right")

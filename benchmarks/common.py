@@ -1,0 +1,83 @@
+"""What the benchmarks share: the machine's description, quartiles, and storing the rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from tf_equirl.agents.run_folder import write_atomically
+
+JSON = flags.DEFINE_string("json", None, "file for the rows and the machine; none by default")
+
+
+@dataclasses.dataclass
+class Machine:
+    """What figures were measured on. Load averages are over one minute, in runnable processes."""
+
+    processor: str
+    cores: int
+    gpus: int
+    load_before: float
+    load_after: float
+    python: str
+    tensorflow: str
+    keras: str
+
+    def __str__(self) -> str:
+        """One line for below a table."""
+        gpus = f", {self.gpus} GPUs" if self.gpus else ""
+        return (
+            f"{self.processor}, {self.cores} cores{gpus}, load average {self.load_before:.1f} before "
+            f"and {self.load_after:.1f} after; Python {self.python}, TensorFlow {self.tensorflow}, "
+            f"Keras {self.keras}"
+        )
+
+
+def describe_machine() -> Machine:
+    """This machine, before the measurement: `load_after` is yet to be set."""
+    load = os.getloadavg()[0]
+    return Machine(
+        processor=_processor(),
+        cores=os.cpu_count() or 1,
+        gpus=len(tf.config.list_physical_devices("GPU")),
+        load_before=load,
+        load_after=load,
+        python=platform.python_version(),
+        tensorflow=tf.__version__,
+        keras=keras.__version__,
+    )
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """First quartile, median and third quartile."""
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    return float(low), float(middle), float(high)
+
+
+def finish(machine: Machine, rows: list[dict[str, Any]]) -> None:
+    """Prints the machine with its load by now, and stores everything if `--json` asks for it."""
+    machine.load_after = os.getloadavg()[0]
+    print(machine)
+    if JSON.value:
+        content = {"machine": dataclasses.asdict(machine), "rows": rows}
+        text = json.dumps(content, indent=2) + "\n"
+        write_atomically(Path(JSON.value), lambda stream: stream.write(text.encode()))
+        print(f"rows: {JSON.value}")
+
+
+def _processor() -> str:
+    """The processor's name; Linux tells it only in a file."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,1 @@
+"""Command-line programs: flags onto a config, one library call, a report."""

@@ -1,0 +1,146 @@
+"""What the launchers share: flags from a config class, the progress bar, errors and Ctrl-C."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags
+from tqdm import tqdm
+
+from tf_equirl import envs
+from tf_equirl.agents import NonFiniteError, PPOConfig, Progress, TrainingResult, train_ppo
+
+_BAR = (
+    "{desc} {percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt} steps{postfix} [{remaining} left]"
+)
+INTERRUPTED = 130  # exit status of a program stopped by Ctrl-C
+
+
+def define_config_flags(config_class: type) -> None:
+    """Defines a flag for every field of a config dataclass, documented by the class docstring."""
+    help_texts = _attribute_docs(config_class.__doc__ or "")
+    for field in dataclasses.fields(config_class):
+        text = help_texts.get(field.name, "")
+        if isinstance(field.default, bool):
+            flags.DEFINE_bool(field.name, field.default, text)
+        elif isinstance(field.default, tuple):
+            flags.DEFINE_list(field.name, [str(x) for x in field.default], text)
+        elif isinstance(field.default, float):
+            flags.DEFINE_float(field.name, field.default, text)
+        elif isinstance(field.default, str):
+            flags.DEFINE_string(field.name, field.default, text)
+        else:
+            flags.DEFINE_integer(field.name, field.default, text)
+
+
+def config_from_flags(config_class: type, base: Any = None) -> Any:
+    """The config that the flags describe.
+
+    Args:
+      config_class: the dataclass that `define_config_flags` was called with.
+      base: a config to start from; only flags given on the command line change it then.
+
+    Raises:
+      ValueError: for a list flag that holds no integers, or a field that breaks its rule.
+    """
+    fields = {}
+    for field in dataclasses.fields(config_class):
+        flag = flags.FLAGS[field.name]
+        if base is None or flag.present:
+            fields[field.name] = flag.value
+    if "hidden_units" in fields:
+        fields["hidden_units"] = parse_integers("hidden_units", fields["hidden_units"])
+    return config_class(**fields) if base is None else dataclasses.replace(base, **fields)
+
+
+def parse_integers(name: str, texts: list[str]) -> tuple[int, ...]:
+    """The integers of a list flag.
+
+    Raises:
+      ValueError: if one of them is no integer.
+    """
+    try:
+        return tuple(int(text) for text in texts)
+    except ValueError as error:
+        raise ValueError(f"{name} must list integers. Received: {name}={','.join(texts)}") from error
+
+
+def train_with_progress(
+    env: envs.Environment,
+    config: PPOConfig,
+    seeds: list[int] | range,
+    run_dir: Path,
+    resume: bool,
+    label: str,
+) -> TrainingResult:
+    """Calls `train_ppo` with a progress bar: steps/s of all seeds, mean return, time left."""
+    # Made at the first report, below whatever is printed while the models are built.
+    bars: list[tqdm] = []
+
+    def show(progress: Progress) -> None:
+        if not bars:
+            total = config.num_updates * config.batch_size
+            bars.append(tqdm(total=total, unit_scale=True, bar_format=_BAR, desc=label))
+        bar = bars[0]
+        bar.n = progress.timesteps
+        if progress.steps_per_second:
+            bar.set_postfix_str(
+                f"{progress.steps_per_second:,.0f} steps/s over all seeds, "
+                f"mean return {progress.mean_return:.1f}"
+            )
+            return
+        # Neither compilation nor what an earlier process did counts in the time left.
+        bar.initial = progress.timesteps
+        bar.unpause()
+        done = progress.updates == progress.num_updates
+        bar.set_postfix_str("" if done or progress.compile_seconds else "compiling")
+
+    try:
+        return train_ppo(env, config, seeds, run_dir, resume=resume, on_progress=show)
+    finally:
+        for bar in bars:
+            bar.close()
+
+
+def describe_times(result: TrainingResult) -> str:
+    """One line on what a run cost."""
+    return (
+        f"compiled in {result.compile_seconds:.1f} s, trained in {result.run_seconds:.1f} s "
+        f"({result.steps_per_second:,.0f} environment steps/s over {len(result.seeds)} seeds)"
+    )
+
+
+def launch(main: Callable[[], None], how_to_go_on: Callable[[], str]) -> None:
+    """Runs `main` under absl; turns expected errors and Ctrl-C into one clear message.
+
+    Args:
+      main: the program.
+      how_to_go_on: called after Ctrl-C; tells where the checkpoint is and how to resume.
+    """
+
+    def guarded(argv: list[str]) -> None:
+        if len(argv) > 1:
+            sys.exit(f"error: flags only, see --helpshort. Received: {' '.join(argv[1:])}")
+        try:
+            main()
+        except (ValueError, NonFiniteError) as error:
+            sys.exit(f"error: {error}")
+        except KeyboardInterrupt:
+            print(f"\nInterrupted. {how_to_go_on()}", file=sys.stderr)
+            sys.exit(INTERRUPTED)
+
+    app.run(guarded)
+
+
+def _attribute_docs(docstring: str) -> dict[str, str]:
+    """Texts of a docstring's `Attributes:` section by name."""
+    section = docstring.partition("Attributes:")[2]
+    entries = re.findall(r"^ +(\w[\w, ]*): (.+(?:\n {8,}.+)*)", section, re.MULTILINE)
+    return {
+        name: " ".join(text.split()) for names, text in entries for name in names.split(", ")
+    }

@@ -1,0 +1,54 @@
+import dataclasses
+import json
+
+import pytest
+
+from tf_equirl.agents import PPOConfig
+
+
+def test_the_defaults_are_the_thesis_hyperparameters():
+    config = PPOConfig()
+    assert (config.num_environments, config.rollout_steps, config.num_minibatches) == (4, 128, 4)
+    assert (config.batch_size, config.num_updates) == (512, 976)
+    assert (config.learning_rate, config.adam_epsilon) == (3.5e-4, 1e-5)
+    assert (config.discount, config.gae_lambda, config.clip_ratio) == (0.99, 0.95, 0.2)
+    assert (config.value_coefficient, config.entropy_coefficient) == (0.5, 0.01)
+    assert (config.num_epochs, config.max_gradient_norm) == (4, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "rule"),
+    [
+        ("learning_rate", -1e-3, "a positive number"),
+        ("learning_rate", float("nan"), "a positive number"),
+        ("learning_rate", "fast", "a positive number"),
+        ("num_minibatches", 3, "a divisor of num_environments"),
+        ("num_minibatches", 0, "a positive integer"),
+        ("num_epochs", 2.0, "a positive integer"),
+        ("total_timesteps", 511, "at least one update of 512"),
+        ("discount", 1.01, "from 0 to 1"),
+        ("adam_beta_2", 1.0, "1 excluded"),
+        ("clip_ratio", 0, "between 0 and 1"),
+        ("entropy_coefficient", -0.1, "at least 0"),
+        ("actor", "cnn", "one of mlp, gcnn, odd"),
+        ("critic", "gcnn", "one of mlp, invariant"),
+        ("hidden_units", (), "non-empty"),
+        ("hidden_units", (64, -1), "positive integers"),
+        ("match_parameters", 0, "a positive integer"),
+        ("anneal_learning_rate", 1, "True or False"),
+    ],
+)
+def test_a_bad_field_is_named_with_its_rule_and_value(field, value, rule):
+    with pytest.raises(ValueError, match=f"{field} must be") as error:
+        PPOConfig(**{field: value})
+    assert rule in str(error.value)
+    assert str(error.value).endswith(f"Received: {field}={value!r}")
+
+
+def test_it_is_frozen_and_survives_json():
+    config = PPOConfig(actor="odd", hidden_units=(8, 4), anneal_learning_rate=True)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.actor = "mlp"
+    assert PPOConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+    with pytest.raises(ValueError, match="colour"):
+        PPOConfig.from_json({**config.to_json(), "colour": "blue"})

@@ -1,0 +1,56 @@
+import numpy as np
+import tensorflow as tf
+
+from tf_equirl.agents import PPOConfig
+from tf_equirl.agents.optimizer import adam_step, initial_adam_state, member_norm
+
+
+def test_each_member_follows_keras_adam_on_its_own_clipped_gradient():
+    rng = np.random.default_rng(0)
+    config = PPOConfig(max_gradient_norm=0.5)
+    shapes = [(3, 4, 2), (3, 2)]
+    weights = [tf.constant(rng.normal(size=s), tf.float32) for s in shapes]
+    # Members of very different gradient norms: the first stays below the bound.
+    scale = np.array([0.01, 1.0, 100.0])
+    steps = [
+        [
+            tf.constant(rng.normal(size=s) * scale.reshape(-1, *[1] * (len(s) - 1)), tf.float32)
+            for s in shapes
+        ]
+        for _ in range(5)
+    ]
+    ours, state = weights, initial_adam_state(weights)
+    for i, gradients in enumerate(steps):
+        ours, state = adam_step(ours, gradients, state, tf.constant(i + 1.0), 1e-2, config)
+    for member in range(3):
+        theirs = _adam_by_the_book(
+            [np.float64(w[member]) for w in weights],
+            [[np.float64(g[member]) for g in gradients] for gradients in steps],
+        )
+        for mine, reference in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(mine[member], reference, rtol=1e-5, atol=1e-6)
+
+
+def _adam_by_the_book(weights, steps, rate=1e-2, bound=0.5, b1=0.9, b2=0.999, epsilon=1e-5):
+    """Kingma and Ba, algorithm 1, for one member; gradients clipped by their global norm."""
+    first = [np.zeros_like(w) for w in weights]
+    second = [np.zeros_like(w) for w in weights]
+    for t, gradients in enumerate(steps, start=1):
+        norm = np.sqrt(sum((g**2).sum() for g in gradients))
+        for i, g in enumerate(gradients):
+            g = g * bound / norm if norm > bound else g
+            first[i] = b1 * first[i] + (1 - b1) * g
+            second[i] = b2 * second[i] + (1 - b2) * g**2
+            step = first[i] / (1 - b1**t) / (np.sqrt(second[i] / (1 - b2**t)) + epsilon)
+            weights[i] = weights[i] - rate * step
+    return weights
+
+
+def test_a_zero_gradient_moves_nothing():
+    weights = [tf.ones([2, 3])]
+    gradients = [tf.zeros([2, 3])]
+    updated, _ = adam_step(
+        weights, gradients, initial_adam_state(weights), tf.constant(1.0), 1e-2, PPOConfig()
+    )
+    np.testing.assert_array_equal(updated[0], weights[0])
+    np.testing.assert_array_equal(member_norm(gradients), [0.0, 0.0])
