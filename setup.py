@@ -18,6 +18,7 @@ AGENTS = [
     "tf-keras>=2.21",
     "tensorflow-probability>=0.25",
     "gin-config>=0.5",
+    "gym>=0.26",  # imported by tf-agents, used by nothing here
     "cloudpickle>=3.0",
     "pillow",
     "six",

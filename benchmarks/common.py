@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine's description, quartiles, and storing the rows."""
+"""What the benchmarks share: the machine's description, quartiles, tables, storing the rows."""
 
 from __future__ import annotations
 
@@ -14,10 +14,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl import flags
+from rich import box
+from rich.table import Table
 
 from tf_equirl.agents.run_folder import write_atomically
 
-JSON = flags.DEFINE_string("json", None, "file for the rows and the machine; none by default")
+_JSON = flags.DEFINE_string("json", None, "file for the rows and the machine; none by default")
+flags.register_validator(
+    "json",
+    lambda path: path is None or Path(path).parent.is_dir(),
+    "must name a file in a folder that exists",
+)
 
 
 @dataclasses.dataclass
@@ -34,12 +41,12 @@ class Machine:
     keras: str
 
     def __str__(self) -> str:
-        """One line for below a table."""
+        """Two lines for below a table."""
         gpus = f", {self.gpus} GPUs" if self.gpus else ""
         return (
-            f"{self.processor}, {self.cores} cores{gpus}, load average {self.load_before:.1f} before "
-            f"and {self.load_after:.1f} after; Python {self.python}, TensorFlow {self.tensorflow}, "
-            f"Keras {self.keras}"
+            f"{self.processor}, {self.cores} cores{gpus}; load average {self.load_before:.1f} "
+            f"before, {self.load_after:.1f} after\n"
+            f"Python {self.python}, TensorFlow {self.tensorflow}, Keras {self.keras}"
         )
 
 
@@ -64,15 +71,31 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
     return float(low), float(middle), float(high)
 
 
+def table(title: str, caption: str, label: str, columns: Sequence[str]) -> Table:
+    """An empty table that fits a terminal of 80 columns: a column of labels, others of numbers."""
+    made = Table(
+        title=title,
+        title_justify="left",
+        caption=caption,
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    made.add_column(label, no_wrap=True)
+    for name in columns:
+        made.add_column(name, justify="right", no_wrap=True)
+    return made
+
+
 def finish(machine: Machine, rows: list[dict[str, Any]]) -> None:
     """Prints the machine with its load by now, and stores everything if `--json` asks for it."""
     machine.load_after = os.getloadavg()[0]
     print(machine)
-    if JSON.value:
+    if _JSON.value:
         content = {"machine": dataclasses.asdict(machine), "rows": rows}
         text = json.dumps(content, indent=2) + "\n"
-        write_atomically(Path(JSON.value), lambda stream: stream.write(text.encode()))
-        print(f"rows: {JSON.value}")
+        write_atomically(Path(_JSON.value), lambda stream: stream.write(text.encode()))
+        print(f"rows: {_JSON.value}")
 
 
 def _processor() -> str:

@@ -32,8 +32,8 @@ class MatmulFloor:
     the environment, random numbers, advantages, the loss, shuffling, gradient clipping and Adam.
 
     The products run in loops inside the program. Each result goes into the operands of the next
-    round, times 1e-6, so that the compiler can neither drop a product nor move it out of the loop;
-    this addition is timed too (one for every `2 * rows` operations of the product or fewer).
+    round, times 1e-6, so that the compiler can neither drop a product nor move it out of the loop.
+    That addition is timed too; it is about a hundredth of the operations.
 
     Args:
       config: the sizes of an update.
@@ -71,7 +71,9 @@ class MatmulFloor:
             config.batch_size // config.num_minibatches,
         )
         inputs = networks[0][0][0]
-        self._inputs = [tf.constant(random.standard_normal((members, r, inputs)), tf.float32) for r in rows]
+        self._inputs = [
+            tf.constant(random.standard_normal((members, r, inputs)), tf.float32) for r in rows
+        ]
         self._program = tf.function(self._updates, jit_compile=True, autograph=False)
 
     def seconds(self, number: int) -> float:
@@ -86,7 +88,9 @@ class MatmulFloor:
 
         def update(_, state):
             (actor, critic), (acting, values, training) = state
-            acting = repeat(c.rollout_steps, lambda _, x: _nudged(x, _forward(x, actor)[-1]), acting)
+            acting = repeat(
+                c.rollout_steps, lambda _, x: _nudged(x, _forward(x, actor)[-1]), acting
+            )
             values = repeat(2, lambda _, x: _nudged(x, _forward(x, critic)[-1]), values)
 
             def minibatch(_, networks):
@@ -124,7 +128,7 @@ def _forward(x: tf.Tensor, weights: list[tf.Tensor]) -> list[tf.Tensor]:
     """The input and the result of every layer."""
     features = [x]
     for w in weights:
-        features.append(_product(features[-1], w))
+        features.append(tf.matmul(features[-1], w))
     return features
 
 
@@ -134,16 +138,11 @@ def _trained(x: tf.Tensor, weights: list[tf.Tensor]) -> list[tf.Tensor]:
     gradient = features[-1]
     stepped = []
     for i in reversed(range(len(weights))):
-        step = _product(features[i], gradient, transpose_a=True)
+        step = tf.matmul(features[i], gradient, transpose_a=True)
         stepped.append(weights[i] + _NUDGE / x.shape[1] * step)
         if i:
-            gradient = _product(gradient, weights[i], transpose_b=True)
+            gradient = tf.matmul(gradient, weights[i], transpose_b=True)
     return stepped[::-1]
-
-
-def _product(a: tf.Tensor, b: tf.Tensor, **transposed: bool) -> tf.Tensor:
-    # The barrier keeps XLA from simplifying across products, as activations do in a network.
-    return tf.raw_ops.XlaOptimizationBarrier(input=[tf.matmul(a, b, **transposed)])[0]
 
 
 def _nudged(x: tf.Tensor, result: tf.Tensor) -> tf.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 
 from tf_equirl._quiet import quiet_imports
 
@@ -27,6 +28,9 @@ def require_tf_agents() -> None:
 
             legacy = tf.keras.layers.Layer.__module__.startswith("tf_keras")
             if legacy:
+                # TensorFlow decided when it was imported where `import tensorflow.keras` leads;
+                # tf-agents does that, and it must lead to the same Keras 2.
+                sys.modules.setdefault("tensorflow.keras", tf.keras)
                 importlib.import_module("tf_agents.agents.ppo.ppo_clip_agent")
                 importlib.import_module("tf_agents.environments.tf_environment")
     except ImportError as error:

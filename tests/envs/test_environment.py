@@ -85,15 +85,13 @@ def test_the_seed_decides(env):
 
 
 def test_a_compiled_rollout_equals_the_eager_one(env):
-    """200 steps of 16 copies in one XLA loop, compiled once for several seeds."""
+    """200 steps of 16 copies under random actions in one XLA loop, compiled once for all seeds."""
     traces = []
-
-    def act(state):
-        return tf.cast(state.physics[:, 2] + 0.5 * state.physics[:, 3] > 0.05, tf.int32)
+    actions = tf.constant(np.random.default_rng(8).integers(2, size=[200, 16]), tf.int32)
 
     def step(i, state, seed, totals):
         seed = tf.random.experimental.stateless_fold_in(seed, i)
-        state, _, reward, terminated, truncated = env.step(state, act(state), seed)
+        state, _, reward, terminated, truncated = env.step(state, actions[i], seed)
         return state, totals + tf.stack(
             [reward, tf.cast(terminated, tf.float32), tf.cast(truncated, tf.float32)]
         )
@@ -116,8 +114,8 @@ def test_a_compiled_rollout_equals_the_eager_one(env):
         compiled_state, compiled_totals = rollout(seed)
         np.testing.assert_array_equal(compiled_totals, totals)
         np.testing.assert_array_equal(compiled_state.steps, state.steps)
-        # XLA contracts multiply-adds; the fall of a pole amplifies what that changes.
-        np.testing.assert_allclose(compiled_state.physics, state.physics, atol=1e-4)
+        # XLA fuses multiply-adds; the fall of a pole amplifies the change of 1e-7 that this is.
+        np.testing.assert_allclose(compiled_state.physics, state.physics, atol=1e-5)
     assert totals[1].numpy().sum() > 0
     assert len(traces) == 1
 

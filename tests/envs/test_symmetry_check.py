@@ -54,7 +54,6 @@ def test_without_the_swap_it_is_not(make):
 def test_without_the_mirror_it_is_not():
     report = envs.check_symmetry(envs.CartPole(), Symmetry(C2, trivial_representation(C2, 4), SWAP))
     assert report.next_state[1] > 0.3
-    assert 0 < report.terminated[1] < 0.5  # a push decides whether a pole at the edge falls
 
 
 def test_a_broken_reward_and_termination_are_found():
@@ -71,7 +70,7 @@ def test_a_broken_reward_and_termination_are_found():
 
 
 def test_the_seed_decides():
-    claim = Symmetry(C2, MIRROR, KEEP)
+    claim = Symmetry(C2, permutation_representation(C2, [[0, 1, 2, 3], [1, 0, 2, 3]]), KEEP)
     reports = [envs.check_symmetry(envs.CartPole(), claim, 50, seed) for seed in (1, 1, 2)]
     assert reports[0] == reports[1] != reports[2]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
-from tf_agents.networks import network
+from tf_agents.networks import network, utils
 
 HEADS: dict[str, Callable] = {
     "categorical": lambda outputs: tfp.distributions.Categorical(logits=outputs),
@@ -49,7 +49,10 @@ class KerasNetwork(network.Network):
         return self._wrapped[0]
 
     def call(self, observation, step_type=None, network_state=(), training=False):
-        """Applies the model; `step_type` is ignored and `network_state` passed through."""
+        """Applies the model to `[batch, ...]` or `[batch, time, ...]` observations.
+
+        `step_type` is ignored and `network_state` passed through.
+        """
         return self._apply(observation, training), network_state
 
     # Autograph cannot convert Keras 3 and would warn at every trace. It stands on this method, as
@@ -57,7 +60,10 @@ class KerasNetwork(network.Network):
     @tf.autograph.experimental.do_not_convert
     def _apply(self, observation, training):
         model, head = self._wrapped
-        return head(model(observation, training=training))
+        # tf-agents trains on [batch, time, ...]; Keras models take one batch axis.
+        squash = utils.BatchSquash(observation.shape.rank - self.input_tensor_spec.shape.rank)
+        outputs = model(squash.flatten(observation), training=training)
+        return head(squash.unflatten(outputs))
 
     @property
     def variables(self) -> list[tf.Variable]:

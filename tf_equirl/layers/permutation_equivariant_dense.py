@@ -102,7 +102,7 @@ class PermutationEquivariantDense(EquivariantLinear):
         first_rows = np.unique(np.argmax(np.any(self.outputs.matrices, axis=0), axis=0))
         kept = []
         for number, row in enumerate(first_rows):
-            reached = index[row]
+            reached = index[row][sign[row] != 0]
             if not reached.size:
                 continue
             _, first = np.unique(reached, return_index=True)
