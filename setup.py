@@ -24,7 +24,7 @@ AGENTS = [
     "six",
     "wrapt",
 ]
-DEV = ["pytest>=8.0", "pytest-timeout>=2.3", "ruff>=0.9", "mypy>=1.13", "types-tqdm", "build"]
+DEV = ["pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.9", "mypy>=1.13", "setuptools", "wheel"]
 
 setup(
     name="tf_equirl",

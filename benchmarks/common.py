@@ -65,7 +65,7 @@ def describe_machine() -> Machine:
     )
 
 
-def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+def quartiles(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
     """First quartile, median and third quartile."""
     low, middle, high = np.percentile(values, [25, 50, 75])
     return float(low), float(middle), float(high)
@@ -80,6 +80,7 @@ def table(title: str, caption: str, label: str, columns: Sequence[str]) -> Table
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
+        collapse_padding=True,
     )
     made.add_column(label, no_wrap=True)
     for name in columns:

@@ -124,9 +124,9 @@ def alternate(
 def _table(rows: list[dict[str, Any]], title: str) -> Table:
     table = common.table(
         title,
-        "Medians; ratio: of times measured in turn, with quartiles. The thesis reports 1.08.",
+        "Medians, the ratio with its quartiles. The thesis reports a ratio of 1.08.",
         "network",
-        ("parameters", "ms", "one state, ms", "ratio to mlp"),
+        ("parameters", "ms", "one state ms", "ratio to mlp"),
     )
     for row in rows:
         low, high = row["ratio_quartiles"]

@@ -134,8 +134,8 @@ class _Enough(Exception):
 def _table(rows: list[dict[str, Any]], title: str) -> Table:
     table = common.table(
         title,
-        "steps/s: median; IQR: its interquartile range. floor: bare matrix products of the same\n"
-        "shapes, ms for as many as an update has, and their GFLOP/s. ratio: time over floor.",
+        "steps/s: median, IQR: its interquartile range. floor: an update's matrix\n"
+        "products alone. GFLOP/s: of the floor. ratio: time over floor.",
         "actor",
         ("seeds", "compile s", "steps/s", "IQR", "ms/update", "floor ms", "GFLOP/s", "ratio"),
     )

@@ -15,9 +15,7 @@ from tqdm import tqdm
 from tf_equirl import envs
 from tf_equirl.agents import NonFiniteError, PPOConfig, Progress, TrainingResult, train_ppo
 
-_BAR = (
-    "{desc} {percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt} steps{postfix} [{remaining} left]"
-)
+_BAR = "{desc} {percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt} steps{postfix} [{remaining} left]"
 INTERRUPTED = 130  # exit status of a program stopped by Ctrl-C
 
 
@@ -67,7 +65,9 @@ def parse_integers(name: str, texts: list[str]) -> tuple[int, ...]:
     try:
         return tuple(int(text) for text in texts)
     except ValueError as error:
-        raise ValueError(f"{name} must list integers. Received: {name}={','.join(texts)}") from error
+        raise ValueError(
+            f"{name} must list integers. Received: {name}={','.join(texts)}"
+        ) from error
 
 
 def train_with_progress(
@@ -141,6 +141,4 @@ def _attribute_docs(docstring: str) -> dict[str, str]:
     """Texts of a docstring's `Attributes:` section by name."""
     section = docstring.partition("Attributes:")[2]
     entries = re.findall(r"^ +(\w[\w, ]*): (.+(?:\n {8,}.+)*)", section, re.MULTILINE)
-    return {
-        name: " ".join(text.split()) for names, text in entries for name in names.split(", ")
-    }
+    return {name: " ".join(text.split()) for names, text in entries for name in names.split(", ")}

@@ -1,6 +1,6 @@
 """An equivariant agent against an ordinary one on CartPole: two tables, one plot.
 
-    make demo
+make demo
 """
 
 from __future__ import annotations
@@ -36,9 +36,7 @@ def main() -> None:
     for kind, label in _LABELS.items():
         # The MLP's 4,610 parameters are the budget of the G-CNN.
         budget = None if kind == "mlp" else 4610
-        config = PPOConfig(
-            actor=kind, total_timesteps=_TIMESTEPS.value, match_parameters=budget
-        )
+        config = PPOConfig(actor=kind, total_timesteps=_TIMESTEPS.value, match_parameters=budget)
         run_dir = folder / kind
         resume = (run_dir / "run.json").exists()
         if resume:

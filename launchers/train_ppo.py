@@ -21,9 +21,7 @@ from . import common
 
 _ENV = flags.DEFINE_string("env", "CartPole", "name of the environment")
 _NUM_SEEDS = flags.DEFINE_integer("num_seeds", 32, "number of agents trained side by side")
-_FIRST_SEED = flags.DEFINE_integer(
-    "first_seed", 0, "the seeds are first_seed, first_seed + 1, ..."
-)
+_FIRST_SEED = flags.DEFINE_integer("first_seed", 0, "the seeds are first_seed, first_seed + 1, ...")
 _RUN_DIR = flags.DEFINE_string(
     "run_dir", None, "run folder (default: runs/<env>-<actor>-<date and time>)"
 )
@@ -34,6 +32,7 @@ _TABLE = flags.DEFINE_list(
     "table_timesteps", None, "timesteps in the table (default: 10000, 100000, ... and the end)"
 )
 common.define_config_flags(PPOConfig)
+flags.adopt_module_key_flags(common)  # so that --helpshort shows them
 
 _chosen_run_dir: list[Path] = []
 

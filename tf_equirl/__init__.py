@@ -10,7 +10,7 @@ from tf_equirl._quiet import quiet_imports
 with quiet_imports():
     import tensorflow as _tensorflow  # noqa: F401
 
-from tf_equirl import groups, layers, models
+from . import groups, layers, models
 
 __version__ = "0.1.0"
 __all__ = ["groups", "layers", "models", "__version__"]

@@ -1,4 +1,4 @@
-"""Measures and checks of equivariance, for the layers here and for anyone's own."""
+"""Measures and checks of equivariance, for layers, models and environments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from tf_equirl.envs import check_symmetry
 from tf_equirl.groups import Representation
+
+__all__ = ["EquivarianceError", "check_layer_equivariance", "check_symmetry", "equivariance_error"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,9 @@ def test_a_members_numbers_do_not_depend_on_the_others():
     keys = tf.constant([[5, 0], [9, 0], [5, 1]])
     together = member_uniforms(keys, 3, [4, 2])
     for row in range(3):
-        np.testing.assert_array_equal(member_uniforms(keys[row : row + 1], 3, [4, 2])[0], together[row])
+        np.testing.assert_array_equal(
+            member_uniforms(keys[row : row + 1], 3, [4, 2])[0], together[row]
+        )
     # Seeds, purposes and updates all give other numbers.
     assert len(np.unique(np.concatenate([together, member_uniforms(keys, 4, [4, 2])]))) == 48
 

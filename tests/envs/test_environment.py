@@ -85,39 +85,50 @@ def test_the_seed_decides(env):
 
 
 def test_a_compiled_rollout_equals_the_eager_one(env):
-    """200 steps of 16 copies under random actions in one XLA loop, compiled once for all seeds."""
+    """200 steps of 16 copies in one XLA loop, traced once, from the same uniform numbers."""
     traces = []
     actions = tf.constant(np.random.default_rng(8).integers(2, size=[200, 16]), tf.int32)
 
-    def step(i, state, seed, totals):
-        seed = tf.random.experimental.stateless_fold_in(seed, i)
-        state, _, reward, terminated, truncated = env.step(state, actions[i], seed)
+    def step(i, state, uniforms, totals):
+        state, _, reward, terminated, truncated = env.step_with_uniforms(
+            state, actions[i], uniforms[i]
+        )
         return state, totals + tf.stack(
             [reward, tf.cast(terminated, tf.float32), tf.cast(truncated, tf.float32)]
         )
 
     @tf.function(jit_compile=True, autograph=False)
-    def rollout(seed):
-        traces.append(seed)
+    def rollout(uniforms):
+        traces.append(uniforms)
         return tf.while_loop(
             lambda i, *_: i < 200,
-            lambda i, state, totals: (i + 1, *step(i, state, seed, totals)),
-            (0, env.reset(seed, [16]), tf.zeros([3, 16])),
+            lambda i, state, totals: (i + 1, *step(i, state, uniforms, totals)),
+            (0, env.initial_state(uniforms[-1]), tf.zeros([3, 16])),
             maximum_iterations=200,
         )[1:]
 
     for number in range(3):
-        seed = tf.constant([9, number])
-        state, totals = env.reset(seed, [16]), tf.zeros([3, 16])
+        uniforms = env.draw_uniforms([9, number], [201, 16])
+        state, totals = env.initial_state(uniforms[-1]), tf.zeros([3, 16])
         for i in range(200):
-            state, totals = step(i, state, seed, totals)
-        compiled_state, compiled_totals = rollout(seed)
+            state, totals = step(i, state, uniforms, totals)
+        compiled_state, compiled_totals = rollout(uniforms)
         np.testing.assert_array_equal(compiled_totals, totals)
         np.testing.assert_array_equal(compiled_state.steps, state.steps)
         # XLA fuses multiply-adds; the fall of a pole amplifies the change of 1e-7 that this is.
         np.testing.assert_allclose(compiled_state.physics, state.physics, atol=1e-5)
-    assert totals[1].numpy().sum() > 0
+    assert totals[1].numpy().sum() > 16  # every copy was reset several times
     assert len(traces) == 1
+
+
+def test_seeded_steps_compile(env):
+    """The numbers are others than eager ones, but stay within the law and the seed."""
+    reset = tf.function(lambda seed: env.reset(seed, [100]), jit_compile=True)
+    physics = reset(tf.constant([1, 2])).physics.numpy()
+    assert np.all(np.abs(physics) <= 0.05)
+    assert len(np.unique(physics)) == 400
+    np.testing.assert_array_equal(reset(tf.constant([1, 2])).physics, physics)
+    assert np.all(reset(tf.constant([1, 3])).physics != physics)
 
 
 def test_vectorizes_without_fallback(env):

@@ -25,9 +25,10 @@ def test_an_unknown_name_suggests_near_ones(name):
         envs.make(name)
 
 
-def test_a_far_name_lists_the_known_ones():
+@pytest.mark.parametrize("name", ["xyzzy", [], None])
+def test_a_far_name_lists_the_known_ones(name):
     with pytest.raises(ValueError, match="must be one of: .*CartPole") as error:
-        envs.make("xyzzy")
+        envs.make(name)
     assert "Did you mean" not in str(error.value)
 
 

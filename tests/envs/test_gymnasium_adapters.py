@@ -29,7 +29,7 @@ def test_check_env():
         warnings.simplefilter("always")
         check_env(gymnasium.make("CartPole-v1", disable_env_checker=True).unwrapped, None, True)
     allowed = {str(w.message) for w in expected if "infinity" in str(w.message)}
-    assert {str(w.message) for w in caught if w.category is not DeprecationWarning} <= allowed
+    assert {str(w.message) for w in caught} == allowed
 
 
 def test_trajectories_equal_cartpole_v1():
@@ -189,6 +189,12 @@ def test_vector_infos_have_the_form_of_sync_vector_env():
     for key in ("final_obs", "_final_obs", "_final_info"):
         assert mine[key].dtype == expected[key].dtype
         assert mine[key].shape == expected[key].shape
+
+
+@pytest.mark.parametrize("num_envs", [0, 1.5])
+def test_wrong_number_of_copies(num_envs):
+    with pytest.raises(ValueError, match="`num_envs` must be a positive integer"):
+        envs.GymnasiumVectorEnv("CartPole", num_envs)
 
 
 def test_vector_time_limit_can_be_set():

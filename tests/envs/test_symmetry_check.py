@@ -130,7 +130,7 @@ def test_a_state_that_cannot_be_set(make):
 def test_wrong_arguments():
     with pytest.raises(ValueError, match="`symmetry` must be given"):
         envs.check_symmetry(gymnasium.make("CartPole-v1"), samples=3)
-    with pytest.raises(ValueError, match="`samples` must be positive"):
+    with pytest.raises(ValueError, match="`samples` must be a positive integer"):
         envs.check_symmetry(envs.CartPole(), samples=0)
     with pytest.raises(ValueError, match="`env` must be"):
         envs.check_symmetry("CartPole")

@@ -159,6 +159,11 @@ def test_wrong_actions(action):
         env.step(tf.constant(action))
 
 
-def test_wrong_batch_size():
-    with pytest.raises(ValueError, match="`batch_size` must be positive"):
-        envs.make_tf_agents("CartPole", batch_size=0)
+@pytest.mark.parametrize(
+    "arguments",
+    [{"batch_size": 0}, {"batch_size": 1.5}, {"seed": 0.5}, {"seed": 2**40}, {"seed": -1}],
+)
+def test_wrong_arguments(arguments):
+    (name,) = arguments
+    with pytest.raises(ValueError, match=f"`{name}` must be .*Received: {name}="):
+        envs.make_tf_agents("CartPole", **arguments)

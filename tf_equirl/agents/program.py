@@ -125,12 +125,8 @@ class PopulationProgram:
         finite = tf.reduce_all(tf.stack([tf.math.is_finite(x) for x in losses]), axis=0)
         for w in weights:
             finite &= tf.reduce_all(tf.math.is_finite(w), axis=list(range(1, w.shape.rank)))
-        metrics = Metrics(
-            *losses,
-            finite=finite,
-            returns=tf.reduce_mean(transitions.last_return, axis=-1),
-            first_returns=transitions.last_return[..., 0],
-        )
+        last_return = transitions.last_return
+        metrics = Metrics(*losses, finite, tf.reduce_mean(last_return, -1), last_return[..., 0])
         return Carry(carry.seeds, weights, adam, acting), metrics
 
     def collect(self, carry: Carry, index: tf.Tensor) -> tuple[ActingState, Transitions]:
@@ -294,9 +290,7 @@ class PopulationProgram:
         def body(i, state):
             carry, arrays = state
             carry, metrics = self.update(carry, first + i)
-            return carry, Metrics(
-                *[a.write(i, x) for a, x in zip(arrays, metrics, strict=True)]
-            )
+            return carry, Metrics(*[a.write(i, x) for a, x in zip(arrays, metrics, strict=True)])
 
         carry, arrays = repeat(number, body, (carry, arrays), maximum=self.max_updates)
         return carry, Metrics(*[a.stack() for a in arrays])

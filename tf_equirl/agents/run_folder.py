@@ -80,7 +80,9 @@ class RunFolder:
         file = self.path / "run.json"
         if not file.exists():
             if resume:
-                raise ValueError(f"run_dir must hold a run to resume. Received: run_dir={self.path}")
+                raise ValueError(
+                    f"run_dir must hold a run to resume. Received: run_dir={self.path}"
+                )
             if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
                 raise ValueError(
                     f"run_dir must be a new or empty folder, or one that holds a run. "
@@ -105,7 +107,9 @@ class RunFolder:
 
     def save_checkpoint(self, arrays: dict[str, np.ndarray]) -> None:
         """Writes `arrays` to `checkpoint.npz`."""
-        write_atomically(self.checkpoint, lambda stream: np.savez(stream, **arrays))
+        write_atomically(
+            self.checkpoint, lambda stream: np.savez(stream, allow_pickle=False, **arrays)
+        )
 
     def load_checkpoint(self) -> dict[str, np.ndarray] | None:
         """Reads `checkpoint.npz`; None if no checkpoint was written yet.

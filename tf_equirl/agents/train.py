@@ -27,7 +27,7 @@ _LEAST_MEMBERS = 4
 
 
 class Progress(NamedTuple):
-    """How far a run is; passed to `on_progress` before compilation, after it, and about every second.
+    """How far a run is: passed to `on_progress` before and after compilation and about every second.
 
     Attributes:
       updates: updates done, of `num_updates`.

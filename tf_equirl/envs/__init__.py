@@ -43,7 +43,7 @@ def make_tf_agents(
     Args:
         environment: An environment or its registered name.
         batch_size: Number of copies that step together.
-        seed: An integer; the same seed and actions give the same time steps.
+        seed: An integer in [0, 2^31); the same seed and actions give the same time steps.
 
     Raises:
         ImportError: If tf-agents is not installed; the message says how to.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tf_equirl.envs._checks import positive_integer
 from tf_equirl.envs.environment import Environment
 from tf_equirl.groups import (
     Symmetry,
@@ -71,15 +71,7 @@ class CartPole(Environment):
         """Checks the arguments and builds the symmetry."""
         if dtype not in ("float32", "float64"):
             raise ValueError(f'`dtype` must be "float32" or "float64". Received: dtype={dtype!r}')
-        try:
-            self.max_episode_steps = operator.index(max_episode_steps)
-        except TypeError:
-            self.max_episode_steps = 0
-        if self.max_episode_steps < 1:
-            raise ValueError(
-                "`max_episode_steps` must be a positive integer. Received: "
-                f"max_episode_steps={max_episode_steps!r}"
-            )
+        self.max_episode_steps = positive_integer("max_episode_steps", max_episode_steps)
         self.dtype = tf.as_dtype(dtype)
         group = cyclic_group(2)
         self.symmetry = Symmetry(

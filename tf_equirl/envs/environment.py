@@ -170,6 +170,9 @@ class Environment(abc.ABC):
     ) -> tf.Tensor:
         """Returns [*batch_shape, num_uniforms] float32 numbers in [0, 1) drawn from `seed`.
 
+        The same seed gives the same numbers, except that a program compiled by XLA draws others
+        than one that is not: TensorFlow's two implementations of its generator differ.
+
         Raises:
             ValueError: If the seed is not two integers.
         """

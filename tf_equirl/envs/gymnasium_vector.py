@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import gymnasium
@@ -11,6 +10,7 @@ import tensorflow as tf
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from tf_equirl.envs._checks import positive_integer
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.gymnasium_env import check_render_mode, observation_space
 from tf_equirl.envs.registry import make
@@ -48,9 +48,7 @@ class GymnasiumVectorEnv(
     ) -> None:
         """Makes the environment and its spaces."""
         check_render_mode(render_mode)
-        self.num_envs = operator.index(num_envs)
-        if self.num_envs < 1:
-            raise ValueError(f"`num_envs` must be positive. Received: num_envs={num_envs!r}")
+        self.num_envs = positive_integer("num_envs", num_envs)
         self.environment = make(environment, **kwargs)
         self.single_observation_space = observation_space(self.environment)
         self.single_action_space = gymnasium.spaces.Discrete(self.environment.num_actions)

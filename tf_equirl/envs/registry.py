@@ -30,7 +30,7 @@ def make(environment: str | Environment, **kwargs: Any) -> Environment:
                 f"environment={environment!r}, kwargs={kwargs!r}"
             )
         return environment
-    if environment not in _CONSTRUCTORS:
+    if not isinstance(environment, str) or environment not in _CONSTRUCTORS:
         raise ValueError(
             f"`environment` must be one of: {', '.join(names())}.{_suggestion(environment)} "
             f"Received: environment={environment!r}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tf_equirl.envs._checks import positive_integer
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.gymnasium_env import GymnasiumEnv
 from tf_equirl.groups import Symmetry
@@ -74,8 +74,7 @@ def check_symmetry(
         ValueError: If the environment's state cannot be set, its dynamics is random, it declares
             no symmetry and none is given, or the symmetry has other dimensions.
     """
-    if operator.index(samples) < 1:
-        raise ValueError(f"`samples` must be positive. Received: samples={samples!r}")
+    samples = positive_integer("samples", samples)
     rng = np.random.default_rng(seed)
     if isinstance(env, gymnasium.Env) and isinstance(env.unwrapped, GymnasiumEnv):
         env = env.unwrapped.environment

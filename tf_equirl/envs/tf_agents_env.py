@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tf_equirl._tf_agents import require_tf_agents
+from tf_equirl.envs._checks import positive_integer
 from tf_equirl.envs.environment import Environment, select
 from tf_equirl.envs.registry import make
 
@@ -27,22 +28,22 @@ class TFAgentsEnvironment(tf_environment.TFEnvironment):
     was only truncated, so that agents bootstrap there.
 
     The state lives in `tf.Variable`s; randomness comes from the seed and a counter of calls.
+    Called eagerly, `step` raises ValueError for actions out of range; a graph cannot.
 
     Args:
         environment: An environment or its registered name.
         batch_size: Number of copies that step together.
-        seed: An integer; the same seed and actions give the same time steps.
+        seed: An integer in [0, 2^31); the same seed and actions give the same time steps.
 
     Raises:
-        ValueError: If `batch_size` is not positive, or the name is unknown.
+        ValueError: If `batch_size` is not positive, `seed` not in [0, 2^31), or the name
+            unknown.
     """
 
     def __init__(self, environment: Environment | str, batch_size: int = 1, seed: int = 0) -> None:
         """Creates the variables that hold the state."""
         self.environment = make(environment)
-        batch_size = operator.index(batch_size)
-        if batch_size < 1:
-            raise ValueError(f"`batch_size` must be positive. Received: batch_size={batch_size!r}")
+        batch_size = positive_integer("batch_size", batch_size)
         observation_spec = tensor_spec.TensorSpec(
             self.environment.observation_shape, tf.float32, "observation"
         )
@@ -50,7 +51,10 @@ class TFAgentsEnvironment(tf_environment.TFEnvironment):
             [], tf.int32, 0, self.environment.num_actions - 1, "action"
         )
         super().__init__(ts.time_step_spec(observation_spec), action_spec, batch_size)
-        self._seed = tf.constant([operator.index(seed), 0], tf.int32)
+        # Checked here, because tf.constant wraps a larger number silently.
+        if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**31:
+            raise ValueError(f"`seed` must be an integer in [0, 2^31). Received: seed={seed!r}")
+        self._seed = tf.constant([seed, 0], tf.int32)
         self._calls = tf.Variable(0, trainable=False, name="calls")
         state = self._initial_state()
         self._state = _variables(state)

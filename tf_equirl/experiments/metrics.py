@@ -70,9 +70,7 @@ def worst_tenth(result: TrainingResult) -> np.ndarray:
     return np.argsort(area_under_curve(result), kind="stable")[:count]
 
 
-def first_timestep_reaching(
-    result: TrainingResult, level: float, window: int = 512
-) -> int | None:
+def first_timestep_reaching(result: TrainingResult, level: float, window: int = 512) -> int | None:
     """First timestep at which the mean over seeds, averaged over `window` steps, reaches `level`.
 
     Returns:

@@ -11,7 +11,7 @@ from tf_equirl.experiments.metrics import mean_and_error, return_at, worst_tenth
 
 
 def default_timesteps(total_timesteps: int) -> list[int]:
-    """The timesteps that a table shows: 10,000, 100,000 and so on as far as it goes, and the end."""
+    """The timesteps that a table shows: 10,000, 100,000 and so on within the run, and its end."""
     ends = [10_000, 100_000, 500_000, 1_000_000]
     return [t for t in ends if t < 0.99 * total_timesteps] + [total_timesteps]
 

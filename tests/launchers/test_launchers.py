@@ -1,0 +1,121 @@
+"""The launchers as a user runs them: in processes of their own."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+QUICK = ["--actor=odd", "--hidden_units=8", "--num_seeds=4", "--rollout_steps=32"]
+
+
+def run(*arguments, module="train_ppo"):
+    """Runs a launcher from the checkout, as a user without our environment variables would."""
+    environment = {
+        k: v for k, v in os.environ.items() if not k.startswith(("TF_", "_TF_EQUIRL", "KERAS"))
+    }
+    return subprocess.run(
+        [sys.executable, "-m", f"launchers.{module}", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("launcher") / "run"
+    result = run(*QUICK, "--total_timesteps=2560", f"--run_dir={folder}")
+    assert result.returncode == 0, result.stderr
+    return folder, result
+
+
+def test_it_trains_and_reports(trained):
+    folder, result = trained
+    assert "mean return ± two standard errors over 4 seeds" in result.stdout
+    assert re.search(r"2,560 │ +\d+\.\d ± \d+\.\d", result.stdout)
+    assert re.search(r"compiled in \d+\.\d s, trained in", result.stdout)
+    assert "100%" in result.stderr and "steps/s" in result.stderr and "left" in result.stderr
+    assert (folder / "learning_curve.png").stat().st_size > 10_000
+    config = json.loads((folder / "run.json").read_text())["config"]
+    assert (config["actor"], config["hidden_units"], config["rollout_steps"]) == ("odd", [8], 32)
+
+
+def test_a_user_sees_no_chatter_of_the_libraries(trained):
+    _, result = trained
+    bar = re.compile(r"^CartPole odd .*left\]$")
+    strange = [
+        line for line in re.split(r"[\r\n]+", result.stderr) if line and not bar.match(line.strip())
+    ]
+    assert strange == []
+
+
+def test_resuming_needs_only_the_folder(trained):
+    folder, first = trained
+    again = run("--resume", f"--run_dir={folder}")
+    assert again.returncode == 0, again.stderr
+    table = re.compile(r"│.*│")
+    assert table.findall(again.stdout) == table.findall(first.stdout)
+
+
+def test_ctrl_c_saves_a_checkpoint_and_says_how_to_go_on(tmp_path):
+    folder = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "launchers.train_ppo", *QUICK, f"--run_dir={folder}"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    events, deadline = folder / "tensorboard", time.monotonic() + 200
+    while time.monotonic() < deadline and not any(
+        file.stat().st_size > 1000 for file in events.glob("*")
+    ):
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert f"python -m launchers.train_ppo --resume --run_dir={folder}" in errors
+    assert "Traceback" not in errors
+    assert (folder / "checkpoint.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--learning_rate=-1"], "learning_rate must be a positive number"),
+        (["--hidden_units=a,b"], "hidden_units must list integers"),
+        (["--env=CartPool"], "CartPole"),
+        (["--table_timesteps=900000"], "table_timesteps must lie in the run"),
+        (["--resume", "--run_dir=/nonexistent"], "must hold a run"),
+    ],
+)
+def test_bad_flags_give_one_clear_line(arguments, message):
+    result = run(*arguments)
+    assert result.returncode != 0
+    assert message in result.stderr
+    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+
+
+def test_help_documents_every_field():
+    result = run("--helpshort")
+    for flag in ("--learning_rate", "--[no]anneal_learning_rate", "--hidden_units", "--num_seeds"):
+        assert flag in result.stdout
+    assert "Adam's step size" in result.stdout and "default: '0.00035'" in result.stdout
+    assert "parameter budget of the actor" in result.stdout
+    assert not re.search(r"--\S+: *\n", result.stdout), "a flag without a text"
+
+
+def test_the_demo_compares_both_agents(tmp_path):
+    result = run("--num_seeds=4", "--total_timesteps=2048", f"--run_dir={tmp_path}", module="demo")
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"G-CNN minus MLP at 2,048 steps, same seeds: [+-]\d", result.stdout)
+    assert (tmp_path / "learning_curves.png").stat().st_size > 10_000

@@ -1,0 +1,185 @@
+import keras
+import numpy as np
+import pytest
+
+from tf_equirl import envs, models
+from tf_equirl.groups import (
+    Representation,
+    Symmetry,
+    cyclic_group,
+    dihedral_group,
+    permutation_representation,
+    quaternion_group,
+    regular_representation,
+    symmetric_group,
+    trivial_representation,
+)
+from tf_equirl.testing import equivariance_error
+
+
+def _plane(n):
+    """The rotations and the reflection of a regular n-gon on its vertices and on the plane."""
+    group = dihedral_group(n)
+    angle = 2 * np.pi / n
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    powers = [np.linalg.matrix_power(rotation, k) for k in range(n)]
+    mirror = np.diag([1.0, -1.0])
+    return Representation(group, np.array(powers + [p @ mirror for p in powers]))
+
+
+def _symmetries():
+    c4, s3, q8 = cyclic_group(4), symmetric_group(3), quaternion_group()
+    plane = _plane(4)
+    d4 = plane.group
+    return {
+        "CartPole": envs.make("CartPole").symmetry,
+        "C4": Symmetry(c4, regular_representation(c4), permutation_representation(c4)),
+        "S3": Symmetry(s3, permutation_representation(s3), regular_representation(s3)),
+        "D4": Symmetry(d4, plane + plane, permutation_representation(d4)),
+        "D4, matrix actions": Symmetry(d4, plane, plane),
+        "Q8": Symmetry(q8, Representation(q8, q8.matrices), regular_representation(q8)),
+    }
+
+
+SYMMETRIES = _symmetries()
+
+
+def _states(symmetry, count=64):
+    states = np.random.default_rng(0).normal(size=(count, symmetry.state.dim))
+    return states.astype("float32")
+
+
+def _with_random_biases(model):
+    """Zero biases would hide one that breaks the law."""
+    rng = np.random.default_rng(1)
+    model.set_weights([w + 0.1 * rng.normal(size=w.shape) for w in model.get_weights()])
+    return model
+
+
+@pytest.mark.parametrize("name", SYMMETRIES)
+def test_the_gcnn_actor_is_equivariant_under_every_element(name):
+    symmetry = SYMMETRIES[name]
+    actor = _with_random_biases(models.actor(symmetry, "gcnn", (16, 16)))
+    error = equivariance_error(actor, _states(symmetry), symmetry.state, symmetry.action)
+    assert len(error.per_element) == symmetry.group.order
+    assert error.max <= 1e-5
+
+
+@pytest.mark.parametrize("name", SYMMETRIES)
+def test_the_invariant_critic_is_invariant_under_every_element(name):
+    symmetry = SYMMETRIES[name]
+    critic = _with_random_biases(models.critic(symmetry, "invariant", (16, 16)))
+    value = trivial_representation(symmetry.group)
+    assert equivariance_error(critic, _states(symmetry), symmetry.state, value).max <= 1e-5
+
+
+def test_the_odd_actor_is_equivariant_and_has_the_thesis_size():
+    symmetry = SYMMETRIES["CartPole"]
+    actor = models.actor(symmetry, "odd")
+    error = equivariance_error(actor, _states(symmetry), symmetry.state, symmetry.action)
+    assert error.max <= 1e-5
+    # 4 * 64 + 64 * 64 + 64; with the critic 8,961 as in the thesis' table 5.4.
+    assert actor.count_params() == 4416
+    assert actor.count_params() + models.critic(symmetry).count_params() == 8961
+    hidden = keras.Model(actor.inputs, actor.layers[-4].output)
+    states = _states(symmetry)
+    logits = actor(states).numpy()
+    kernel = actor.get_weights()[-1].reshape(-1)
+    np.testing.assert_allclose(logits[:, 0], hidden(states).numpy() @ kernel, atol=1e-5)
+    np.testing.assert_allclose(logits[:, 1], -logits[:, 0], atol=1e-6)
+
+
+def test_the_mlp_is_not_equivariant_and_has_the_thesis_size():
+    symmetry = SYMMETRIES["CartPole"]
+    actor, critic = models.actor(symmetry, "mlp"), models.critic(symmetry, "mlp")
+    assert actor.count_params() + critic.count_params() == 9155
+    error = equivariance_error(actor, _states(symmetry), symmetry.state, symmetry.action)
+    assert error.max > 0.1
+
+
+def test_the_odd_actor_is_refused_where_it_would_not_be_equivariant():
+    with pytest.raises(ValueError, match="plus or minus the identity.*element 1 of"):
+        models.actor(SYMMETRIES["C4"], "odd")
+    c2 = cyclic_group(2)
+    sign = Representation(c2, np.array([np.eye(2), -np.eye(2)]))
+    with pytest.raises(ValueError, match="permutation representation of the actions"):
+        models.actor(Symmetry(c2, sign, sign), "odd")
+
+
+@pytest.mark.parametrize("kind", ["mlp", "gcnn", "odd"])
+@pytest.mark.parametrize("budget", [200, 4610, 9155])
+def test_widths_match_a_parameter_budget_and_the_choice_is_printed(kind, budget, capsys):
+    symmetry = SYMMETRIES["CartPole"]
+    actor = models.actor(symmetry, kind, match_parameters=budget)
+    count = actor.count_params()
+    assert f"hidden_units=({actor.layers[1].units}, " in capsys.readouterr().out
+    units = actor.layers[1].units
+    for other in (units - 1, units + 1):
+        neighbour = models.actor(symmetry, kind, (other, other)).count_params()
+        assert abs(count - budget) <= abs(neighbour - budget)
+    assert budget < 1000 or abs(count / budget - 1) < 0.03
+
+
+def test_a_budget_keeps_the_proportions_of_the_widths():
+    actor = models.actor(SYMMETRIES["D4"], "gcnn", (30, 10), match_parameters=3000)
+    first, second = actor.layers[1].units, actor.layers[2].units
+    assert abs(first / second - 3) < 0.5
+
+
+@pytest.mark.parametrize("kind", ["mlp", "gcnn", "odd"])
+def test_it_is_an_ordinary_keras_model(kind, tmp_path, capsys):
+    actor = models.actor(SYMMETRIES["CartPole"], kind, (8, 8))
+    actor.summary()
+    assert "Total params" in capsys.readouterr().out
+    actor.save(tmp_path / "actor.keras")
+    reloaded = keras.models.load_model(tmp_path / "actor.keras", safe_mode=True)
+    states = _states(SYMMETRIES["CartPole"])
+    np.testing.assert_array_equal(reloaded(states), actor(states))
+    assert actor.name == f"{kind}_actor" and actor.input_shape == (None, 4)
+
+
+def test_a_seed_fixes_the_weights_and_leaves_pythons_random_alone():
+    import random
+
+    symmetry = SYMMETRIES["S3"]
+    random.seed(0)
+    expected = random.random()
+    random.seed(0)
+    with models.seeded(7):
+        one = models.actor(symmetry, "gcnn", (4, 4))
+    assert random.random() == expected
+    with models.seeded(7):
+        two = models.actor(symmetry, "gcnn", (4, 4))
+    with models.seeded(8):
+        three = models.actor(symmetry, "gcnn", (4, 4))
+    for a, b in zip(one.get_weights(), two.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert np.abs(one.get_weights()[0] - three.get_weights()[0]).max() > 0.01
+    # Layers of a model differ from each other, too.
+    assert len({float(w.flat[0]) for w in one.get_weights() if w.ndim > 1}) == 3
+    fresh = models.fresh_weights(three, 7)
+    assert np.abs(fresh[0] - three.get_weights()[0]).max() > 0.01
+    for a, b in zip(fresh, models.fresh_weights(one, 7), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"kind": "cnn"}, "kind must be one of mlp, gcnn, odd. Received: kind='cnn'"),
+        ({"hidden_units": ()}, "hidden_units must be a non-empty sequence"),
+        ({"hidden_units": 64}, "hidden_units must be a non-empty sequence"),
+        ({"hidden_units": (64, 0)}, "hidden_units must be .* positive integers"),
+        ({"match_parameters": -5}, "match_parameters must be a positive integer"),
+        ({"match_parameters": 3}, "match_parameters must be at least"),
+        ({"symmetry": "C2"}, "symmetry must be a tf_equirl.groups.Symmetry"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    arguments = {"symmetry": SYMMETRIES["CartPole"], **arguments}
+    with pytest.raises(ValueError, match=message):
+        models.actor(**arguments)
+    critic_arguments = {"kind": "mlp", **arguments}
+    if arguments.get("kind") != "cnn":
+        with pytest.raises(ValueError, match=message):
+            models.critic(**critic_arguments)

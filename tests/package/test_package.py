@@ -1,0 +1,106 @@
+"""What an import loads, and what an installed wheel holds."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# Stands for an environment in which these are not installed.
+HIDE = """
+import importlib.abc, sys
+class Missing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {hidden!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Missing())
+"""
+
+
+def python(code, hidden=()):
+    """Runs `code` in a process that inherits none of this one's TensorFlow settings."""
+    prefixes = ("TF_", "_TF_EQUIRL", "KERAS")
+    return subprocess.run(
+        [sys.executable, "-c", HIDE.format(hidden=set(hidden)) + code],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if not k.startswith(prefixes)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_the_core_works_without_tf_agents_probability_and_gym():
+    result = python(
+        """
+import tf_equirl
+from tf_equirl import groups, layers, models
+group = groups.cyclic_group(2)
+rep = groups.regular_representation(group)
+actor = models.actor(groups.Symmetry(group, state=rep, action=rep))
+critic = models.critic(groups.Symmetry(group, state=rep, action=rep), "invariant")
+print(actor.output_shape, critic.output_shape)
+""",
+        hidden=["tf_agents", "tensorflow_probability", "gym", "gymnasium", "tf_keras"],
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "(None, 2) (None, 1)"
+    assert result.stderr == ""
+
+
+def test_the_core_imports_none_of_them_where_they_are_installed():
+    result = python(
+        "import sys, tf_equirl, tf_equirl.groups, tf_equirl.layers, tf_equirl.models\n"
+        "print({'tf_agents', 'tensorflow_probability', 'gym', 'gymnasium', 'tf_keras'}"
+        " & set(sys.modules))"
+    )
+    assert result.stdout.strip() == "set()", result.stderr
+
+
+def test_without_tf_agents_the_agents_say_how_to_install_it():
+    result = python("import tf_equirl.agents", hidden=["tf_agents"])
+    assert result.returncode != 0
+    assert "pip install --no-deps tf-agents==0.19.0" in result.stderr
+
+
+def test_environments_work_without_tf_agents():
+    code = "from tf_equirl import envs; print(envs.make('CartPole').name)"
+    result = python(code, hidden=["tf_agents", "tensorflow_probability", "gym"])
+    assert result.stdout.strip() == "CartPole", result.stderr
+
+
+def test_a_process_in_which_tf_keras_is_keras_3_already_is_told_so():
+    code = "import tensorflow as tf; tf.keras.layers.Dense; import tf_equirl.agents"
+    result = python(code)
+    assert result.returncode != 0
+    assert "TF_USE_LEGACY_KERAS=1" in result.stderr and "Import tf_equirl.agents" in result.stderr
+
+
+@pytest.mark.parametrize("first", ["tensorflow", "keras"])
+def test_agents_import_after_tensorflow_and_keras_quietly(first):
+    code = (
+        f"import {first}, sys\n"
+        "print('after', file=sys.stderr, flush=True)\n"
+        "import tf_equirl.agents, tensorflow as tf, keras\n"
+        "print(tf.keras.layers.Layer.__module__.split('.')[0], keras.__version__[0])"
+    )
+    result = python(code)
+    assert result.stdout.strip() == "tf_keras 3", result.stderr
+    assert result.stderr.rpartition("after\n")[2] == ""
+
+
+def test_a_wheel_puts_only_tf_equirl_into_site_packages(tmp_path):
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    copy = tmp_path / "source"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(copy)], check=True)
+    subprocess.run([*build, "--wheel-dir", str(tmp_path), str(copy)], check=True, timeout=120)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {n.split("/")[0] for n in names if ".dist-info" not in n} == {"tf_equirl"}
+    assert {"tf_equirl/launchers/train_ppo.py", "tf_equirl/py.typed"} <= set(names)
+    scripts = zipfile.ZipFile(wheel).read(next(n for n in names if n.endswith("entry_points.txt")))
+    assert b"equirl-train-ppo = tf_equirl.launchers.train_ppo:run" in scripts
