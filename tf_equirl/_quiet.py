@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
-@contextmanager
+@contextlib.contextmanager
 def quiet_imports() -> Iterator[None]:
     """Swallows what an import inside the block writes to standard error.
 
@@ -26,17 +27,17 @@ def quiet_imports() -> Iterator[None]:
     # Remembered in the environment, so that subprocesses know the level was not the user's choice.
     os.environ["_TF_EQUIRL_QUIET"] = "1"
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as swallowed:
+    with tempfile.TemporaryFile() as swallowed, io.StringIO() as written:
         terminal = os.dup(2)
         os.dup2(swallowed.fileno(), 2)
         failed = True
         try:
-            yield
+            with contextlib.redirect_stderr(written):
+                yield
             failed = False
         finally:
-            sys.stderr.flush()
             os.dup2(terminal, 2)
             os.close(terminal)
             if failed:
                 swallowed.seek(0)
-                sys.stderr.write(swallowed.read().decode(errors="replace"))
+                sys.stderr.write(swallowed.read().decode(errors="replace") + written.getvalue())

@@ -183,13 +183,21 @@ def test_the_split_into_calls_changes_nothing_and_equal_seeds_give_equal_members
         assert not np.array_equal(w[0], w[1])
 
 
-def test_fresh_weights_are_those_of_a_model_built_under_the_seed():
+def test_initial_weights_are_those_of_models_built_under_the_seed():
     program = _program(actor="gcnn")
     carry = program.start([3, 4, 5, 6])
     with models.seeded(5):
-        actor = keras.models.clone_model(program.actor)
-    for stacked, variable in zip(carry.weights, actor.trainable_variables, strict=False):
+        copies = [keras.models.clone_model(m) for m in (program.actor, program.critic)]
+    variables = [v for copy in copies for v in copy.trainable_variables]
+    for stacked, variable in zip(carry.weights, variables, strict=True):
         np.testing.assert_array_equal(stacked[2], variable.numpy())
+
+
+def test_networks_of_the_same_shape_start_from_different_weights():
+    program = _program(actor="mlp")
+    actor_kernel, critic_kernel = (program.start(range(4)).weights[i] for i in (0, 6))
+    assert actor_kernel.shape == critic_kernel.shape
+    assert np.abs(actor_kernel - critic_kernel).max() > 0.1
 
 
 def test_the_loss_is_plain_clipped_ppo_without_a_kl_penalty():

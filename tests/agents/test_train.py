@@ -116,7 +116,7 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(finished):
     ("config", "seeds", "difference"),
     [
         ({"learning_rate": 1e-3}, SEEDS, r"learning_rate \(0.00035 there, 0.001 here\)"),
-        ({"hidden_units": (9,)}, SEEDS, r"hidden_units .* the networks"),
+        ({"hidden_units": (9,)}, SEEDS, r"hidden_units .* the models"),
         ({}, (5, 0, 3), r"seeds \(\[5, 0, 3, 9, 2\] there, \[5, 0, 3\] here\)"),
     ],
 )
@@ -130,6 +130,26 @@ def test_a_folder_that_holds_another_run_is_refused(finished, config, seeds, dif
         train_ppo("CartPole", other, seeds, finished.run_dir, resume=resume)
     after = sorted((p.name, p.stat().st_mtime_ns) for p in finished.run_dir.iterdir())
     assert before == after
+
+
+def test_another_activation_or_environment_makes_another_run(tmp_path):
+    def actor(activation):
+        layers = [keras.Input((4,)), keras.layers.Dense(8, activation), keras.layers.Dense(2)]
+        return keras.Sequential(layers)
+
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train_ppo("CartPole", CONFIG, SEEDS, folder, actor=actor("relu"), on_progress=Stop(0))
+    with pytest.raises(ValueError, match="holds another run; it differs in the models"):
+        train_ppo("CartPole", CONFIG, SEEDS, folder, actor=actor("tanh"), resume=True)
+    shorter = envs.make("CartPole", max_episode_steps=20)
+    with pytest.raises(ValueError, match="differs in environment_config .*20.* here"):
+        train_ppo(shorter, CONFIG, SEEDS, folder, actor=actor("relu"), resume=True)
+    # The same model under other names goes on.
+    with pytest.raises(KeyboardInterrupt):
+        train_ppo(
+            "CartPole", CONFIG, SEEDS, folder, actor=actor("relu"), resume=True, on_progress=Stop(0)
+        )
 
 
 def test_a_folder_of_other_things_is_refused(tmp_path):

@@ -25,8 +25,7 @@ non_abelian = pytest.mark.parametrize("group", [GROUPS["S3"], GROUPS["Q8"]], ids
 
 
 def array(tensor) -> np.ndarray:
-    tensor = keras.ops.convert_to_tensor(tensor)
-    return np.asarray(keras.ops.convert_to_numpy(tensor), dtype=np.float64)
+    return keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float64"))
 
 
 def assert_close(received, expected, tolerance=1e-5) -> None:

@@ -72,6 +72,15 @@ def test_initializer_sees_only_the_inputs_that_reach_an_output():
     assert layer.kernel.shape == (5, 3, 2)
 
 
+def test_orbits_of_outputs_start_with_different_weights():
+    """Although an initializer repeats its values when it is called again."""
+    group = GROUPS["S3"]
+    layer = PermutationEquivariantDense(2, natural(group), trivial_representation(group, 2))
+    layer.build((None, 4, 3))
+    kernel = layer.get_weights()[0]
+    assert len(np.unique(kernel)) == kernel.size
+
+
 @pytest.mark.parametrize("activation", ["relu", "sigmoid", abs])
 def test_signed_outputs_need_an_odd_activation(activation):
     group = GROUPS["D4"]

@@ -157,9 +157,9 @@ def test_a_seed_fixes_the_weights_and_leaves_pythons_random_alone():
     assert np.abs(one.get_weights()[0] - three.get_weights()[0]).max() > 0.01
     # Layers of a model differ from each other, too.
     assert len({float(w.flat[0]) for w in one.get_weights() if w.ndim > 1}) == 3
-    fresh = models.fresh_weights(three, 7)
+    fresh = models.fresh_weights([three], 7)
     assert np.abs(fresh[0] - three.get_weights()[0]).max() > 0.01
-    for a, b in zip(fresh, models.fresh_weights(one, 7), strict=True):
+    for a, b in zip(fresh, models.fresh_weights([one], 7), strict=True):
         np.testing.assert_array_equal(a, b)
 
 

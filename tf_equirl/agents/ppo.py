@@ -20,6 +20,12 @@ def make_models(env: Environment, config: PPOConfig) -> tuple[keras.Model, keras
     Raises:
       ValueError: as `models.actor` and `models.critic` do.
     """
+    if env.observation_shape != (env.symmetry.state.dim,):
+        raise ValueError(
+            f"the built-in networks take flat observations, shape ({env.symmetry.state.dim},); for "
+            f"others pass an actor and a critic of your own, for example with a Flatten layer in "
+            f"front. Received: {env.name} with observation_shape={env.observation_shape}"
+        )
     actor = models.actor(env.symmetry, config.actor, config.hidden_units, config.match_parameters)
     return actor, models.critic(env.symmetry, config.critic, config.hidden_units)
 
@@ -68,10 +74,11 @@ def make_ppo_agent(
     """A `tf_agents.agents.PPOClipAgent` that trains the given Keras 3 models.
 
     Its loss is the one that `train_ppo` minimises: the clipped surrogate (equation 7 of Schulman
-    et al., 2017), no KL penalty, half the clipped squared value error, the entropy bonus. In
-    tf-agents' own training loop two things are theirs: `agent.train` makes `config.num_epochs`
-    passes over the whole batch, without minibatches, and generalised advantage estimation
-    bootstraps from the last but one value (tf-agents 0.19). `train_ppo` does both as published.
+    et al., 2017), no KL penalty, half the clipped squared value error, the entropy bonus. The rest
+    of the training loop is tf-agents' own (0.19) and differs from `train_ppo`: `agent.train` makes
+    `config.num_epochs` passes over the whole batch, without minibatches, and normalises advantages
+    over all of it; generalised advantage estimation bootstraps from the last but one value, and
+    takes an episode that was cut off for one that ended.
 
     Args:
       env: the environment, for its observation and action spaces.

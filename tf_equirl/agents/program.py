@@ -102,9 +102,7 @@ class PopulationProgram:
 
     def start(self, seeds: list[int]) -> Carry:
         """The state before the first update: fresh weights and episodes, both from the seeds."""
-        members = [
-            [*fresh_weights(self.actor, seed), *fresh_weights(self.critic, seed)] for seed in seeds
-        ]
+        members = [fresh_weights([self.actor, self.critic], seed) for seed in seeds]
         weights = [tf.constant(np.stack(same)) for same in zip(*members, strict=True)]
         keys = tf.constant(seeds, tf.int32)
         shape = [self.config.num_environments, self.env.num_uniforms]
@@ -126,7 +124,8 @@ class PopulationProgram:
         for w in weights:
             finite &= tf.reduce_all(tf.math.is_finite(w), axis=list(range(1, w.shape.rank)))
         last_return = transitions.last_return
-        metrics = Metrics(*losses, finite, tf.reduce_mean(last_return, -1), last_return[..., 0])
+        returns = [tf.reduce_mean(last_return, -1), last_return[..., 0]]
+        metrics = Metrics._make([*losses, finite, *returns])
         return Carry(carry.seeds, weights, adam, acting), metrics
 
     def collect(self, carry: Carry, index: tf.Tensor) -> tuple[ActingState, Transitions]:

@@ -7,11 +7,12 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import keras
 import numpy as np
@@ -29,7 +30,7 @@ _PACKAGES = (
     "numpy",
 )
 # What makes two runs the same run; the rest of run.json only records.
-_IDENTITY = ("environment", "config", "seeds", "architecture")
+_IDENTITY = ("environment", "environment_config", "config", "seeds", "symmetry", "models")
 
 
 def describe_run(
@@ -44,7 +45,7 @@ def describe_run(
         "environment": env.name,
         "config": config.to_json(),
         "seeds": list(seeds),
-        "architecture": {"actor": _architecture(actor), "critic": _architecture(critic)},
+        "environment_config": env.get_config(),
         "symmetry": env.symmetry.get_config(),
         "models": {"actor": json.loads(actor.to_json()), "critic": json.loads(critic.to_json())},
         "versions": {"python": platform.python_version(), **_package_versions()},
@@ -93,7 +94,7 @@ class RunFolder:
             write_atomically(file, lambda stream: stream.write(text.encode()))
             return
         found = read_description(self.path)
-        different = [key for key in _IDENTITY if found.get(key) != description[key]]
+        different = [k for k in _IDENTITY if _nameless(found.get(k)) != _nameless(description[k])]
         if different:
             raise ValueError(
                 f"run_dir must be new, or hold this same run. Received: run_dir={self.path}, which "
@@ -107,9 +108,7 @@ class RunFolder:
 
     def save_checkpoint(self, arrays: dict[str, np.ndarray]) -> None:
         """Writes `arrays` to `checkpoint.npz`."""
-        write_atomically(
-            self.checkpoint, lambda stream: np.savez(stream, allow_pickle=False, **arrays)
-        )
+        write_atomically(self.checkpoint, lambda stream: np.savez(stream, **cast(Any, arrays)))
 
     def load_checkpoint(self) -> dict[str, np.ndarray] | None:
         """Reads `checkpoint.npz`; None if no checkpoint was written yet.
@@ -201,11 +200,13 @@ class _Lines:
         return self._stream.write(text.encode())
 
 
-def _architecture(model: keras.Model) -> list[Any]:
-    """Layer types and weight shapes: names differ from process to process, these do not."""
-    return [
-        [type(layer).__name__, [list(w.shape) for w in layer.weights]] for layer in model.layers
-    ]
+def _nameless(value: Any) -> Any:
+    """`value` without what Keras numbers anew in every process: names and ids of objects."""
+    if isinstance(value, dict):
+        return {k: _nameless(v) for k, v in value.items() if k not in ("name", "shared_object_id")}
+    if isinstance(value, list):
+        return [_nameless(v) for v in value]
+    return re.sub(r"_\d+$", "", value) if isinstance(value, str) else value
 
 
 def _package_versions() -> dict[str, str]:
@@ -241,8 +242,8 @@ def _differences(found: dict, wanted: dict, keys: list[str]) -> str:
                 for name, value in new.items()
                 if old.get(name) != value
             ]
-        elif key == "architecture":
-            parts.append("the networks")
+        elif key in ("models", "symmetry"):
+            parts.append(f"the {key}")
         else:
             parts.append(f"{key} ({_short(old)} there, {_short(new)} here)")
     return ", ".join(parts)

@@ -27,7 +27,7 @@ _LEAST_MEMBERS = 4
 
 
 class Progress(NamedTuple):
-    """How far a run is: passed to `on_progress` before and after compilation and about every second.
+    """How far a run is; passed on before and after compilation, then about every second.
 
     Attributes:
       updates: updates done, of `num_updates`.
@@ -148,7 +148,7 @@ class _Run:
     def train(self) -> TrainingResult:
         """Trains to the end, or to the interruption."""
         writer = None
-        if self.folder is not None:
+        if self.folder is not None and self.state.updates < self.config.num_updates:
             writer = tf.summary.create_file_writer(str(self.folder.tensorboard))
         try:
             self.report(0.0)
@@ -170,6 +170,7 @@ class _Run:
                     saved_at = time.monotonic()
         except KeyboardInterrupt:
             self.save()
+            self.finish()
             raise
         finally:
             if writer is not None:
@@ -249,11 +250,13 @@ class _Run:
                 if name != "finite":
                     values[bad:, ..., member] = np.nan
         result = self.finish()
+        others = len(self.seeds) - int((~finite.all(axis=0)).sum())
         kept = f"Results up to then are in {self.folder.path}. " if self.folder else ""
         raise NonFiniteError(
             f"seed {seed} became non-finite (a loss, gradient or weight is infinite or NaN) in "
             f"update {update}, timestep {(update + 1) * self.config.batch_size:,}. {kept}"
-            f"The other seeds' curves are kept; a smaller learning_rate often helps.",
+            f"{others} of {len(self.seeds)} seeds are unharmed and their curves kept; a smaller "
+            f"learning_rate often helps.",
             seed,
             update,
             result,

@@ -82,6 +82,10 @@ class CartPole(Environment):
             action=permutation_representation(group, [[0, 1], [1, 0]]),
         )
 
+    def get_config(self) -> dict[str, Any]:
+        """See `Environment.get_config`."""
+        return {**super().get_config(), "dtype": self.dtype.name}
+
     def initial_state(
         self, uniforms: tf.Tensor, low: float = -RESET_BOUND, high: float = RESET_BOUND
     ) -> CartPoleState:

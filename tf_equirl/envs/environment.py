@@ -48,6 +48,18 @@ class Environment(abc.ABC):
     num_uniforms: int
     reset_options: tuple[str, ...] = ()
 
+    def get_config(self) -> dict[str, Any]:
+        """What tells this environment from others of its name, as plain JSON types.
+
+        A run folder keeps it, and refuses to go on under another one. A subclass with arguments of
+        its own adds them.
+        """
+        return {
+            "observation_shape": list(self.observation_shape),
+            "num_actions": self.num_actions,
+            "max_episode_steps": self.max_episode_steps,
+        }
+
     @abc.abstractmethod
     def initial_state(self, uniforms: tf.Tensor) -> Any:
         """Draws the first state of an episode.

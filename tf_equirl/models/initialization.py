@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import keras
@@ -25,26 +25,33 @@ def seeded(seed: int) -> Iterator[None]:
         random.setstate(state)
 
 
-def fresh_weights(model: keras.Model, seed: int) -> list[np.ndarray]:
-    """Weights that `model` would start with under `seed`; the model itself is left as it is.
+def fresh_weights(models: Sequence[keras.Model], seed: int) -> list[np.ndarray]:
+    """Weights that `models` would start with under `seed`; the models themselves stay as they are.
+
+    All of them draw from one sequence of random numbers, so that two models of the same shape start
+    from different weights.
 
     Args:
-      model: a Keras model whose layers serialise. An initialiser that was given a fixed seed gives
+      models: Keras models whose layers serialise. An initialiser that was given a fixed seed gives
         the same values for every `seed`.
       seed: any Python int.
 
     Returns:
-      One array per entry of `model.trainable_variables`, in that order.
+      One array per trainable variable, model by model, in the order of `trainable_variables`.
 
     Raises:
-      ValueError: if the model cannot be built anew from its configuration.
+      ValueError: if a model cannot be built anew from its configuration.
     """
-    try:
-        with seeded(seed):
-            copy = keras.models.clone_model(model)
-    except (TypeError, NotImplementedError) as error:
-        raise ValueError(
-            "model must be rebuildable from its configuration (get_config), so that every seed "
-            f"can start from its own weights. Received: model={model.name!r} ({error})"
-        ) from error
-    return [np.asarray(keras.ops.convert_to_numpy(v)) for v in copy.trainable_variables]
+    weights = []
+    with seeded(seed):
+        for model in models:
+            try:
+                copy = keras.models.clone_model(model)
+            except (TypeError, NotImplementedError) as error:
+                raise ValueError(
+                    "models must be rebuildable from their configuration (get_config), so that "
+                    "every seed can start from its own weights. "
+                    f"Received: model {model.name!r} ({error})"
+                ) from error
+            weights += [keras.ops.convert_to_numpy(v) for v in copy.trainable_variables]
+    return weights
