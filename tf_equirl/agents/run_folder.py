@@ -236,7 +236,7 @@ def _differences(found: dict, wanted: dict, keys: list[str]) -> str:
     parts = []
     for key in keys:
         old, new = found.get(key), wanted[key]
-        if key == "config" and isinstance(old, dict):
+        if key.endswith("config") and isinstance(old, dict):
             parts += [
                 f"{name} ({old.get(name)!r} there, {value!r} here)"
                 for name, value in new.items()
