@@ -14,13 +14,10 @@ from tf_equirl.agents.config import PPOConfig
 from tf_equirl.agents.loops import repeat
 from tf_equirl.agents.optimizer import AdamState, adam_step, initial_adam_state, member_norm
 from tf_equirl.agents.ppo import check_models, make_ppo_agent
-from tf_equirl.agents.randomness import member_uniforms
+from tf_equirl.agents.randomness import Purpose, member_uniforms
 from tf_equirl.agents.rollout import ActingState, Transitions, collect, start_acting
 from tf_equirl.envs import Environment
 from tf_equirl.models import fresh_weights
-
-# Purposes of a member's random numbers: the second half of its key.
-_RESETS, _ROLLOUTS, _SHUFFLES = 0, 1, 2
 
 
 class Carry(NamedTuple):
@@ -106,7 +103,7 @@ class PopulationProgram:
         weights = [tf.constant(np.stack(same)) for same in zip(*members, strict=True)]
         keys = tf.constant(seeds, tf.int32)
         shape = [self.config.num_environments, self.env.num_uniforms]
-        uniforms = member_uniforms(_member_keys(keys, _RESETS), 0, shape)
+        uniforms = member_uniforms(keys, Purpose.RESETS, 0, shape)
         acting = start_acting(self.env, uniforms)
         return Carry(keys, weights, initial_adam_state(weights), acting)
 
@@ -132,7 +129,7 @@ class PopulationProgram:
         """The rollout of update `index`: `[steps, members, envs, ...]`."""
         c = self.config
         shape = [c.rollout_steps, c.num_environments, 1 + self.env.num_uniforms]
-        uniforms = member_uniforms(_member_keys(carry.seeds, _ROLLOUTS), index, shape)
+        uniforms = member_uniforms(carry.seeds, Purpose.ROLLOUT, index, shape)
 
         def policy(observation):
             return self._outputs(self.actor, carry.weights, observation)
@@ -210,7 +207,7 @@ class PopulationProgram:
         """Row numbers of every gradient step: `[members, epochs * minibatches, rows]`."""
         c = self.config
         shape = [c.num_epochs, c.batch_size]
-        keys = member_uniforms(_member_keys(seeds, _SHUFFLES), index, shape)
+        keys = member_uniforms(seeds, Purpose.SHUFFLE, index, shape)
         order = tf.argsort(keys, axis=-1)
         return tf.reshape(order, [-1, c.num_epochs * c.num_minibatches, _rows(c)])
 
@@ -311,10 +308,6 @@ class PopulationProgram:
         """Within it the Keras models compute with one member's weights."""
         pairs = zip(self._variables, weights, strict=True)
         return keras.StatelessScope(state_mapping=list(pairs))
-
-
-def _member_keys(seeds: tf.Tensor, purpose: int) -> tf.Tensor:
-    return tf.stack([seeds, tf.fill(seeds.shape, purpose)], axis=-1)
 
 
 def _rows(config: PPOConfig) -> int:

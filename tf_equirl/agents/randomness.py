@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import enum
+
 import tensorflow as tf
 
 
-def member_uniforms(seeds: tf.Tensor, index: tf.Tensor | int, shape: list[int]) -> tf.Tensor:
-    """Uniform numbers in [0, 1) for every member.
+class Purpose(enum.IntEnum):
+    """What random numbers are drawn for; each purpose of an update has a stream of its own."""
+
+    RESETS = 0
+    ROLLOUT = 1
+    SHUFFLE = 2
+
+
+def member_uniforms(
+    seeds: tf.Tensor, purpose: Purpose, update: tf.Tensor | int, shape: list[int]
+) -> tf.Tensor:
+    """Uniform numbers in [0, 1) for every member, keyed by (its seed, update, purpose).
 
     TensorFlow's stateless generators take one seed per call and do not vectorise, so that the
     members take turns here; the numbers of a whole update are drawn at once to make it cheap.
@@ -14,20 +26,21 @@ def member_uniforms(seeds: tf.Tensor, index: tf.Tensor | int, shape: list[int]) 
     numbers from the same key.
 
     Args:
-      seeds: `[members, 2]` int32, a key for each member and purpose.
-      index: int32 scalar, for example the number of the update.
+      seeds: `[members]` int32.
+      purpose: what the numbers are for.
+      update: int32 scalar, the number of the update.
       shape: shape of one member's numbers.
 
     Returns:
       `[members, *shape]` float32.
     """
+    stream = tf.fill(seeds.shape, len(Purpose) * update + purpose.value)
 
-    def draw(seed):
-        return tf.random.stateless_uniform(
-            shape, tf.random.experimental.stateless_fold_in(seed, index)
-        )
+    def draw(key):  # the generator scrambles the two halves of its key itself
+        return tf.random.stateless_uniform(shape, key)
 
-    return tf.map_fn(draw, seeds, fn_output_signature=tf.TensorSpec(shape, tf.float32))
+    keys = tf.stack([seeds, stream], axis=-1)
+    return tf.map_fn(draw, keys, fn_output_signature=tf.TensorSpec(shape, tf.float32))
 
 
 def sample_actions(logits: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
