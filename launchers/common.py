@@ -128,7 +128,7 @@ def launch(main: Callable[[], None], how_to_go_on: Callable[[], str]) -> None:
             sys.exit(f"error: flags only, see --helpshort. Received: {' '.join(argv[1:])}")
         try:
             main()
-        except (ValueError, NonFiniteError) as error:
+        except (ValueError, OSError, NonFiniteError) as error:
             sys.exit(f"error: {error}")
         except KeyboardInterrupt:
             print(f"\nInterrupted. {how_to_go_on()}", file=sys.stderr)

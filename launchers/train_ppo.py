@@ -7,6 +7,7 @@ Shows progress, prints a table of returns and writes learning_curve.png into the
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 
@@ -86,11 +87,11 @@ def _seeds() -> range:
 
 
 def _how_to_go_on() -> str:
-    if not _chosen_run_dir or not (_chosen_run_dir[0] / "checkpoint.npz").exists():
+    if not _chosen_run_dir or not (_chosen_run_dir[0] / "run.json").exists():
         return "Nothing was trained yet."
     return (
-        f"A checkpoint is saved. Go on with:\n"
-        f"  python -m launchers.train_ppo --resume --run_dir={_chosen_run_dir[0]}"
+        f"What was trained is saved. Go on with:\n"
+        f"  python -m launchers.train_ppo --resume --run_dir={shlex.quote(str(_chosen_run_dir[0]))}"
     )
 
 

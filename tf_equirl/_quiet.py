@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import sys
 import tempfile
@@ -26,18 +25,24 @@ def quiet_imports() -> Iterator[None]:
     os.environ[_LEVEL] = "3"
     # Remembered in the environment, so that subprocesses know the level was not the user's choice.
     os.environ["_TF_EQUIRL_QUIET"] = "1"
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as swallowed, io.StringIO() as written:
+    try:
         terminal = os.dup(2)
+    except OSError:  # standard error is closed: there is nothing to keep quiet
+        yield
+        return
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    with tempfile.TemporaryFile() as swallowed:
         os.dup2(swallowed.fileno(), 2)
         failed = True
         try:
-            with contextlib.redirect_stderr(written):
-                yield
+            yield
             failed = False
         finally:
+            if sys.stderr is not None:
+                sys.stderr.flush()
             os.dup2(terminal, 2)
             os.close(terminal)
             if failed:
                 swallowed.seek(0)
-                sys.stderr.write(swallowed.read().decode(errors="replace") + written.getvalue())
+                os.write(2, swallowed.read())

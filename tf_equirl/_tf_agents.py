@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
 
 from tf_equirl._quiet import quiet_imports
 
-INSTALL_COMMAND = 'pip install "tf_equirl[agents]" && pip install --no-deps tf-agents==0.19.0'
+INSTALL_COMMAND = 'pip install ".[agents]" && pip install --no-deps tf-agents==0.19.0'
 
 
 def require_tf_agents() -> None:
@@ -24,6 +25,9 @@ def require_tf_agents() -> None:
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     try:
         with quiet_imports():
+            # tf-agents imports gym, which announces at every import that it is unmaintained.
+            with contextlib.suppress(ImportError):
+                importlib.import_module("gym_notices.notices").notices.clear()
             import tensorflow as tf
 
             legacy = tf.keras.layers.Layer.__module__.startswith("tf_keras")
@@ -35,8 +39,8 @@ def require_tf_agents() -> None:
                 importlib.import_module("tf_agents.environments.tf_environment")
     except ImportError as error:
         raise ImportError(
-            f"tf_equirl.agents needs tf-agents and what it stands on. Install them with: "
-            f"{INSTALL_COMMAND}\n(the import that failed: {error})"
+            f"tf_equirl.agents needs tf-agents and what it stands on. Install them, in a "
+            f"checkout of tf_equirl, with: {INSTALL_COMMAND}\n(the import that failed: {error})"
         ) from error
     if not legacy:
         raise ImportError(

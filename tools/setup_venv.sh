@@ -31,8 +31,13 @@ else
 fi
 
 echo "Setting up .venv with $("$python" --version) (takes a few minutes the first time) ..."
+if [ -e .venv ] && [ ! -e .venv/made_by_tf_equirl ]; then
+  echo ".venv exists and was not made by this script: move it away first." >&2
+  exit 1
+fi
 rm -rf .venv
 "$python" -m venv .venv
+touch .venv/made_by_tf_equirl
 pip() { .venv/bin/python -m pip --quiet --disable-pip-version-check "$@"; }
 pip install --editable ".[agents,dev]"
 # Its pins cannot be met on Python 3.12 and later, and are not needed on any (see setup.py).

@@ -23,6 +23,7 @@ def test_the_defaults_are_the_thesis_hyperparameters():
         ("learning_rate", float("nan"), "a positive number"),
         ("learning_rate", "fast", "a positive number"),
         ("num_minibatches", 3, "a divisor of num_environments"),
+        ("num_minibatches", 512, "at most half of"),
         ("num_minibatches", 0, "a positive integer"),
         ("num_epochs", 2.0, "a positive integer"),
         ("total_timesteps", 511, "at least one update of 512"),

@@ -152,6 +152,38 @@ def test_another_activation_or_environment_makes_another_run(tmp_path):
         )
 
 
+def test_a_folder_tells_apart_models_that_differ_only_in_wiring(tmp_path):
+    def actor(skip):
+        inputs = keras.Input((4,))
+        first = keras.layers.Dense(8)(inputs)
+        second = keras.layers.Dense(8)(first)
+        third = keras.layers.Dense(8)(second)
+        joined = keras.layers.Add()([(first, second)[skip], third])
+        return keras.Model(inputs, keras.layers.Dense(2)(joined))
+
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train_ppo("CartPole", CONFIG, SEEDS, folder, actor=actor(0), on_progress=Stop(0))
+    with pytest.raises(ValueError, match="differs in the models"):
+        train_ppo("CartPole", CONFIG, SEEDS, folder, actor=actor(1), resume=True)
+
+
+@pytest.mark.parametrize("content", [b"[]", b"null", b"{}", b"{", b"\xff\xfe"])
+def test_a_damaged_description_is_named(tmp_path, content):
+    (tmp_path / "run.json").write_bytes(content)
+    with pytest.raises(ValueError, match="run.json must"):
+        train_ppo("CartPole", CONFIG, SEEDS, tmp_path, resume=True)
+
+
+def test_a_checkpoint_of_other_arrays_is_named(tmp_path):
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train_ppo("CartPole", CONFIG, SEEDS, folder, on_progress=Stop(0))
+    np.savez(folder / "checkpoint.npz", weights=np.zeros(3))
+    with pytest.raises(ValueError, match="checkpoint must be one of this run"):
+        train_ppo("CartPole", CONFIG, SEEDS, folder, resume=True)
+
+
 def test_a_folder_of_other_things_is_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("irreplaceable")
     with pytest.raises(ValueError, match="new or empty folder"):
@@ -221,6 +253,16 @@ def _stack(*layers):
     return keras.Sequential([keras.Input((4,)), *layers])
 
 
+def _sharing():
+    inputs = keras.Input((4,))
+    trunk = keras.layers.Dense(8, "relu")(inputs)
+    heads = [keras.layers.Dense(n)(trunk) for n in (2, 1)]
+    return [keras.Model(inputs, head) for head in heads]
+
+
+_SHARED = _sharing()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -230,7 +272,12 @@ def _stack(*layers):
             {"actor": keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)])},
             r"actor must take observations of CartPole, shape \(None, 4\).*\(None, 5\)",
         ),
-        ({"actor": keras.Sequential([keras.layers.Dense(2)])}, "actor must be built"),
+        (
+            {"actor": keras.Sequential([keras.layers.Dense(2)])},
+            "actor must be a functional or Sequential model that knows its input shape",
+        ),
+        ({"actor": _SHARED[0], "critic": _SHARED[1]}, "actor and critic must not share variables"),
+        ({"env": object()}, "must be one of: CartPole"),
         ({"actor": "gcnn"}, "actor must be a Keras 3 model. Received: actor of type str"),
         (
             {"actor": _stack(keras.layers.BatchNormalization(), keras.layers.Dense(2))},

@@ -85,7 +85,7 @@ def test_ctrl_c_saves_a_checkpoint_and_says_how_to_go_on(tmp_path):
     assert process.returncode == 130, errors
     assert f"python -m launchers.train_ppo --resume --run_dir={folder}" in errors
     assert "Traceback" not in errors
-    assert (folder / "checkpoint.npz").exists()
+    assert (folder / "checkpoint.npz").exists() and (folder / "results.csv").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What an import loads, and what an installed wheel holds."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -80,6 +81,17 @@ def test_a_process_in_which_tf_keras_is_keras_3_already_is_told_so():
     assert "TF_USE_LEGACY_KERAS=1" in result.stderr and "Import tf_equirl.agents" in result.stderr
 
 
+def test_tensorflow_still_logs_after_the_quiet_import():
+    result = python("import tf_equirl, tensorflow as tf; tf.get_logger().warning('audible')")
+    assert result.stderr == "WARNING:tensorflow:audible\n"
+
+
+def test_a_failing_import_is_not_kept_quiet():
+    code = "import os\nfrom tf_equirl._quiet import quiet_imports\nwith quiet_imports():\n"
+    result = python(code + "    os.write(2, b'the reason'); import nonexistent_module")
+    assert "the reason" in result.stderr and "nonexistent_module" in result.stderr
+
+
 @pytest.mark.parametrize("first", ["tensorflow", "keras"])
 def test_agents_import_after_tensorflow_and_keras_quietly(first):
     code = (
@@ -96,7 +108,8 @@ def test_agents_import_after_tensorflow_and_keras_quietly(first):
 def test_a_wheel_puts_only_tf_equirl_into_site_packages(tmp_path):
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     copy = tmp_path / "source"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(copy)], check=True)
+    ignored = shutil.ignore_patterns(".git", ".venv", "runs", "build", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, copy, ignore=ignored)
     subprocess.run([*build, "--wheel-dir", str(tmp_path), str(copy)], check=True, timeout=120)
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from typing import Any
 
 from tf_equirl.models import ACTOR_KINDS, CRITIC_KINDS
@@ -12,7 +13,10 @@ from tf_equirl.models.widths import check_hidden_units
 
 @dataclasses.dataclass(frozen=True)
 class PPOConfig:
-    """Hyperparameters of PPO (Schulman et al., 2017); the defaults are the thesis' for CartPole.
+    """Hyperparameters of PPO (Schulman et al., 2017).
+
+    The defaults are those of the thesis that this project started from ("Exploiting Symmetries
+    With Equivariant Transition Models", University College London, 2023) for CartPole.
 
     They are validated on construction: a `ValueError` names the field, the rule and the value.
 
@@ -96,6 +100,12 @@ class PPOConfig:
                 "num_minibatches",
                 f"a divisor of num_environments * rollout_steps = {self.batch_size}",
             )
+        if self.batch_size // self.num_minibatches < 2:
+            self._reject(
+                "num_minibatches",
+                "at most half of num_environments * rollout_steps, as advantages are normalised "
+                "within a minibatch",
+            )
         if self.total_timesteps < self.batch_size:
             self._reject("total_timesteps", f"at least one update of {self.batch_size} steps")
 
@@ -124,7 +134,7 @@ class PPOConfig:
         unknown = sorted(set(fields) - known)
         if unknown:
             raise ValueError(f"fields must be those of PPOConfig. Received also: {unknown}")
-        return cls(**{**fields, "hidden_units": tuple(fields.get("hidden_units", (64, 64)))})
+        return cls(**fields)
 
     def _reject(self, field: str, rule: str) -> None:
         raise ValueError(f"{field} must be {rule}. Received: {field}={getattr(self, field)!r}")
@@ -135,14 +145,16 @@ class PPOConfig:
 
     def _check_integer(self, field: str) -> None:
         value = getattr(self, field)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
             self._reject(field, "a positive integer")
+        object.__setattr__(self, field, int(value))  # of a NumPy integer, too
 
     def _check_real(self, field: str, rule: str, holds) -> None:
         value = getattr(self, field)
-        real = isinstance(value, int | float) and not isinstance(value, bool)
+        real = isinstance(value, numbers.Real) and not isinstance(value, bool)
         if not real or not math.isfinite(value) or not holds(value):
             self._reject(field, rule)
+        object.__setattr__(self, field, float(value))
 
 
 def _listed(units):

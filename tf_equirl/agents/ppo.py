@@ -11,23 +11,35 @@ from tf_agents.trajectories import time_step as ts
 from tf_equirl import models
 from tf_equirl.agents.config import PPOConfig
 from tf_equirl.agents.networks import KerasNetwork
-from tf_equirl.envs import Environment
+from tf_equirl.envs import Environment, make
 
 
-def make_models(env: Environment, config: PPOConfig) -> tuple[keras.Model, keras.Model]:
-    """The actor and the critic that `config` describes, for `env`.
+def make_models(
+    env: Environment,
+    config: PPOConfig,
+    actor: keras.Model | None = None,
+    critic: keras.Model | None = None,
+) -> tuple[keras.Model, keras.Model]:
+    """The given actor and critic, checked; what is not given is built as `config` describes.
 
     Raises:
-      ValueError: as `models.actor` and `models.critic` do.
+      ValueError: if a model does not fit the environment, or as `models.actor` and
+        `models.critic` do.
     """
-    if env.observation_shape != (env.symmetry.state.dim,):
+    if (actor is None or critic is None) and env.observation_shape != (env.symmetry.state.dim,):
         raise ValueError(
             f"the built-in networks take flat observations, shape ({env.symmetry.state.dim},); for "
             f"others pass an actor and a critic of your own, for example with a Flatten layer in "
             f"front. Received: {env.name} with observation_shape={env.observation_shape}"
         )
-    actor = models.actor(env.symmetry, config.actor, config.hidden_units, config.match_parameters)
-    return actor, models.critic(env.symmetry, config.critic, config.hidden_units)
+    if actor is None:
+        actor = models.actor(
+            env.symmetry, config.actor, config.hidden_units, config.match_parameters
+        )
+    if critic is None:
+        critic = models.critic(env.symmetry, config.critic, config.hidden_units)
+    check_models(env, actor, critic)
+    return actor, critic
 
 
 def check_models(env: Environment, actor: keras.Model, critic: keras.Model) -> None:
@@ -35,7 +47,8 @@ def check_models(env: Environment, actor: keras.Model, critic: keras.Model) -> N
 
     Raises:
       ValueError: unless the actor maps observations to one logit per action and the critic to one
-        value, and neither has variables that are not trained (batch statistics, dropout seeds).
+        value, and neither has variables that are not trained (batch statistics, dropout seeds) or
+        that belong to both.
     """
     expected = (None, *env.observation_shape)
     for name, model, outputs, meaning in (
@@ -46,8 +59,11 @@ def check_models(env: Environment, actor: keras.Model, critic: keras.Model) -> N
             raise ValueError(
                 f"{name} must be a Keras 3 model. Received: {name} of type {type(model).__name__}"
             )
-        if not model.built:
-            raise ValueError(f"{name} must be built. Received: {name}={model.name!r}, not built")
+        if not hasattr(model, "input_shape") or not model.built:
+            raise ValueError(
+                f"{name} must be a functional or Sequential model that knows its input shape. "
+                f"Received: {name}={model.name!r} of type {type(model).__name__}"
+            )
         if model.input_shape != expected:
             raise ValueError(
                 f"{name} must take observations of {env.name}, shape {expected}. "
@@ -63,10 +79,14 @@ def check_models(env: Environment, actor: keras.Model, critic: keras.Model) -> N
                 f"{name} must have trainable variables only. Received: {name} with "
                 f"{[v.path for v in model.non_trainable_variables]}"
             )
+    critics = {id(v) for v in critic.trainable_variables}
+    shared = [v.path for v in actor.trainable_variables if id(v) in critics]
+    if shared:
+        raise ValueError(f"actor and critic must not share variables. Received: both with {shared}")
 
 
 def make_ppo_agent(
-    env: Environment,
+    env: Environment | str,
     config: PPOConfig | None = None,
     actor: keras.Model | None = None,
     critic: keras.Model | None = None,
@@ -81,7 +101,7 @@ def make_ppo_agent(
     takes an episode that was cut off for one that ended.
 
     Args:
-      env: the environment, for its observation and action spaces.
+      env: the environment, or its name.
       config: hyperparameters; the defaults if None. `learning_rate` is constant here.
       actor: policy network `[batch, *observation_shape] -> [batch, num_actions]`; built from
         `config` if None.
@@ -96,11 +116,8 @@ def make_ppo_agent(
       ValueError: if a model does not fit the environment.
     """
     config = config or PPOConfig()
-    if actor is None or critic is None:
-        made_actor, made_critic = make_models(env, config)
-        actor = actor if actor is not None else made_actor
-        critic = critic if critic is not None else made_critic
-    check_models(env, actor, critic)
+    env = make(env)
+    actor, critic = make_models(env, config, actor, critic)
     observation_spec = tensor_spec.TensorSpec(env.observation_shape, tf.float32, "observation")
     action_spec = tensor_spec.BoundedTensorSpec([], tf.int32, 0, env.num_actions - 1, "action")
     agent = ppo_clip_agent.PPOClipAgent(

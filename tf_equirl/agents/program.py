@@ -53,7 +53,7 @@ class Metrics(NamedTuple):
     first_returns: tf.Tensor  # [rollout_steps, members]: of the first environment alone
 
 
-_LOSSES = Metrics._fields[:5]
+LOSSES = Metrics._fields[:5]
 
 
 class PopulationProgram:
@@ -200,7 +200,7 @@ class PopulationProgram:
             weights, adam = adam_step(weights, gradients, adam, count, rate, c)
             return weights, adam, [a + b / steps for a, b in zip(totals, losses, strict=True)]
 
-        zeros = [tf.zeros([members]) for _ in _LOSSES]
+        zeros = [tf.zeros([members]) for _ in LOSSES]
         return repeat(steps, minibatch, (list(carry.weights), carry.adam, zeros))
 
     def shuffled(self, seeds: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
@@ -277,7 +277,7 @@ class PopulationProgram:
         members = carry.seeds.shape[0]
         steps = self.config.rollout_steps
         arrays = Metrics(
-            **{name: self._array(tf.float32, [members]) for name in _LOSSES},
+            **{name: self._array(tf.float32, [members]) for name in LOSSES},
             finite=self._array(tf.bool, [members]),
             returns=self._array(tf.float32, [steps, members]),
             first_returns=self._array(tf.float32, [steps, members]),

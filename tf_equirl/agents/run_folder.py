@@ -29,6 +29,8 @@ _PACKAGES = (
     "tensorflow-probability",
     "numpy",
 )
+# "dense" and "dense_7"; the first of a process has no number.
+_AUTOMATIC_NAME = re.compile(r"([a-z][a-z_]*?)(_\d+)?")
 # What makes two runs the same run; the rest of run.json only records.
 _IDENTITY = ("environment", "environment_config", "config", "seeds", "symmetry", "models")
 
@@ -172,9 +174,12 @@ def read_description(path: str | os.PathLike) -> dict[str, Any]:
     if not file.exists():
         raise ValueError(f"run_dir must hold a run (a run.json). Received: run_dir={path}")
     try:
-        return json.loads(file.read_text())
-    except json.JSONDecodeError as error:
+        description = json.loads(file.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"run.json must be JSON. Received: {file} ({error})") from error
+    if not isinstance(description, dict) or not set(_IDENTITY) <= set(description):
+        raise ValueError(f"run.json must describe a run. Received: {file}, which does not")
+    return description
 
 
 def write_atomically(file: Path, write: Callable[[BinaryIO], Any]) -> None:
@@ -200,13 +205,21 @@ class _Lines:
         return self._stream.write(text.encode())
 
 
-def _nameless(value: Any) -> Any:
-    """`value` without what Keras numbers anew in every process: names and ids of objects."""
+def _nameless(value: Any, known: dict[str, int] | None = None) -> Any:
+    """`value` without what Keras numbers anew in every process: names and ids of objects.
+
+    A numbered name ("dense_7") becomes the order of its first appearance, so that references to it
+    still tell one layer from another.
+    """
+    known = {} if known is None else known
     if isinstance(value, dict):
-        return {k: _nameless(v) for k, v in value.items() if k not in ("name", "shared_object_id")}
+        left_out = ("shared_object_id",)
+        return {k: _nameless(v, known) for k, v in value.items() if k not in left_out}
     if isinstance(value, list):
-        return [_nameless(v) for v in value]
-    return re.sub(r"_\d+$", "", value) if isinstance(value, str) else value
+        return [_nameless(v, known) for v in value]
+    if isinstance(value, str) and (match := _AUTOMATIC_NAME.fullmatch(value)):
+        return f"{match[1]} {known.setdefault(value, len(known))}"
+    return value
 
 
 def _package_versions() -> dict[str, str]:

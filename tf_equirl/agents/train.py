@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from tf_equirl import envs
 from tf_equirl.agents.config import PPOConfig
-from tf_equirl.agents.ppo import check_models, make_models
-from tf_equirl.agents.program import Carry, Metrics, PopulationProgram
+from tf_equirl.agents.ppo import make_models
+from tf_equirl.agents.program import LOSSES, Carry, Metrics, PopulationProgram
 from tf_equirl.agents.result import TrainingResult
 from tf_equirl.agents.run_folder import RunFolder, describe_run
 
@@ -100,16 +100,12 @@ def train_ppo(
       NonFiniteError: if a seed's numbers become infinite or NaN; what was computed is kept.
       KeyboardInterrupt: on Ctrl-C, after a checkpoint was written.
     """
-    env = envs.make(env) if isinstance(env, str) else env
+    env = envs.make(env)
     config = config or PPOConfig()
     if not isinstance(config, PPOConfig):
         raise ValueError(f"config must be a PPOConfig. Received: config={config!r}")
     seeds = _check_seeds(seeds)
-    if actor is None or critic is None:
-        made_actor, made_critic = make_models(env, config)
-        actor = actor if actor is not None else made_actor
-        critic = critic if critic is not None else made_critic
-    check_models(env, actor, critic)
+    actor, critic = make_models(env, config, actor, critic)
     folder = None if run_dir is None else RunFolder(run_dir)
     if folder is None and resume:
         raise ValueError("resume=True needs the run's folder. Received: run_dir=None")
@@ -168,6 +164,8 @@ class _Run:
                 if time.monotonic() - saved_at > _SECONDS_BETWEEN_CHECKPOINTS:
                     self.save()
                     saved_at = time.monotonic()
+            self.save()
+            return self.finish()
         except KeyboardInterrupt:
             self.save()
             self.finish()
@@ -175,8 +173,6 @@ class _Run:
         finally:
             if writer is not None:
                 writer.close()
-        self.save()
-        return self.finish()
 
     def compile(self) -> None:
         """Compiles by asking for no updates at all."""
@@ -228,7 +224,7 @@ class _Run:
                 returns = rows["returns"][i].mean(axis=0)
                 tf.summary.scalar("return/mean", returns.mean(), step)
                 tf.summary.scalar("return/worst_seed", returns.min(), step)
-                for name in Metrics._fields[:5]:
+                for name in LOSSES:
                     tf.summary.scalar(f"training/{name}", rows[name][i].mean(), step)
 
     def check_finite(self) -> None:
@@ -287,10 +283,17 @@ class _Run:
     def restore(self) -> None:
         """Takes up the folder's checkpoint, if there is one."""
         arrays = None if self.folder is None else self.folder.load_checkpoint()
-        if arrays is None:
+        if self.folder is None or arrays is None:
             return
         carry = self.state.carry
-        tensors = [tf.constant(arrays[f"carry/{i}"]) for i in range(len(tf.nest.flatten(carry)))]
+        wanted = {f"carry/{i}": x.shape for i, x in enumerate(tf.nest.flatten(carry))}
+        found = {name: arrays[name].shape for name in arrays if name.startswith("carry/")}
+        if found != wanted or not {"updates", "run_seconds"} <= set(arrays):
+            raise ValueError(
+                "the checkpoint must be one of this run. "
+                f"Received: {self.folder.checkpoint}, which holds other arrays"
+            )
+        tensors = [tf.constant(arrays[name]) for name in wanted]
         updates = self.saved_updates = int(arrays["updates"])
         rows = {name: arrays[f"history/{name}"] for name in Metrics._fields}
         self.state = _State(
@@ -315,7 +318,7 @@ class _Run:
             seeds=self.seeds,
             returns=curve("returns"),
             first_returns=curve("first_returns"),
-            metrics={name: history[name].T for name in Metrics._fields[:5]},
+            metrics={name: history[name].T for name in LOSSES},
             weights=[w.numpy()[: len(self.seeds)] for w in self.state.carry.weights],
             compile_seconds=self.compile_seconds,
             run_seconds=self.state.run_seconds,
