@@ -17,7 +17,7 @@ from absl import flags
 from rich import box
 from rich.table import Table
 
-from tf_equirl.agents.run_folder import write_atomically
+from tf_equirl._files import write_atomically
 
 _JSON = flags.DEFINE_string("json", None, "file for the rows and the machine; none by default")
 flags.register_validator(

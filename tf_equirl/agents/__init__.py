@@ -10,8 +10,9 @@ require_tf_agents()
 from tf_equirl.agents.config import PPOConfig  # noqa: E402
 from tf_equirl.agents.networks import KerasNetwork  # noqa: E402
 from tf_equirl.agents.ppo import make_ppo_agent  # noqa: E402
+from tf_equirl.agents.progress import NonFiniteError, Progress  # noqa: E402
 from tf_equirl.agents.result import TrainingResult  # noqa: E402
-from tf_equirl.agents.train import NonFiniteError, Progress, train_ppo  # noqa: E402
+from tf_equirl.agents.train import train_ppo  # noqa: E402
 
 __all__ = [
     "KerasNetwork",

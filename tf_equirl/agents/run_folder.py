@@ -10,13 +10,13 @@ import platform
 import re
 import subprocess
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import keras
 import numpy as np
 
+from tf_equirl._files import write_atomically
 from tf_equirl.agents.config import PPOConfig
 from tf_equirl.envs import Environment
 
@@ -180,19 +180,6 @@ def read_description(path: str | os.PathLike) -> dict[str, Any]:
     if not isinstance(description, dict) or not set(_IDENTITY) <= set(description):
         raise ValueError(f"run.json must describe a run. Received: {file}, which does not")
     return description
-
-
-def write_atomically(file: Path, write: Callable[[BinaryIO], Any]) -> None:
-    """Writes beside `file` and renames, so that a reader sees the old file or the new one."""
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with partial.open("wb") as stream:
-            write(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 class _Lines:

@@ -15,6 +15,7 @@ from tf_equirl import envs
 from tf_equirl.agents.config import PPOConfig
 from tf_equirl.agents.ppo import make_models
 from tf_equirl.agents.program import LOSSES, Carry, Metrics, PopulationProgram
+from tf_equirl.agents.progress import NonFiniteError, Progress
 from tf_equirl.agents.result import TrainingResult
 from tf_equirl.agents.run_folder import RunFolder, describe_run
 
@@ -24,43 +25,6 @@ _SECONDS_PER_CALL = 1.0
 # on a member's numbers are the same to the last bit in a population of any size. Smaller runs are
 # filled up with copies of the first seed, which are dropped again.
 _LEAST_MEMBERS = 4
-
-
-class Progress(NamedTuple):
-    """How far a run is; passed on before and after compilation, then about every second.
-
-    Attributes:
-      updates: updates done, of `num_updates`.
-      num_updates: updates in the run.
-      timesteps: environment steps done by each seed.
-      mean_return: mean over seeds of the last finished return; NaN before the first update.
-      steps_per_second: environment steps of all seeds by second, lately; 0 before the first update.
-      compile_seconds: time that compilation took; 0 before it.
-    """
-
-    updates: int
-    num_updates: int
-    timesteps: int
-    mean_return: float
-    steps_per_second: float
-    compile_seconds: float
-
-
-class NonFiniteError(FloatingPointError):
-    """A loss, gradient or weight of a seed became infinite or NaN.
-
-    Attributes:
-      seed: the seed.
-      update: the number of the update in which it happened, from 0.
-      result: the `TrainingResult` up to then; the other seeds' curves are complete in it.
-    """
-
-    def __init__(self, message: str, seed: int, update: int, result: TrainingResult):
-        """See the class."""
-        super().__init__(message)
-        self.seed = seed
-        self.update = update
-        self.result = result
 
 
 def train_ppo(

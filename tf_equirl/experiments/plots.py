@@ -12,8 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
+from tf_equirl._files import write_atomically
 from tf_equirl.agents import TrainingResult
-from tf_equirl.agents.run_folder import write_atomically
 from tf_equirl.experiments.metrics import worst_tenth
 
 _POINTS = 200

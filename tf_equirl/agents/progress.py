@@ -1,0 +1,44 @@
+"""What a run tells while it goes on, and when it cannot."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tf_equirl.agents.result import TrainingResult
+
+
+class Progress(NamedTuple):
+    """How far a run is; passed on before and after compilation, then about every second.
+
+    Attributes:
+      updates: updates done, of `num_updates`.
+      num_updates: updates in the run.
+      timesteps: environment steps done by each seed.
+      mean_return: mean over seeds of the last finished return; NaN before the first update.
+      steps_per_second: environment steps of all seeds by second, lately; 0 before the first update.
+      compile_seconds: time that compilation took; 0 before it.
+    """
+
+    updates: int
+    num_updates: int
+    timesteps: int
+    mean_return: float
+    steps_per_second: float
+    compile_seconds: float
+
+
+class NonFiniteError(FloatingPointError):
+    """A loss, gradient or weight of a seed became infinite or NaN.
+
+    Attributes:
+      seed: the seed.
+      update: the number of the update in which it happened, from 0.
+      result: the `TrainingResult` up to then; the other seeds' curves are complete in it.
+    """
+
+    def __init__(self, message: str, seed: int, update: int, result: TrainingResult):
+        """See the class."""
+        super().__init__(message)
+        self.seed = seed
+        self.update = update
+        self.result = result
