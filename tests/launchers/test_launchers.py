@@ -67,21 +67,21 @@ def test_resuming_needs_only_the_folder(trained):
 
 
 def test_ctrl_c_saves_a_checkpoint_and_says_how_to_go_on(tmp_path):
-    folder = tmp_path / "run"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "launchers.train_ppo", *QUICK, f"--run_dir={folder}"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    events, deadline = folder / "tensorboard", time.monotonic() + 200
-    while time.monotonic() < deadline and not any(
-        file.stat().st_size > 1000 for file in events.glob("*")
-    ):
-        time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    folder, log = tmp_path / "run", tmp_path / "errors"
+    long = [*QUICK, f"--run_dir={folder}", "--total_timesteps=1000000000"]
+    with log.open("w") as errors_file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "launchers.train_ppo", *long],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=errors_file,
+        )
+        deadline = time.monotonic() + 200
+        while time.monotonic() < deadline and "mean return" not in log.read_text():
+            time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+    errors = log.read_text()
     assert process.returncode == 130, errors
     assert f"python -m launchers.train_ppo --resume --run_dir={folder}" in errors
     assert "Traceback" not in errors

@@ -109,7 +109,9 @@ class _Run:
         """Trains to the end, or to the interruption."""
         writer = None
         if self.folder is not None and self.state.updates < self.config.num_updates:
-            writer = tf.summary.create_file_writer(str(self.folder.tensorboard))
+            writer = tf.summary.create_file_writer(
+                str(self.folder.tensorboard), flush_millis=10_000
+            )
         try:
             self.report(0.0)
             if self.state.updates < self.config.num_updates:

@@ -1,0 +1,44 @@
+"""The examples of the documentation, run as they are printed."""
+
+import doctest
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tf_equirl.models.actor  # noqa: F401
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/training.md"])
+def test_the_examples_of_a_page_run_in_order(page, tmp_path):
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S)
+    assert len(blocks) >= 2
+    script = tmp_path / "page.py"
+    script.write_text("\n".join(blocks))
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "_TF_EQUIRL"))}
+    result = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_docstring_examples():
+    module = sys.modules["tf_equirl.models.actor"]
+    result = doctest.testmod(module)
+    assert result.attempted >= 3 and result.failed == 0
