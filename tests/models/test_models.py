@@ -81,7 +81,7 @@ def test_the_odd_actor_is_equivariant_and_has_the_thesis_size():
     # 4 * 64 + 64 * 64 + 64; with the critic 8,961 as in the thesis' table 5.4.
     assert actor.count_params() == 4416
     assert actor.count_params() + models.critic(symmetry).count_params() == 8961
-    hidden = keras.Model(actor.inputs, actor.layers[-4].output)
+    hidden = keras.Model(actor.input, actor.layers[-4].output)
     states = _states(symmetry)
     logits = actor(states).numpy()
     kernel = actor.get_weights()[-1].reshape(-1)
