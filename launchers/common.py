@@ -134,6 +134,12 @@ def launch(main: Callable[[], None], how_to_go_on: Callable[[], str]) -> None:
             print(f"\nInterrupted. {how_to_go_on()}", file=sys.stderr)
             sys.exit(INTERRUPTED)
 
+    module = sys.modules[main.__module__]
+    if module.__name__ != "__main__":
+        # A console script: absl looks for the text and the flags of --helpshort in the script.
+        sys.modules["__main__"].__doc__ = module.__doc__
+        for flag in flags.FLAGS.get_key_flags_for_module(module.__name__):
+            flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     app.run(guarded)
 
 

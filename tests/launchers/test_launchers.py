@@ -105,8 +105,19 @@ def test_bad_flags_give_one_clear_line(arguments, message):
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
 
 
-def test_help_documents_every_field():
-    result = run("--helpshort")
+CONSOLE_SCRIPT = "import sys; sys.argv[0] = 'script'; from launchers.train_ppo import run; run()"
+
+
+@pytest.mark.parametrize("start", [["-m", "launchers.train_ppo"], ["-c", CONSOLE_SCRIPT]])
+def test_help_documents_every_field(start):
+    result = subprocess.run(
+        [sys.executable, *start, "--helpshort"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert "Trains PPO agents" in result.stdout
     for flag in ("--learning_rate", "--[no]anneal_learning_rate", "--hidden_units", "--num_seeds"):
         assert flag in result.stdout
     assert "Adam's step size" in result.stdout and "default: '0.00035'" in result.stdout
