@@ -8,6 +8,7 @@ Shows progress, prints a table of returns and writes learning_curve.png into the
 from __future__ import annotations
 
 import shlex
+import sys
 import time
 from pathlib import Path
 
@@ -89,10 +90,10 @@ def _seeds() -> range:
 def _how_to_go_on() -> str:
     if not _chosen_run_dir or not (_chosen_run_dir[0] / "run.json").exists():
         return "Nothing was trained yet."
-    return (
-        f"What was trained is saved. Go on with:\n"
-        f"  python -m launchers.train_ppo --resume --run_dir={shlex.quote(str(_chosen_run_dir[0]))}"
-    )
+    script = Path(sys.argv[0]).name
+    program = "python -m launchers.train_ppo" if script == "train_ppo.py" else script
+    folder = shlex.quote(str(_chosen_run_dir[0]))
+    return f"What was trained is saved. Go on with:\n  {program} --resume --run_dir={folder}"
 
 
 if __name__ == "__main__":
