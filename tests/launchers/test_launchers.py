@@ -75,12 +75,17 @@ def test_ctrl_c_saves_a_checkpoint_and_says_how_to_go_on(tmp_path):
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
             stderr=errors_file,
+            # A job in the background ignores Ctrl-C, and so would what it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
-        deadline = time.monotonic() + 200
-        while time.monotonic() < deadline and "mean return" not in log.read_text():
-            time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
+        try:
+            deadline = time.monotonic() + 200
+            while time.monotonic() < deadline and "mean return" not in log.read_text():
+                time.sleep(0.2)
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=60)
+        finally:
+            process.kill()
     errors = log.read_text()
     assert process.returncode == 130, errors
     assert f"python -m launchers.train_ppo --resume --run_dir={folder}" in errors
