@@ -13,7 +13,7 @@ from tf_equirl.agents.advantages import generalized_advantages
 from tf_equirl.agents.config import PPOConfig
 from tf_equirl.agents.loops import repeat
 from tf_equirl.agents.optimizer import AdamState, adam_step, initial_adam_state, member_norm
-from tf_equirl.agents.ppo import check_models, make_ppo_agent
+from tf_equirl.agents.ppo import make_ppo_agent
 from tf_equirl.agents.randomness import Purpose, member_uniforms
 from tf_equirl.agents.rollout import ActingState, Transitions, collect, start_acting
 from tf_equirl.envs import Environment
@@ -87,14 +87,13 @@ class PopulationProgram:
         max_updates: int = 32,
     ):
         """See the class."""
-        check_models(env, actor, critic)
+        self._agent = make_ppo_agent(env, config, actor, critic)  # checks the models
         self.env = env
         self.config = config
         self.actor = actor
         self.critic = critic
         self.max_updates = max_updates
         self._variables = [*actor.trainable_variables, *critic.trainable_variables]
-        self._agent = make_ppo_agent(env, config, actor, critic)
         self.run = tf.function(self._run, jit_compile=True, autograph=False)
 
     def start(self, seeds: list[int]) -> Carry:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_equirl.envs._checks import positive_integer
+from tf_equirl._checks import positive_integer
 from tf_equirl.envs.environment import Environment
 from tf_equirl.groups import (
     Symmetry,

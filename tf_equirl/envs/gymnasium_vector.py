@@ -10,7 +10,7 @@ import tensorflow as tf
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from tf_equirl.envs._checks import positive_integer
+from tf_equirl._checks import positive_integer
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.gymnasium_env import check_render_mode, observation_space
 from tf_equirl.envs.registry import make

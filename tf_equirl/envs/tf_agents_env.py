@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tf_equirl._checks import positive_integer
 from tf_equirl._tf_agents import require_tf_agents
-from tf_equirl.envs._checks import positive_integer
 from tf_equirl.envs.environment import Environment, select
 from tf_equirl.envs.registry import make
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-import operator
 from typing import Any
 
 import numpy as np
 
+from tf_equirl._checks import positive_integer
 from tf_equirl.groups._checks import MAX_ORDER
 from tf_equirl.groups.group import FiniteGroup
 
@@ -24,7 +24,7 @@ def cyclic_group(n: int) -> FiniteGroup:
     Raises:
         ValueError: If n is not a positive integer, or too large.
     """
-    n = _positive("n", n)
+    n = positive_integer("n", n)
     _check_order("n", n, n)
     table = _shifts(n)
     return FiniteGroup(table, f"C{n}", permutations=table)
@@ -43,7 +43,7 @@ def dihedral_group(n: int) -> FiniteGroup:
     Raises:
         ValueError: If n is not a positive integer, or too large.
     """
-    n = _positive("n", n)
+    n = positive_integer("n", n)
     _check_order("n", n, 2 * n)
     plus, minus = _shifts(n), _shifts(n, -1)
     # (r^a s^e)(r^b s^f) = r^(a + (-1)^e b) s^(e + f)
@@ -62,7 +62,7 @@ def symmetric_group(n: int) -> FiniteGroup:
     Raises:
         ValueError: If n is not an integer of that range.
     """
-    n = _positive("n", n)
+    n = positive_integer("n", n)
     # Beyond 20 points the factorial only makes the message unreadable.
     _check_order("n", n, math.factorial(min(n, 20)))
     permutations = np.array(list(itertools.permutations(range(n))), dtype=np.int64)
@@ -108,16 +108,6 @@ def _shifts(n: int, direction: int = 1) -> np.ndarray[Any, np.dtype[np.int64]]:
     """[n, n] table of (i + direction * j) mod n."""
     k = np.arange(n)
     return (k[:, None] + direction * k) % n
-
-
-def _positive(name: str, value: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = 0
-    if number < 1:
-        raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
-    return number
 
 
 def _check_order(name: str, value: int, order: int) -> None:

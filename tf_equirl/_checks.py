@@ -1,4 +1,4 @@
-"""Validation shared by environments and their adapters."""
+"""Validation shared by groups and environments."""
 
 from __future__ import annotations
 
