@@ -24,7 +24,17 @@ AGENTS = [
     "six",
     "wrapt",
 ]
-DEV = ["pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.9", "mypy>=1.13", "setuptools", "wheel"]
+# bsuite itself, too, is installed with --no-deps by `make setup`: Catch is tested against its
+# environment, and what its package asks for are plotting libraries.
+DEV = [
+    "pytest>=8.0",
+    "pytest-xdist>=3.6",
+    "ruff>=0.9",
+    "mypy>=1.13",
+    "dm-env>=1.6",
+    "setuptools",
+    "wheel",
+]
 
 setup(
     name="tf_equirl",
@@ -59,6 +69,8 @@ setup(
         "gymnasium>=1.1",
         "matplotlib>=3.8",
         "rich>=13.0",
+        "scipy>=1.13",
+        "tabulate>=0.9",
         "tensorboard>=2.20",
         "tqdm>=4.66",
     ],
@@ -66,6 +78,7 @@ setup(
     entry_points={
         "console_scripts": [
             "equirl-demo = tf_equirl.launchers.demo:run",
+            "equirl-reproduce = tf_equirl.launchers.reproduce:run",
             "equirl-train-ppo = tf_equirl.launchers.train_ppo:run",
         ]
     },

@@ -30,7 +30,7 @@ def define_config_flags(config_class: type) -> None:
             flags.DEFINE_list(field.name, [str(x) for x in field.default], text)
         elif isinstance(field.default, float):
             flags.DEFINE_float(field.name, field.default, text)
-        elif isinstance(field.default, str):
+        elif field.type in ("str", "str | None"):
             flags.DEFINE_string(field.name, field.default, text)
         else:
             flags.DEFINE_integer(field.name, field.default, text)
@@ -91,7 +91,7 @@ def train_with_progress(
         if progress.steps_per_second:
             bar.set_postfix_str(
                 f"{progress.steps_per_second:,.0f} steps/s over all seeds, "
-                f"mean return {progress.mean_return:.1f}"
+                f"mean return {progress.mean_return:.3g}"
             )
             return
         # Neither compilation nor what an earlier process did counts in the time left.

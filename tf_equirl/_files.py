@@ -19,3 +19,8 @@ def write_atomically(file: Path, write: Callable[[BinaryIO], Any]) -> None:
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_text_atomically(file: Path, text: str) -> None:
+    """The same for a whole text, in UTF-8."""
+    write_atomically(file, lambda stream: stream.write(text.encode()))

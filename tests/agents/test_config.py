@@ -36,6 +36,8 @@ def test_the_defaults_are_the_thesis_hyperparameters():
         ("hidden_units", (), "non-empty"),
         ("hidden_units", (64, -1), "positive integers"),
         ("match_parameters", 0, "a positive integer"),
+        ("match_critic_parameters", 0, "a positive integer"),
+        ("actor_initializer", "he_abnormal", "the name of a Keras initialiser"),
         ("anneal_learning_rate", 1, "True or False"),
     ],
 )

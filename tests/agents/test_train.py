@@ -1,7 +1,9 @@
 """The host's side of training: run folder, resume, interruption, failure, bad input."""
 
 import csv
+import dataclasses
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -11,6 +13,8 @@ import tensorflow as tf
 from tf_equirl import envs, models
 from tf_equirl.agents import NonFiniteError, PPOConfig, train_ppo
 from tf_equirl.agents.program import PopulationProgram
+from tf_equirl.groups import intertwiner_basis
+from tf_equirl.layers import symmetrizer_dense
 
 CONFIG = PPOConfig(
     actor="odd", hidden_units=(8,), num_environments=4, rollout_steps=16, total_timesteps=64 * 12
@@ -105,6 +109,14 @@ def test_resuming_a_finished_run_gives_its_result_without_compiling(finished):
     assert_same(again, finished)
     assert again.compile_seconds == 0
     assert again.run_seconds == finished.run_seconds
+
+
+def test_a_run_from_before_a_field_of_the_config_existed_is_still_known(finished, tmp_path):
+    folder = shutil.copytree(finished.run_dir, tmp_path / "old")
+    description = json.loads((folder / "run.json").read_text())
+    del description["config"]["actor_initializer"]
+    (folder / "run.json").write_text(json.dumps(description))
+    assert_same(train_ppo("CartPole", CONFIG, SEEDS, folder, resume=True), finished)
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(finished):
@@ -327,6 +339,44 @@ def test_an_equivariant_agent_learns_and_stays_equivariant():
         assert error < 1e-5
 
 
+def test_sampled_bases_stay_those_of_the_model_that_was_trained(tmp_path, monkeypatch):
+    """Also where a copy, or the process that resumes, would compute other ones."""
+    config = dataclasses.replace(CONFIG, actor="symmetrizer-sampled")
+    actor = models.actor(envs.make("CartPole").symmetry, "symmetrizer-sampled", (8,))
+    bases = [v.numpy() for v in actor.non_trainable_variables]
+    assert len(bases) == 4
+    whole = train_ppo("CartPole", config, SEEDS, actor=actor)
+    with pytest.raises(KeyboardInterrupt):
+        train_ppo(
+            "CartPole", config, SEEDS, tmp_path / "run", actor=actor, on_progress=Stop(after=3)
+        )
+
+    def turned(inputs, outputs, seed):
+        basis = intertwiner_basis(inputs, outputs)
+        noise = np.random.default_rng(7).normal(size=(len(basis), len(basis)))
+        return np.tensordot(np.linalg.qr(noise)[0], basis, axes=1)
+
+    monkeypatch.setattr(symmetrizer_dense, "_sampled_basis", turned)
+    other = keras.models.clone_model(actor)
+    assert np.abs(other.non_trainable_variables[0].numpy() - bases[0]).max() > 0.01
+    resumed = train_ppo("CartPole", config, SEEDS, tmp_path / "run", actor=other, resume=True)
+    assert_same(resumed, whole)
+    for trained in (whole.actor(9), resumed.actor(9)):
+        for variable, basis in zip(trained.non_trainable_variables, bases, strict=True):
+            np.testing.assert_array_equal(variable.numpy(), basis)
+        for variable, stacked in zip(trained.trainable_variables, whole.weights, strict=False):
+            np.testing.assert_array_equal(variable.numpy(), stacked[SEEDS.index(9)])
+    started = models.fresh_weights([actor], 9)
+    assert np.abs(whole.weights[0][SEEDS.index(9)] - started[0]).max() > 1e-3
+
+
+def test_a_frozen_kernel_is_no_basis():
+    actor = models.actor(envs.make("CartPole").symmetry, "symmetrizer-sampled", (8,))
+    actor.layers[2].trainable = False
+    with pytest.raises(ValueError, match="trainable variables only. Received: .*/kernel'"):
+        train_ppo("CartPole", CONFIG, [0], actor=actor)
+
+
 def test_models_are_built_from_the_config():
     config = PPOConfig(actor="gcnn", critic="invariant", match_parameters=4610)
     from tf_equirl.agents.ppo import make_models
@@ -335,3 +385,7 @@ def test_models_are_built_from_the_config():
     assert abs(actor.count_params() / 4610 - 1) < 0.01
     expected = models.critic(envs.make("CartPole").symmetry, "invariant", (64, 64))
     assert critic.count_params() == expected.count_params()
+    config = dataclasses.replace(config, match_critic_parameters=1500, actor_initializer="ones")
+    actor, critic = make_models(envs.make("CartPole"), config)
+    assert np.all(actor.layers[1].kernel.numpy() == 1)
+    assert abs(critic.count_params() / 1500 - 1) < 0.03

@@ -108,10 +108,15 @@ def test_stepping_needs_an_episode():
         envs.GymnasiumVectorEnv("CartPole").step([0])
 
 
-def test_render_modes_do_not_exist():
-    for constructor in (envs.GymnasiumEnv, envs.GymnasiumVectorEnv):
-        with pytest.raises(ValueError, match="`render_mode` must be None"):
-            constructor("CartPole", render_mode="human")
+@pytest.mark.parametrize("make", [gymnasium.make, gymnasium.make_vec])
+def test_cartpole_has_no_render_modes(make):
+    env = make(ID)
+    assert env.metadata["render_modes"] == []
+    with pytest.raises(ValueError, match="modes of CartPole: none. Received: render_mode='rgb_ar"):
+        make(ID, render_mode="rgb_array")
+    env.reset(seed=0)
+    with pytest.warns(UserWarning, match="without a render mode"):
+        assert env.render() is None
 
 
 def test_steps_are_traced_once():

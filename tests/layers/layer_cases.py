@@ -27,6 +27,7 @@ from tf_equirl.layers import (
     GroupPooling,
     LiftingDense,
     PermutationEquivariantDense,
+    SymmetrizerDense,
 )
 
 GROUPS = {
@@ -93,6 +94,8 @@ class Case:
     output_rows: bool = True
     activation: str | None = None
     has_weights: bool = True
+    # Whether every row of the output, or only their mean, starts with the variance of `Dense`.
+    variance_by_row: bool = True
 
     def build(
         self, group: FiniteGroup, channels: int = 3, units: int = 4, **kwargs: Any
@@ -141,6 +144,12 @@ def readout(inputs, outputs, units, **kwargs):
     return EquivariantReadout(outputs, **kwargs)
 
 
+def symmetrizer(basis):
+    return lambda inputs, outputs, units, **kwargs: SymmetrizerDense(
+        units, inputs, outputs, basis, **kwargs
+    )
+
+
 def pooling(mode):
     return lambda inputs, outputs, units, **kwargs: GroupPooling(mode, **kwargs)
 
@@ -173,6 +182,23 @@ CASES = [
     ),
     Case("readout_skew", EquivariantReadout, readout, regular, skew, **no_rows),
     Case("readout_signed", EquivariantReadout, readout, regular, mixed, **no_rows),
+    *(
+        Case(
+            f"symmetrizer_{basis}_{name}",
+            SymmetrizerDense,
+            symmetrizer(basis),
+            inputs,
+            outputs,
+            activation=activation,
+            variance_by_row=False,
+        )
+        for basis, name, inputs, outputs, activation in (
+            ("exact", "signed", natural, mixed, "tanh"),
+            ("exact", "skew", mixed, skew, None),
+            ("sampled", "lift", skew, regular, "relu"),
+            ("sampled", "signed", natural, mixed, "tanh"),
+        )
+    ),
     *(
         Case(
             f"pooling_{mode}",

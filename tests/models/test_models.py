@@ -52,14 +52,16 @@ def _states(symmetry, count=64):
 def _with_random_biases(model):
     """Zero biases would hide one that breaks the law."""
     rng = np.random.default_rng(1)
-    model.set_weights([w + 0.1 * rng.normal(size=w.shape) for w in model.get_weights()])
+    for variable in model.trainable_variables:
+        variable.assign_add(0.1 * rng.normal(size=variable.shape))
     return model
 
 
+@pytest.mark.parametrize("kind", ["gcnn", "symmetrizer", "symmetrizer-sampled"])
 @pytest.mark.parametrize("name", SYMMETRIES)
-def test_the_gcnn_actor_is_equivariant_under_every_element(name):
+def test_the_actor_is_equivariant_under_every_element(name, kind):
     symmetry = SYMMETRIES[name]
-    actor = _with_random_biases(models.actor(symmetry, "gcnn", (16, 16)))
+    actor = _with_random_biases(models.actor(symmetry, kind, (16, 16)))
     error = equivariance_error(actor, _states(symmetry), symmetry.state, symmetry.action)
     assert len(error.per_element) == symmetry.group.order
     assert error.max <= 1e-5
@@ -106,18 +108,67 @@ def test_the_odd_actor_is_refused_where_it_would_not_be_equivariant():
         models.actor(Symmetry(c2, sign, sign), "odd")
 
 
-@pytest.mark.parametrize("kind", ["mlp", "gcnn", "odd"])
+def _units(model):
+    """Width of the first hidden layer."""
+    return next(layer.units for layer in model.layers if hasattr(layer, "units"))
+
+
+def _trained(model):
+    return sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+
+
+@pytest.mark.parametrize("kind", models.ACTOR_KINDS)
 @pytest.mark.parametrize("budget", [200, 4610, 9155])
 def test_widths_match_a_parameter_budget_and_the_choice_is_printed(kind, budget, capsys):
     symmetry = SYMMETRIES["CartPole"]
     actor = models.actor(symmetry, kind, match_parameters=budget)
-    count = actor.count_params()
-    assert f"hidden_units=({actor.layers[1].units}, " in capsys.readouterr().out
-    units = actor.layers[1].units
+    count = _trained(actor)
+    units = _units(actor)
+    assert f"hidden_units=({units}, {units}), {count:,} parameters" in capsys.readouterr().out
     for other in (units - 1, units + 1):
-        neighbour = models.actor(symmetry, kind, (other, other)).count_params()
+        neighbour = _trained(models.actor(symmetry, kind, (other, other)))
         assert abs(count - budget) <= abs(neighbour - budget)
     assert budget < 1000 or abs(count / budget - 1) < 0.03
+
+
+@pytest.mark.parametrize("kind", ["symmetrizer", "symmetrizer-sampled"])
+@pytest.mark.parametrize("name", SYMMETRIES)
+def test_the_symmetrizer_has_the_size_of_the_gcnn_and_the_papers_weights(name, kind):
+    symmetry, widths = SYMMETRIES[name], (40, 30)
+    actor = models.actor(symmetry, kind, widths)
+    assert _trained(actor) == models.actor(symmetry, "gcnn", widths).count_params()
+    n = symmetry.group.order
+    kernel = actor.trainable_variables[2].numpy()  # of the second layer: r = d_out = n
+    assert kernel.shape == (n, 40, 30)
+    # The variance of 2,400 numbers and more is off by up to 3 % (one standard deviation).
+    assert abs(np.mean(kernel**2) * n * 30 * n / 2 - 1) < 0.12
+    he = models.actor(symmetry, kind, widths, kernel_initializer="he_normal")
+    kernel = he.trainable_variables[2].numpy()
+    assert abs(np.mean(kernel**2) * 40 / 2 - 1) < 0.12
+
+
+@pytest.mark.parametrize("kind", models.ACTOR_KINDS)
+@pytest.mark.parametrize("shape", [(4,), (2, 2), (1, 4, 1)])
+def test_observations_need_not_be_flat(kind, shape):
+    symmetry = SYMMETRIES["CartPole"]
+    with models.seeded(1):
+        actor = models.actor(symmetry, kind, (8,), observation_shape=shape)
+    with models.seeded(1):
+        flat = models.actor(symmetry, kind, (8,))
+    assert actor.input_shape == (None, *shape)
+    states = _states(symmetry)
+    np.testing.assert_array_equal(actor(states.reshape(-1, *shape)), flat(states))
+
+
+@pytest.mark.parametrize("kind", models.CRITIC_KINDS)
+def test_observations_of_the_critic_need_not_be_flat(kind):
+    symmetry = SYMMETRIES["CartPole"]
+    with models.seeded(1):
+        critic = models.critic(symmetry, kind, (8,), observation_shape=[2, 2])
+    with models.seeded(1):
+        flat = models.critic(symmetry, kind, (8,))
+    states = _states(symmetry)
+    np.testing.assert_array_equal(critic(states.reshape(-1, 2, 2)), flat(states))
 
 
 def test_a_budget_keeps_the_proportions_of_the_widths():
@@ -126,7 +177,7 @@ def test_a_budget_keeps_the_proportions_of_the_widths():
     assert abs(first / second - 3) < 0.5
 
 
-@pytest.mark.parametrize("kind", ["mlp", "gcnn", "odd"])
+@pytest.mark.parametrize("kind", models.ACTOR_KINDS)
 def test_it_is_an_ordinary_keras_model(kind, tmp_path, capsys):
     actor = models.actor(SYMMETRIES["CartPole"], kind, (8, 8))
     actor.summary()
@@ -135,10 +186,11 @@ def test_it_is_an_ordinary_keras_model(kind, tmp_path, capsys):
     reloaded = keras.models.load_model(tmp_path / "actor.keras", safe_mode=True)
     states = _states(SYMMETRIES["CartPole"])
     np.testing.assert_array_equal(reloaded(states), actor(states))
-    assert actor.name == f"{kind}_actor" and actor.input_shape == (None, 4)
+    assert actor.name == f"{kind.replace('-', '_')}_actor" and actor.input_shape == (None, 4)
 
 
-def test_a_seed_fixes_the_weights_and_leaves_pythons_random_alone():
+@pytest.mark.parametrize("kind", ["gcnn", "symmetrizer", "symmetrizer-sampled"])
+def test_a_seed_fixes_the_weights_and_leaves_pythons_random_alone(kind):
     import random
 
     symmetry = SYMMETRIES["S3"]
@@ -146,17 +198,18 @@ def test_a_seed_fixes_the_weights_and_leaves_pythons_random_alone():
     expected = random.random()
     random.seed(0)
     with models.seeded(7):
-        one = models.actor(symmetry, "gcnn", (4, 4))
+        one = models.actor(symmetry, kind, (4, 4))
     assert random.random() == expected
     with models.seeded(7):
-        two = models.actor(symmetry, "gcnn", (4, 4))
+        two = models.actor(symmetry, kind, (4, 4))
     with models.seeded(8):
-        three = models.actor(symmetry, "gcnn", (4, 4))
+        three = models.actor(symmetry, kind, (4, 4))
     for a, b in zip(one.get_weights(), two.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert np.abs(one.get_weights()[0] - three.get_weights()[0]).max() > 0.01
     # Layers of a model differ from each other, too.
-    assert len({float(w.flat[0]) for w in one.get_weights() if w.ndim > 1}) == 3
+    kernels = [v.numpy() for v in one.trainable_variables if v.name == "kernel"]
+    assert len({float(w.flat[0]) for w in kernels}) == len(kernels) == 3
     fresh = models.fresh_weights([three], 7)
     assert np.abs(fresh[0] - three.get_weights()[0]).max() > 0.01
     for a, b in zip(fresh, models.fresh_weights([one], 7), strict=True):
@@ -166,12 +219,13 @@ def test_a_seed_fixes_the_weights_and_leaves_pythons_random_alone():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"kind": "cnn"}, "kind must be one of mlp, gcnn, odd. Received: kind='cnn'"),
+        ({"kind": "cnn"}, "kind must be one of mlp, gcnn, odd, .*. Received: kind='cnn'"),
         ({"hidden_units": ()}, "hidden_units must be a non-empty sequence"),
         ({"hidden_units": 64}, "hidden_units must be a non-empty sequence"),
         ({"hidden_units": (64, 0)}, "hidden_units must be .* positive integers"),
         ({"match_parameters": -5}, "match_parameters must be a positive integer"),
         ({"match_parameters": 3}, "match_parameters must be at least"),
+        ({"observation_shape": (2, 3)}, r"observation_shape must have .* 4. Received: .*\(2, 3\)"),
         ({"symmetry": "C2"}, "symmetry must be a tf_equirl.groups.Symmetry"),
     ],
 )

@@ -7,6 +7,8 @@ import math
 import numbers
 from typing import Any
 
+import keras
+
 from tf_equirl.models import ACTOR_KINDS, CRITIC_KINDS
 from tf_equirl.models.widths import check_hidden_units
 
@@ -26,6 +28,9 @@ class PPOConfig:
       hidden_units: widths of the hidden layers of both networks.
       match_parameters: parameter budget of the actor; `hidden_units` are then the proportions of
         its widths. None keeps `hidden_units`.
+      match_critic_parameters: the same for the critic.
+      actor_initializer: name of the Keras initialiser of the actor's kernels, such as "he_normal".
+        None takes that of its kind.
       total_timesteps: environment steps per seed, rounded down to whole updates.
       num_environments: environments that each seed steps side by side.
       rollout_steps: steps per environment and update.
@@ -47,6 +52,8 @@ class PPOConfig:
     critic: str = "mlp"
     hidden_units: tuple[int, ...] = (64, 64)
     match_parameters: int | None = None
+    match_critic_parameters: int | None = None
+    actor_initializer: str | None = None
     total_timesteps: int = 500_000
     num_environments: int = 4
     rollout_steps: int = 128
@@ -82,8 +89,14 @@ class PPOConfig:
             "num_minibatches",
         ):
             self._check_integer(field)
-        if self.match_parameters is not None:
-            self._check_integer("match_parameters")
+        for field in ("match_parameters", "match_critic_parameters"):
+            if getattr(self, field) is not None:
+                self._check_integer(field)
+        if self.actor_initializer is not None:
+            try:
+                keras.initializers.get(str(self.actor_initializer))
+            except ValueError:
+                self._reject("actor_initializer", "the name of a Keras initialiser")
         if not isinstance(self.anneal_learning_rate, bool):
             self._reject("anneal_learning_rate", "True or False")
         for field in ("learning_rate", "adam_epsilon", "max_gradient_norm"):

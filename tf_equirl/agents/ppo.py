@@ -12,6 +12,7 @@ from tf_equirl import models
 from tf_equirl.agents.config import PPOConfig
 from tf_equirl.agents.networks import KerasNetwork
 from tf_equirl.envs import Environment, make
+from tf_equirl.layers import SymmetrizerDense
 
 
 def make_models(
@@ -26,18 +27,24 @@ def make_models(
       ValueError: if a model does not fit the environment, or as `models.actor` and
         `models.critic` do.
     """
-    if (actor is None or critic is None) and env.observation_shape != (env.symmetry.state.dim,):
-        raise ValueError(
-            f"the built-in networks take flat observations, shape ({env.symmetry.state.dim},); for "
-            f"others pass an actor and a critic of your own, for example with a Flatten layer in "
-            f"front. Received: {env.name} with observation_shape={env.observation_shape}"
-        )
+    shape = env.observation_shape
     if actor is None:
         actor = models.actor(
-            env.symmetry, config.actor, config.hidden_units, config.match_parameters
+            env.symmetry,
+            config.actor,
+            config.hidden_units,
+            config.match_parameters,
+            config.actor_initializer,
+            observation_shape=shape,
         )
     if critic is None:
-        critic = models.critic(env.symmetry, config.critic, config.hidden_units)
+        critic = models.critic(
+            env.symmetry,
+            config.critic,
+            config.hidden_units,
+            config.match_critic_parameters,
+            observation_shape=shape,
+        )
     check_models(env, actor, critic)
     return actor, critic
 
@@ -47,8 +54,8 @@ def check_models(env: Environment, actor: keras.Model, critic: keras.Model) -> N
 
     Raises:
       ValueError: unless the actor maps observations to one logit per action and the critic to one
-        value, and neither has variables that are not trained (batch statistics, dropout seeds) or
-        that belong to both.
+        value, and neither has variables that are not trained (batch statistics, dropout seeds; the
+        constant bases of `SymmetrizerDense` layers are allowed) or that belong to both.
     """
     expected = (None, *env.observation_shape)
     for name, model, outputs, meaning in (
@@ -74,15 +81,22 @@ def check_models(env: Environment, actor: keras.Model, critic: keras.Model) -> N
                 f"{name} must give {meaning}, shape {(None, outputs)}. "
                 f"Received: {name} with output shape {model.output_shape}"
             )
-        if model.non_trainable_variables:
+        # Bases are the same for every seed, and stay so.
+        bases = {id(v) for v in _sampled_bases(model)}
+        others = [v.path for v in model.non_trainable_variables if id(v) not in bases]
+        if others:
             raise ValueError(
-                f"{name} must have trainable variables only. Received: {name} with "
-                f"{[v.path for v in model.non_trainable_variables]}"
+                f"{name} must have trainable variables only. Received: {name} with {others}"
             )
     critics = {id(v) for v in critic.trainable_variables}
     shared = [v.path for v in actor.trainable_variables if id(v) in critics]
     if shared:
         raise ValueError(f"actor and critic must not share variables. Received: both with {shared}")
+
+
+def _sampled_bases(model: keras.Model) -> list[keras.Variable]:
+    layers = [x for x in model._flatten_layers() if isinstance(x, SymmetrizerDense)]
+    return [variable for layer in layers for variable in layer.basis_variables]
 
 
 def make_ppo_agent(

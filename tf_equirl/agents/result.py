@@ -79,4 +79,8 @@ class TrainingResult:
         row = self.seeds.index(seed)
         for variable, stacked in zip(model.trainable_variables, weights, strict=True):
             variable.assign(stacked[row])
+        # The very bases of the model that was trained; a clone computes its own.
+        source = self._models[which].non_trainable_variables
+        for variable, basis in zip(model.non_trainable_variables, source, strict=True):
+            variable.assign(basis)
         return model

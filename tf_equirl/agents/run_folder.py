@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 import keras
 import numpy as np
 
-from tf_equirl._files import write_atomically
+from tf_equirl._files import write_atomically, write_text_atomically
 from tf_equirl.agents.config import PPOConfig
 from tf_equirl.envs import Environment
 
@@ -92,8 +92,7 @@ class RunFolder:
                     f"Received: run_dir={self.path}"
                 )
             self.path.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(description, indent=2)
-            write_atomically(file, lambda stream: stream.write(text.encode()))
+            write_text_atomically(file, json.dumps(description, indent=2))
             return
         found = read_description(self.path)
         different = [k for k in _IDENTITY if _nameless(found.get(k)) != _nameless(description[k])]
@@ -179,6 +178,8 @@ def read_description(path: str | os.PathLike) -> dict[str, Any]:
         raise ValueError(f"run.json must be JSON. Received: {file} ({error})") from error
     if not isinstance(description, dict) or not set(_IDENTITY) <= set(description):
         raise ValueError(f"run.json must describe a run. Received: {file}, which does not")
+    if isinstance(description["config"], dict):  # fields that are younger than the run
+        description["config"] = {**PPOConfig().to_json(), **description["config"]}
     return description
 
 

@@ -21,10 +21,11 @@ from tf_equirl.agents.run_folder import RunFolder, describe_run
 
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 _SECONDS_PER_CALL = 1.0
-# XLA picks other kernels, with other rounding, for populations of one to three; from four members
-# on a member's numbers are the same to the last bit in a population of any size. Smaller runs are
-# filled up with copies of the first seed, which are dropped again.
-_LEAST_MEMBERS = 4
+# XLA picks kernels, and with them rounding, by the number of members: 4, 8, 16 and 32 members give
+# the same numbers to the last bit; fewer than 4, more than 32 or odd numbers may not. Seeds are
+# therefore trained in blocks of these sizes, filled up with copies that are dropped again. Blocks
+# of 32 are also faster than larger ones, whose data outgrow the caches.
+_BLOCK_SIZES = (4, 8, 16, 32)
 
 
 def train_ppo(
@@ -83,7 +84,7 @@ def train_ppo(
 class _State(NamedTuple):
     """A run between two calls. Replaced as a whole, so that Ctrl-C finds it consistent."""
 
-    carry: Carry
+    carries: list[Carry]  # one for each block of seeds
     updates: int
     rows: list[dict[str, np.ndarray]]  # what each call reported, [updates, ..., seeds]
     run_seconds: float
@@ -100,8 +101,10 @@ class _Run:
         self.folder: RunFolder | None = folder
         self.on_progress = on_progress
         self.program = PopulationProgram(env, config, actor, critic)
-        copies = max(0, _LEAST_MEMBERS - len(seeds))
-        self.state = _State(self.program.start([*seeds, *seeds[:1] * copies]), 0, [], 0.0)
+        # Sampled bases: weights mean nothing without the very basis that they were trained with.
+        self.constants = [*actor.non_trainable_variables, *critic.non_trainable_variables]
+        carries = [self.program.start(block) for block in _blocks(seeds)]
+        self.state = _State(carries, 0, [], 0.0)
         self.compile_seconds = 0.0
         self.saved_updates = 0
 
@@ -143,24 +146,33 @@ class _Run:
     def compile(self) -> None:
         """Compiles by asking for no updates at all."""
         started = time.monotonic()
-        carry, _ = self.program.run(self.state.carry, tf.constant(0), tf.constant(0))
-        tf.nest.map_structure(lambda x: x.numpy(), carry)
+        for carry in self.state.carries:  # one program for each size of block
+            carry, _ = self.program.run(carry, tf.constant(0), tf.constant(0))
+            tf.nest.map_structure(lambda x: x.numpy(), carry)
         self.compile_seconds = time.monotonic() - started
 
     def advance(self, number: int) -> float:
         """Makes `number` updates and returns the seconds they took."""
         started = time.monotonic()
         state = self.state
-        carry, metrics = self.program.run(
-            state.carry, tf.constant(state.updates), tf.constant(number)
-        )
-        members = len(self.seeds)
-        rows = {k: x.numpy()[:number, ..., :members] for k, x in metrics._asdict().items()}
+        carries, reports = [], []
+        for carry in state.carries:
+            carry, metrics = self.program.run(
+                carry, tf.constant(state.updates), tf.constant(number)
+            )
+            carries.append(carry)
+            reports.append({k: x.numpy()[:number] for k, x in metrics._asdict().items()})
+        rows = {k: self.of_seeds([r[k] for r in reports], axis=-1) for k in Metrics._fields}
         seconds = time.monotonic() - started
         self.state = _State(
-            carry, state.updates + number, [*state.rows, rows], state.run_seconds + seconds
+            carries, state.updates + number, [*state.rows, rows], state.run_seconds + seconds
         )
         return seconds
+
+    def of_seeds(self, of_blocks: list[np.ndarray], axis: int) -> np.ndarray:
+        """Joins what the blocks gave along their `axis` of members, without the copies."""
+        joined = np.concatenate(of_blocks, axis)
+        return joined.take(np.arange(len(self.seeds)), axis)  # copies stand last
 
     def report(self, steps_per_second: float) -> None:
         """Calls `on_progress`."""
@@ -239,8 +251,10 @@ class _Run:
         if self.folder is None or 0 < state.updates == self.saved_updates:
             return
         arrays = {f"history/{name}": values for name, values in self.history().items()}
-        for i, tensor in enumerate(tf.nest.flatten(state.carry)):
+        for i, tensor in enumerate(tf.nest.flatten(state.carries)):
             arrays[f"carry/{i}"] = tensor.numpy()
+        for i, variable in enumerate(self.constants):
+            arrays[f"constant/{i}"] = keras.ops.convert_to_numpy(variable)
         arrays["updates"] = np.array(state.updates)
         arrays["run_seconds"] = np.array(state.run_seconds)
         self.folder.save_checkpoint(arrays)
@@ -251,19 +265,23 @@ class _Run:
         arrays = None if self.folder is None else self.folder.load_checkpoint()
         if self.folder is None or arrays is None:
             return
-        carry = self.state.carry
-        wanted = {f"carry/{i}": x.shape for i, x in enumerate(tf.nest.flatten(carry))}
-        found = {name: arrays[name].shape for name in arrays if name.startswith("carry/")}
-        if found != wanted or not {"updates", "run_seconds"} <= set(arrays):
+        carries = self.state.carries
+        wanted = {f"carry/{i}": x.shape for i, x in enumerate(tf.nest.flatten(carries))}
+        constants = {f"constant/{i}": tuple(v.shape) for i, v in enumerate(self.constants)}
+        kinds = ("carry/", "constant/")
+        found = {name: arrays[name].shape for name in arrays if name.startswith(kinds)}
+        if found != {**wanted, **constants} or not {"updates", "run_seconds"} <= set(arrays):
             raise ValueError(
                 "the checkpoint must be one of this run. "
                 f"Received: {self.folder.checkpoint}, which holds other arrays"
             )
+        for name, variable in zip(constants, self.constants, strict=True):
+            variable.assign(arrays[name])
         tensors = [tf.constant(arrays[name]) for name in wanted]
         updates = self.saved_updates = int(arrays["updates"])
         rows = {name: arrays[f"history/{name}"] for name in Metrics._fields}
         self.state = _State(
-            tf.nest.pack_sequence_as(carry, tensors),
+            tf.nest.pack_sequence_as(carries, tensors),
             updates,
             [rows] if updates else [],
             float(arrays["run_seconds"]),
@@ -285,12 +303,25 @@ class _Run:
             returns=curve("returns"),
             first_returns=curve("first_returns"),
             metrics={name: history[name].T for name in LOSSES},
-            weights=[w.numpy()[: len(self.seeds)] for w in self.state.carry.weights],
+            weights=[
+                self.of_seeds([w.numpy() for w in same], axis=0)
+                for same in zip(*(c.weights for c in self.state.carries), strict=True)
+            ],
             compile_seconds=self.compile_seconds,
             run_seconds=self.state.run_seconds,
             run_dir=None if self.folder is None else self.folder.path,
             _models=self.models,
         )
+
+
+def _blocks(seeds: tuple[int, ...]) -> list[list[int]]:
+    """Splits seeds into blocks; the last one is filled up with copies of its first seed."""
+    largest = _BLOCK_SIZES[-1]
+    blocks = [list(seeds[i : i + largest]) for i in range(0, len(seeds), largest)]
+    last = blocks[-1]
+    size = next(size for size in _BLOCK_SIZES if size >= len(last))
+    last += [last[0]] * (size - len(last))
+    return blocks
 
 
 def _check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:

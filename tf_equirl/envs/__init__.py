@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import gymnasium
 
 from tf_equirl.envs.cartpole import CartPole, CartPoleState
+from tf_equirl.envs.catch import Catch, CatchState
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.gymnasium_env import GymnasiumEnv
 from tf_equirl.envs.gymnasium_vector import GymnasiumVectorEnv
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CartPole",
     "CartPoleState",
+    "Catch",
+    "CatchState",
     "Environment",
     "GymnasiumEnv",
     "GymnasiumVectorEnv",
@@ -64,4 +67,14 @@ if "tf_equirl/CartPole-v1" not in gymnasium.registry:
         reward_threshold=475.0,
         max_episode_steps=500,
         kwargs={"environment": "CartPole", "dtype": "float64"},
+    )
+
+# No time limit: every episode ends by itself.
+if "tf_equirl/Catch-v0" not in gymnasium.registry:
+    gymnasium.register(
+        "tf_equirl/Catch-v0",
+        entry_point="tf_equirl.envs.gymnasium_env:GymnasiumEnv",
+        vector_entry_point="tf_equirl.envs.gymnasium_vector:GymnasiumVectorEnv",
+        reward_threshold=1.0,
+        kwargs={"environment": "Catch"},
     )

@@ -38,6 +38,7 @@ class Environment(abc.ABC):
         symmetry: The symmetry that the dynamics has, acting on flattened observations and actions.
         num_uniforms: Uniform numbers consumed per step, also enough for one reset.
         reset_options: Names of the options that `initial_state` takes.
+        render_modes: Modes that `render` knows, of gymnasium's "ansi" and "rgb_array".
     """
 
     name: str
@@ -47,6 +48,7 @@ class Environment(abc.ABC):
     symmetry: Symmetry
     num_uniforms: int
     reset_options: tuple[str, ...] = ()
+    render_modes: tuple[str, ...] = ()
 
     def get_config(self) -> dict[str, Any]:
         """What tells this environment from others of its name, as plain JSON types.
@@ -107,6 +109,43 @@ class Environment(abc.ABC):
         """Lower and upper bounds of observations, each of shape `observation_shape`."""
         bound = np.full(self.observation_shape, np.inf, np.float32)
         return -bound, bound
+
+    def render(self, state: Any, mode: str) -> NDArray[np.uint8] | str:
+        """Draws one state, on the host.
+
+        Args:
+            state: A state without leading dimensions.
+            mode: One of `render_modes`.
+
+        Returns:
+            [height, width, 3] uint8 for "rgb_array", lines of text for "ansi".
+
+        Raises:
+            ValueError: If the environment has no such mode, or the state is a batch.
+        """
+        self.validate_render_mode(mode)
+        if len(state.steps.shape):
+            raise ValueError(
+                f"`state` must be one state, without leading dimensions. Received: state={state!r}"
+            )
+        return self.draw(state, mode)
+
+    def draw(self, state: Any, mode: str) -> NDArray[np.uint8] | str:
+        """What `render` returns, its arguments being checked. To be defined with `render_modes`."""
+        raise NotImplementedError(f"{self.name} has render modes but does not define `draw`.")
+
+    def validate_render_mode(self, mode: object) -> None:
+        """Checks that `mode` is one of `render_modes`.
+
+        Raises:
+            ValueError: If it is not; the message names those.
+        """
+        if mode not in self.render_modes:
+            known = ", ".join(self.render_modes) or "none"
+            raise ValueError(
+                f"`render_mode` must be one of the modes of {self.name}: {known}. Received: "
+                f"render_mode={mode!r}"
+            )
 
     def validate_reset_options(self, options: Mapping[str, Any] | None) -> dict[str, Any]:
         """Returns the options, to be passed to `initial_state`.
@@ -203,8 +242,11 @@ class Environment(abc.ABC):
         Raises:
             ValueError: If they are not integers in 0 .. num_actions - 1, or of another shape.
         """
-        array = np.asarray(actions)
-        if array.shape != tuple(batch_shape):
+        try:
+            array = np.asarray(actions)
+        except ValueError:  # nested lists of different lengths
+            array = None
+        if array is None or array.shape != tuple(batch_shape):
             raise ValueError(
                 f"`action` must have shape {tuple(batch_shape)}. Received: action={actions!r}"
             )

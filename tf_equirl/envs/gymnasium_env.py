@@ -17,31 +17,37 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
     """A `gymnasium.Env` that steps an `Environment`.
 
     As every raw gymnasium environment it leaves the time limit to gymnasium's `TimeLimit` wrapper,
-    which `gymnasium.make` adds: `truncated` is always False here. There are no render modes.
+    which `gymnasium.make` adds: `truncated` is always False here. After the last step of an episode
+    `render` shows its final state.
 
     With float64 dynamics (the registered ids') `reset(seed=s)` and the steps after it equal
     gymnasium's own CartPole-v1 number for number, because both draw from the same generator.
 
     Args:
         environment: An environment or its registered name.
-        render_mode: None.
+        render_mode: One of the environment's `render_modes`, or None.
         **kwargs: Arguments of the environment's constructor, when a name is given.
 
     Raises:
         ValueError: If an argument is not one of those.
     """
 
-    metadata = {"render_modes": []}
+    # Of all environments, since `gymnasium.make` reads it off the class. An instance has its own.
+    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}
 
     def __init__(
-        self, environment: Environment | str, render_mode: None = None, **kwargs: Any
+        self, environment: Environment | str, render_mode: str | None = None, **kwargs: Any
     ) -> None:
         """Makes the environment and its spaces."""
-        check_render_mode(render_mode)
         self.environment = make(environment, **kwargs)
+        self.metadata = {**self.metadata, "render_modes": list(self.environment.render_modes)}
+        if render_mode is not None:
+            self.environment.validate_render_mode(render_mode)
+        self.render_mode = render_mode
         self.observation_space = observation_space(self.environment)
         self.action_space = gymnasium.spaces.Discrete(self.environment.num_actions)
-        self._state: Any = None  # None while no episode is under way
+        self._state: Any = None
+        self._under_way = False
         # Traced once: every argument is a tensor of a fixed shape and type.
         self._transition = tf.function(self._transition_and_observe, autograph=False)
 
@@ -60,6 +66,7 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
         checked = self.environment.validate_reset_options(options)
         super().reset(seed=seed)
         self._state = self.environment.initial_state(self._uniforms(), **checked)
+        self._under_way = True
         return self.environment.observe(self._state).numpy(), {}
 
     def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
@@ -69,15 +76,27 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
             ValueError: If the action is not an integer in range.
             gymnasium.error.ResetNeeded: If no episode is under way.
         """
-        if self._state is None:
+        if not self._under_way:
             raise gymnasium.error.ResetNeeded("Call reset() first: no episode is under way.")
         checked = self.environment.validate_actions(action, ())
-        state, observation, reward, terminated = self._transition(
+        self._state, observation, reward, terminated = self._transition(
             self._state, tf.constant(checked, tf.int32), self._uniforms()
         )
-        ended = bool(terminated)
-        self._state = None if ended else state
-        return observation.numpy(), float(reward), ended, False, {}
+        self._under_way = not terminated
+        return observation.numpy(), float(reward), bool(terminated), False, {}
+
+    def render(self) -> Any:
+        """Draws the present state: an RGB array or a string; None without a `render_mode`.
+
+        Raises:
+            gymnasium.error.ResetNeeded: If `reset` was not called.
+        """
+        if self.render_mode is None:
+            warn_of_no_render_mode()
+            return None
+        if self._state is None:
+            raise gymnasium.error.ResetNeeded("Call reset() before render().")
+        return self.environment.render(self._state, self.render_mode)
 
     def _uniforms(self) -> tf.Tensor:
         return tf.constant(self.np_random.random(self.environment.num_uniforms))
@@ -95,10 +114,8 @@ def observation_space(environment: Environment) -> gymnasium.spaces.Box:
     return gymnasium.spaces.Box(low, high, dtype=np.float32)
 
 
-def check_render_mode(render_mode: object) -> None:
-    """Raises ValueError if a render mode is asked for: there are none."""
-    if render_mode is not None:
-        raise ValueError(
-            "`render_mode` must be None: this environment does not render. Received: "
-            f"render_mode={render_mode!r}"
-        )
+def warn_of_no_render_mode() -> None:
+    """Warns as gymnasium's environments do."""
+    gymnasium.logger.warn(
+        "render() draws nothing without a render mode: give render_mode when making the environment"
+    )

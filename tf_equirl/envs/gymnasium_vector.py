@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tf_equirl._checks import positive_integer
 from tf_equirl.envs.environment import Environment
-from tf_equirl.envs.gymnasium_env import check_render_mode, observation_space
+from tf_equirl.envs.gymnasium_env import observation_space, warn_of_no_render_mode
 from tf_equirl.envs.registry import make
 
 
@@ -24,12 +24,12 @@ class GymnasiumVectorEnv(
     Its autoreset mode is `SAME_STEP`: where an episode ends, the observation returned is already
     the next episode's first one, and `infos["final_obs"]` holds the true last observation, with
     the mask `infos["_final_obs"]` (likewise `final_info`), as `SyncVectorEnv` does it.
-    There are no render modes.
+    `render` draws the states that the copies go on from.
 
     Args:
         environment: An environment or its registered name.
         num_envs: Number of copies.
-        render_mode: None.
+        render_mode: One of the environment's `render_modes`, or None.
         **kwargs: Arguments of the environment's constructor, when a name is given; for CartPole
             also `max_episode_steps`.
 
@@ -37,19 +37,27 @@ class GymnasiumVectorEnv(
         ValueError: If an argument is not one of those.
     """
 
-    metadata = {"render_modes": [], "autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP}
+    # Of all environments, since gymnasium reads it off the class. An instance has its own.
+    metadata = {
+        "render_modes": ["ansi", "rgb_array"],
+        "render_fps": 4,
+        "autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP,
+    }
 
     def __init__(
         self,
         environment: Environment | str,
         num_envs: int = 1,
-        render_mode: None = None,
+        render_mode: str | None = None,
         **kwargs: Any,
     ) -> None:
         """Makes the environment and its spaces."""
-        check_render_mode(render_mode)
         self.num_envs = positive_integer("num_envs", num_envs)
         self.environment = make(environment, **kwargs)
+        self.metadata = {**self.metadata, "render_modes": list(self.environment.render_modes)}
+        if render_mode is not None:
+            self.environment.validate_render_mode(render_mode)
+        self.render_mode = render_mode
         self.single_observation_space = observation_space(self.environment)
         self.single_action_space = gymnasium.spaces.Discrete(self.environment.num_actions)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
@@ -98,6 +106,25 @@ class GymnasiumVectorEnv(
             final = {"final_obs": final_observations[i], "final_info": {}}
             infos = self._add_info(infos, final, int(i))
         return observations.numpy(), rewards, terminated, truncated, infos
+
+    def render(self) -> tuple[Any, ...] | None:
+        """Draws every copy: RGB arrays or strings; None without a `render_mode`.
+
+        Raises:
+            gymnasium.error.ResetNeeded: If `reset` was not called.
+        """
+        if self.render_mode is None:
+            warn_of_no_render_mode()
+            return None
+        if self._state is None:
+            raise gymnasium.error.ResetNeeded("Call reset() before render().")
+        states = tf.nest.map_structure(lambda x: x.numpy(), self._state)
+        return tuple(
+            self.environment.render(
+                tf.nest.map_structure(lambda x, i=i: x[i], states), self.render_mode
+            )
+            for i in range(self.num_envs)
+        )
 
     def _uniforms(self) -> tf.Tensor:
         return tf.constant(self.np_random.random((self.num_envs, self.environment.num_uniforms)))

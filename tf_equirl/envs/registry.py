@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from tf_equirl.envs.cartpole import CartPole
+from tf_equirl.envs.catch import Catch
 from tf_equirl.envs.environment import Environment
 
-_CONSTRUCTORS: dict[str, Callable[..., Environment]] = {"CartPole": CartPole}
+_CONSTRUCTORS: dict[str, Callable[..., Environment]] = {"CartPole": CartPole, "Catch": Catch}
 
 
 def make(environment: str | Environment, **kwargs: Any) -> Environment:

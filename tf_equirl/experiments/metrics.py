@@ -7,8 +7,6 @@ the steps within 500 of t. Errors are two standard errors over seeds.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from tf_equirl.agents import TrainingResult
@@ -33,7 +31,7 @@ def return_at(result: TrainingResult, timestep: int, window: int = 500) -> np.nd
     inside = np.flatnonzero(np.abs(steps - timestep) <= window)
     if not len(inside):  # a window narrower than the distance of two records
         inside = np.array([np.argmin(np.abs(steps - timestep))])
-    return result.returns[:, inside].mean(axis=1)
+    return result.returns[:, inside].mean(axis=1, dtype=np.float64)
 
 
 def single_environment_return_at(result: TrainingResult, timestep: int) -> np.ndarray:
@@ -53,15 +51,9 @@ def single_environment_return_at(result: TrainingResult, timestep: int) -> np.nd
     return result.first_returns[:, column]
 
 
-def mean_and_error(values: np.ndarray) -> tuple[float, float]:
-    """Mean over seeds and two standard errors of it; the error of a single seed is NaN."""
-    error = 2 * np.std(values, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-    return float(np.mean(values)), float(error)
-
-
 def area_under_curve(result: TrainingResult) -> np.ndarray:
     """Mean of every seed's learning curve over the whole run: `[seeds]`."""
-    return result.returns.mean(axis=1)
+    return result.returns.mean(axis=1, dtype=np.float64)
 
 
 def worst_tenth(result: TrainingResult) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,10 @@ _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def plot_learning_curves(
-    results: Mapping[str, TrainingResult], path: str | os.PathLike, title: str | None = None
+    results: Mapping[str, TrainingResult],
+    path: str | os.PathLike,
+    title: str | None = None,
+    thesis: Mapping[str, Sequence[tuple[float, float, float]]] | None = None,
 ) -> None:
     """Draws learning curves as the thesis' figure 4.3 does, and writes a PNG.
 
@@ -33,6 +36,8 @@ def plot_learning_curves(
       results: training results by label.
       path: the file to write.
       title: text above the plots.
+      thesis: by label, the (timestep, mean, error) that the thesis prints; drawn on the left as
+        circles in the colour of the label.
 
     Raises:
       ValueError: if there is no result to draw.
@@ -48,6 +53,13 @@ def plot_learning_curves(
         _draw(everyone, times, returns, f"{label} ({count} seeds)", color)
         rows = worst_tenth(result)
         _draw(worst, times, returns[rows], f"{label} ({len(rows)} of {count} seeds)", color)
+        if thesis and thesis.get(label):
+            at, means, errors = np.transpose(thesis[label])
+            everyone.errorbar(
+                at, means, errors, fmt="o", mfc="white", color=color, capsize=3, zorder=3
+            )
+    if thesis and any(thesis.values()):
+        everyone.errorbar([], [], [], fmt="o", mfc="white", color="black", label="the thesis")
     everyone.set_title("All seeds: mean ± two standard errors", fontsize="medium")
     worst.set_title("Worst tenth of seeds: mean ± two standard errors", fontsize="medium")
     everyone.set_ylabel("return of the last finished episode")
@@ -57,7 +69,7 @@ def plot_learning_curves(
         axes.set_xlim(left=0)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, loc="upper left")
+        axes.legend(frameon=False, loc="lower right", fontsize="small")
     if title:
         figure.suptitle(title)
     image = io.BytesIO()

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 
 from tf_equirl.agents import TrainingResult
-from tf_equirl.experiments.metrics import mean_and_error, return_at, worst_tenth
+from tf_equirl.experiments.metrics import return_at, worst_tenth
+from tf_equirl.experiments.statistics import decimals_for, mean_and_error, rounded
 
 
 def default_timesteps(total_timesteps: int) -> list[int]:
@@ -42,6 +43,7 @@ def returns_table(
         for result in results.values():
             values = return_at(result, timestep)
             mean, error = mean_and_error(values)
-            cells += [f"{mean:.1f} ± {error:.1f}", f"{values[worst_tenth(result)].mean():.1f}"]
+            worst = values[worst_tenth(result)].mean()
+            cells += [rounded(mean, error), f"{worst:.{decimals_for(error)}f}"]
         table.add_row(f"{timestep:,}", *cells)
     return table

@@ -14,7 +14,11 @@ from tf_equirl.groups.families import (
     symmetric_group,
 )
 from tf_equirl.groups.group import FiniteGroup
-from tf_equirl.groups.intertwiners import intertwiner_basis, intertwiner_dimension
+from tf_equirl.groups.intertwiners import (
+    intertwiner_basis,
+    intertwiner_dimension,
+    sampled_intertwiner_basis,
+)
 from tf_equirl.groups.orbits import PairOrbits, signed_pair_orbits
 from tf_equirl.groups.representation import Representation
 from tf_equirl.groups.symmetry import Symmetry
@@ -32,6 +36,7 @@ __all__ = [
     "permutation_representation",
     "quaternion_group",
     "regular_representation",
+    "sampled_intertwiner_basis",
     "signed_pair_orbits",
     "signed_permutation_representation",
     "symmetric_group",

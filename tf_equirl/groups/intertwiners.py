@@ -5,8 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tf_equirl._checks import positive_integer
 from tf_equirl.groups.orbits import signed_pair_orbits
 from tf_equirl.groups.representation import Representation, check_same_group
+
+# Relative to the largest singular value; the accuracy that is asked of representations.
+_RANK_TOLERANCE = 1e-6
+_NUMBERS_AT_ONCE = 1 << 22  # 32 MB of temporary arrays
 
 
 def intertwiner_dimension(inputs: Representation, outputs: Representation) -> int:
@@ -50,6 +55,76 @@ def intertwiner_basis(inputs: Representation, outputs: Representation) -> NDArra
     if inputs.signed_permutations is not None and outputs.signed_permutations is not None:
         return _orbit_basis(inputs, outputs)
     return _projector_basis(inputs, outputs)
+
+
+def sampled_intertwiner_basis(
+    inputs: Representation, outputs: Representation, num_samples: int | None = None, seed: int = 0
+) -> NDArray[np.float64]:
+    """An orthonormal basis of the intertwiners by the paper's algorithm, from random matrices.
+
+    Algorithm 1 of van der Pol et al., MDP Homomorphic Networks, 2020: draw N matrices with standard
+    normal entries, symmetrise each with the Reynolds operator (equation 16)
+
+        S(W) = 1/n sum_g rho_out(g)^-1 W rho_in(g),
+
+    stack them as rows of length D = d_out * d_in, and keep the right singular vectors that belong
+    to non-zero singular values.
+
+    It spans what `intertwiner_basis` spans, but which basis of that space comes out depends on
+    `seed` and on the machine's LAPACK: store the basis with weights that are relative to it. It
+    costs n * N * D operations for the symmetrisation and N * D * min(N, D) for the decomposition,
+    and a few arrays of N * D numbers, hence D^2 by default: 50 MB each and half a minute for
+    two representations of dimension 50, out of reach for dimension 200.
+
+    Args:
+        inputs: Representation of dimension d_in.
+        outputs: Representation of dimension d_out, of the same group.
+        num_samples: N, at least r. D by default, which the paper asks for.
+        seed: Seed of the random matrices.
+
+    Returns:
+        [r, d_out, d_in], with r = `intertwiner_dimension(inputs, outputs)`; r may be 0.
+
+    Raises:
+        ValueError: If the representations are of different groups, `num_samples` is not a positive
+            integer, or that many samples do not span the space.
+    """
+    dimension = intertwiner_dimension(inputs, outputs)
+    size = outputs.dim * inputs.dim
+    count = size if num_samples is None else positive_integer("num_samples", num_samples)
+    random = np.random.default_rng(seed)
+    rows = np.empty((count, size))
+    chunk = max(1, _NUMBERS_AT_ONCE // size)
+    for start in range(0, count, chunk):
+        samples = random.standard_normal((min(chunk, count - start), outputs.dim, inputs.dim))
+        rows[start : start + chunk] = _reynolds(samples, inputs, outputs).reshape(-1, size)
+    if not dimension:
+        return np.zeros((0, outputs.dim, inputs.dim))  # the rows hold rounding errors alone
+    _, values, vectors = np.linalg.svd(rows, full_matrices=False)
+    rank = int(np.count_nonzero(values > _RANK_TOLERANCE * values[0]))
+    if rank < dimension:
+        raise ValueError(
+            f"`num_samples` must be large enough to span the {dimension} dimensions of the "
+            f"intertwiners; {count} samples span {rank}. Received: num_samples={num_samples}"
+        )
+    return vectors[:dimension].reshape(-1, outputs.dim, inputs.dim)
+
+
+def _reynolds(
+    samples: NDArray[np.float64], inputs: Representation, outputs: Representation
+) -> NDArray[np.float64]:
+    """S of every matrix of `samples` [N, d_out, d_in]; by indices alone where that is possible."""
+    total = np.zeros_like(samples)
+    p_in, s_in = inputs.signed_permutations, inputs.signs
+    p_out, s_out = outputs.signed_permutations, outputs.signs
+    if p_in is not None and s_in is not None and p_out is not None and s_out is not None:
+        for g in inputs.group.elements:
+            signs = np.multiply.outer(s_out[g], s_in[g])
+            total += signs * samples[:, p_out[g][:, None], p_in[g]]
+    else:
+        for left, right in zip(outputs.inverse_matrices, inputs.matrices, strict=True):
+            total += left @ samples @ right
+    return total / inputs.group.order
 
 
 def _orbit_basis(inputs: Representation, outputs: Representation) -> NDArray[np.float64]:

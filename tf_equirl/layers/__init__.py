@@ -10,6 +10,7 @@ from tf_equirl.layers.group_dense import GroupDense
 from tf_equirl.layers.group_pooling import GroupPooling
 from tf_equirl.layers.lifting_dense import LiftingDense
 from tf_equirl.layers.permutation_equivariant_dense import PermutationEquivariantDense
+from tf_equirl.layers.symmetrizer_dense import SymmetrizerDense
 
 __all__ = [
     "EquivariantLinear",
@@ -18,4 +19,5 @@ __all__ = [
     "GroupPooling",
     "LiftingDense",
     "PermutationEquivariantDense",
+    "SymmetrizerDense",
 ]

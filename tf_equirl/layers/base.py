@@ -8,6 +8,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from tf_equirl.groups import Representation
+
+# A pointwise function commutes with a change of sign only when it is odd.
+ODD_ACTIVATIONS = ("linear", "tanh", "softsign")
+
 Kind = TypeVar("Kind")
 
 
@@ -51,6 +56,29 @@ def positive_integer(value: Any, argument: str) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise ValueError(f"`{argument}` must be a positive integer. Received: {argument}={value!r}")
     return int(value)
+
+
+def check_activation(activation: Any, outputs: Representation) -> None:
+    """Checks that a pointwise function commutes with the matrices of `outputs`.
+
+    Args:
+        activation: The layer's activation, as `keras.activations.get` returns it.
+        outputs: How the group acts on the layer's output.
+
+    Raises:
+        ValueError: If `outputs` changes signs and the activation is not odd, or if `outputs` is no
+            signed permutation and there is an activation.
+    """
+    if outputs.permutations is not None:
+        return
+    if outputs.signed_permutations is None:
+        names: tuple[str, ...] = ("linear",)
+        rule = "None where `outputs` is no (signed) permutation: it would break the law"
+    else:
+        names = ODD_ACTIVATIONS
+        rule = f"odd when `outputs` changes signs: one of {', '.join(names)}"
+    if activation not in [keras.activations.get(name) for name in names]:
+        raise ValueError(f"`activation` must be {rule}. Received: activation={activation!r}")
 
 
 class EquivariantLinear(keras.layers.Layer):
@@ -127,7 +155,7 @@ class EquivariantLinear(keras.layers.Layer):
         return self.output_axes()[-1:]
 
     def expanded_bias(self) -> Any:
-        """Returns the bias, in a shape that broadcasts against `output_axes()`."""
+        """Returns the bias, in the shape `output_axes()` or its last axis."""
         return ops.convert_to_tensor(self.bias)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -161,9 +189,13 @@ class EquivariantLinear(keras.layers.Layer):
         matrix = self.expanded_kernel()
         leading = ops.shape(inputs)[: len(inputs.shape) - (1 if self.rows is None else 2)]
         outputs = ops.matmul(ops.reshape(inputs, (-1, matrix.shape[0])), matrix)
+        bias = None if self.bias is None else self.expanded_bias()
+        if bias is not None and len(bias.shape) > 1:
+            # Flat: Keras adds a bias [rows, 1] along axis 1 of the outputs, whichever that is.
+            outputs, bias = ops.add(outputs, ops.reshape(bias, (-1,))), None
         outputs = ops.reshape(outputs, (*leading, *self.output_axes()))
-        if self.bias is not None:
-            outputs = ops.add(outputs, self.expanded_bias())
+        if bias is not None:
+            outputs = ops.add(outputs, bias)
         return self.activation(outputs)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

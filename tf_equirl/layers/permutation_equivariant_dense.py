@@ -9,10 +9,13 @@ import numpy as np
 from keras import ops
 
 from tf_equirl.groups import Representation, signed_pair_orbits, trivial_representation
-from tf_equirl.layers.base import EquivariantLinear, gather_kernel, object_of, positive_integer
-
-# A pointwise function commutes with a change of sign only when it is odd.
-ODD_ACTIVATIONS = ("linear", "tanh", "softsign")
+from tf_equirl.layers.base import (
+    EquivariantLinear,
+    check_activation,
+    gather_kernel,
+    object_of,
+    positive_integer,
+)
 
 
 @keras.saving.register_keras_serializable(package="tf_equirl")
@@ -63,12 +66,7 @@ class PermutationEquivariantDense(EquivariantLinear):
                 "`inputs` and `outputs` must be representations of the same group. "
                 f"Received: inputs={self.inputs!r}, outputs={self.outputs!r}"
             )
-        odd = [keras.activations.get(name) for name in ODD_ACTIVATIONS]
-        if self.outputs.permutations is None and self.activation not in odd:
-            raise ValueError(
-                "`activation` must be odd when `outputs` changes signs: one of "
-                f"{', '.join(ODD_ACTIVATIONS)}. Received: activation={self.activation!r}"
-            )
+        check_activation(self.activation, self.outputs)
         self.rows = self.inputs.dim
         self._orbits = signed_pair_orbits(self.outputs, self.inputs)
         if not self._orbits.count:

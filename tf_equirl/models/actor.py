@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 
-from tf_equirl.groups import Representation, Symmetry, signed_permutation_representation
+from tf_equirl.groups import (
+    Representation,
+    Symmetry,
+    regular_representation,
+    signed_permutation_representation,
+)
 from tf_equirl.layers import (
     EquivariantReadout,
     GroupDense,
     LiftingDense,
     PermutationEquivariantDense,
+    SymmetrizerDense,
 )
 from tf_equirl.models.inputs import check_kind, check_symmetry_argument, observation_input
 from tf_equirl.models.widths import build_with_widths
 
-ACTOR_KINDS = ("mlp", "gcnn", "odd")
+ACTOR_KINDS = ("mlp", "gcnn", "odd", "symmetrizer", "symmetrizer-sampled")
 
 
 def actor(
@@ -25,13 +32,14 @@ def actor(
     kind: str = "gcnn",
     hidden_units: Sequence[int] = (64, 64),
     match_parameters: int | None = None,
-    kernel_initializer: str | keras.initializers.Initializer = "he_normal",
+    kernel_initializer: str | keras.initializers.Initializer | None = None,
     name: str | None = None,
+    observation_shape: Sequence[int] | None = None,
 ) -> keras.Model:
-    r"""A policy network: observations `[..., d_state]` to `[..., d_action]`.
+    r"""A policy network: observations `[batch, *observation_shape]` to `[batch, d_action]`.
 
     For discrete actions the output are logits; for a matrix representation of the actions it is
-    the mean. The kinds `"gcnn"` and `"odd"` obey, for every group element g,
+    the mean. All kinds but `"mlp"` obey, for every group element g,
 
     $$ \pi(\rho_S(g) s) = \rho_A(g) \pi(s). $$
 
@@ -41,22 +49,33 @@ def actor(
     * `"odd"`: tanh layers without bias, which are odd functions, and a readout that shares its
       weights along the group's orbits: the thesis' CartPole actor (equations 4.8 to 4.10). Only
       where every state matrix is plus or minus the identity.
+    * `"symmetrizer"`: the MDP homomorphic network of van der Pol et al. (2020): `SymmetrizerDense`
+      layers from the state to regular features, between those with ReLU, and to the actions. Its
+      functions are those of `"gcnn"`, with as many parameters; parametrisation and initial weights
+      differ.
+    * `"symmetrizer-sampled"`: the same with the paper's sampled bases, which are weights that are
+      not trained.
 
     Args:
       symmetry: the group and how it acts on observations and actions.
-      kind: `"mlp"`, `"gcnn"` or `"odd"`.
+      kind: one of `ACTOR_KINDS`, as above.
       hidden_units: widths of the hidden layers.
       match_parameters: if given, `hidden_units` are only proportions, scaled so that the model
-        comes closest to this number of parameters; the choice is printed.
-      kernel_initializer: a Keras initialiser, its name or its configuration, for every kernel.
+        comes closest to this number of trained parameters; the choice is printed.
+      kernel_initializer: a Keras initialiser, its name or its configuration, for every kernel. If
+        None it is the one of the paper for the Symmetrizer (see `SymmetrizerDense`), otherwise
+        `"he_normal"`.
       name: the model's name.
+      observation_shape: shape of an observation, if it is not flat; the group acts on its
+        `symmetry.state.dim` numbers in row-major order.
 
     Returns:
       A Keras functional model.
 
     Raises:
       ValueError: for an unknown kind, widths that are not positive integers, a budget that is too
-        small, or a symmetry for which `"odd"` is not equivariant.
+        small, an `observation_shape` of another size than the state, or a symmetry for which
+        `"odd"` is not equivariant.
 
     Example:
       >>> from tf_equirl import envs, models
@@ -68,13 +87,22 @@ def actor(
     check_kind(kind, ACTOR_KINDS)
     if kind == "odd":
         _check_odd(symmetry)
+    if kernel_initializer is None and not kind.startswith("symmetrizer"):
+        kernel_initializer = "he_normal"
     initializer = keras.initializers.get(kernel_initializer)
-    name = name or f"{kind}_actor"
-    builder = {"mlp": _mlp, "gcnn": _gcnn, "odd": _odd}[kind]
+    builders: dict[str, Callable[..., keras.KerasTensor]] = {
+        "mlp": _mlp,
+        "gcnn": _gcnn,
+        "odd": _odd,
+        "symmetrizer": functools.partial(_symmetrizer, "exact"),
+        "symmetrizer-sampled": functools.partial(_symmetrizer, "sampled"),
+    }
+    builder = builders[kind]
+    name = name or f"{kind.replace('-', '_')}_actor"
 
     def build(widths: tuple[int, ...]) -> keras.Model:
-        observation = observation_input(symmetry)
-        logits = builder(symmetry, widths, initializer, observation)
+        observation, x = observation_input(symmetry, observation_shape)
+        logits = builder(symmetry, widths, initializer, x)
         return keras.Model(observation, logits, name=name)
 
     return build_with_widths(build, hidden_units, match_parameters)
@@ -107,6 +135,24 @@ def _odd(symmetry, widths, initializer, x):
         use_bias=False,
         kernel_initializer=initializer.clone(),
     )(x)
+    return keras.layers.Reshape((symmetry.action.dim,))(x)
+
+
+def _symmetrizer(basis, symmetry, widths, initializer, x):
+    def layer(units, inputs, outputs, **kwargs):
+        # None is the layer's own choice.
+        kernel_initializer = None if initializer is None else initializer.clone()
+        return SymmetrizerDense(
+            units, inputs, outputs, basis, kernel_initializer=kernel_initializer, **kwargs
+        )
+
+    regular = regular_representation(symmetry.group)
+    x = keras.layers.Reshape((symmetry.state.dim, 1))(x)
+    inputs = symmetry.state
+    for units in widths:
+        x = layer(units, inputs, regular, activation="relu")(x)
+        inputs = regular
+    x = layer(1, regular, symmetry.action)(x)
     return keras.layers.Reshape((symmetry.action.dim,))(x)
 
 

@@ -22,8 +22,9 @@ def critic(
     match_parameters: int | None = None,
     kernel_initializer: str | keras.initializers.Initializer = "he_normal",
     name: str | None = None,
+    observation_shape: Sequence[int] | None = None,
 ) -> keras.Model:
-    r"""A value network: observations `[..., d_state]` to `[..., 1]`.
+    r"""A value network: observations `[batch, *observation_shape]` to `[batch, 1]`.
 
     * `"mlp"`: ReLU layers, unconstrained (the thesis' critic).
     * `"invariant"`: lifting, group convolutions and a readout to the trivial representation, so
@@ -35,16 +36,18 @@ def critic(
       kind: `"mlp"` or `"invariant"`.
       hidden_units: widths of the hidden layers; channels per group element for `"invariant"`.
       match_parameters: if given, `hidden_units` are only proportions, scaled so that the model
-        comes closest to this number of parameters; the choice is printed.
+        comes closest to this number of trained parameters; the choice is printed.
       kernel_initializer: a Keras initialiser, its name or its configuration, for every kernel.
       name: the model's name.
+      observation_shape: shape of an observation, if it is not flat; the group acts on its
+        `symmetry.state.dim` numbers in row-major order.
 
     Returns:
       A Keras functional model.
 
     Raises:
-      ValueError: for an unknown kind, widths that are not positive integers, or a budget that is
-        too small.
+      ValueError: for an unknown kind, widths that are not positive integers, a budget that is too
+        small, or an `observation_shape` of another size than the state.
     """
     check_symmetry_argument(symmetry)
     check_kind(kind, CRITIC_KINDS)
@@ -52,7 +55,7 @@ def critic(
     name = name or f"{kind}_critic"
 
     def build(widths: tuple[int, ...]) -> keras.Model:
-        observation = x = observation_input(symmetry)
+        observation, x = observation_input(symmetry, observation_shape)
         if kind == "invariant":
             x = regular_features(symmetry, widths, initializer, x)
             readout = EquivariantReadout(

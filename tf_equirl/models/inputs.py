@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import keras
 
 from tf_equirl.groups import Symmetry
@@ -22,6 +25,21 @@ def check_kind(kind: str, kinds: tuple[str, ...]) -> None:
         raise ValueError(f"kind must be one of {', '.join(kinds)}. Received: kind={kind!r}")
 
 
-def observation_input(symmetry: Symmetry) -> keras.KerasTensor:
-    """The symbolic input `[batch, d_state]` of a model."""
-    return keras.Input((symmetry.state.dim,), name="observation")
+def observation_input(
+    symmetry: Symmetry, shape: Sequence[int] | None = None
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """The symbolic input `[batch, *shape]` of a model, and the same flat, `[batch, d_state]`.
+
+    Raises:
+      ValueError: unless `shape` is None or has as many numbers as the state's representation.
+    """
+    dim = symmetry.state.dim
+    shape = (dim,) if shape is None else tuple(shape)
+    if math.prod(shape) != dim:
+        raise ValueError(
+            f"observation_shape must have as many numbers as the group acts on, {dim}. "
+            f"Received: observation_shape={shape}"
+        )
+    observation = keras.Input(shape, name="observation")
+    flat = observation if shape == (dim,) else keras.layers.Reshape((dim,))(observation)
+    return observation, flat

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import keras
@@ -40,7 +41,8 @@ def build_with_widths(
     Args:
       build: makes the model from a tuple of widths.
       hidden_units: widths, or their proportions when there is a budget.
-      match_parameters: number of parameters to come closest to; None takes `hidden_units` as is.
+      match_parameters: number of trained parameters to come closest to; None takes `hidden_units`
+        as is.
 
     Raises:
       ValueError: if `match_parameters` is no positive integer, or smaller than the smallest model.
@@ -61,27 +63,32 @@ def build_with_widths(
     def scaled(first: int) -> tuple[int, ...]:
         return tuple(max(1, round(u * first / hidden_units[0])) for u in hidden_units)
 
-    smallest = build(scaled(1)).count_params()
+    smallest = trained_parameters(build(scaled(1)))
     if smallest > match_parameters:
         raise ValueError(
             f"match_parameters must be at least {smallest}, the size of the smallest model of "
             f"this kind. Received: match_parameters={match_parameters}"
         )
     low, high = 1, 2
-    while build(scaled(high)).count_params() <= match_parameters:
+    while trained_parameters(build(scaled(high))) <= match_parameters:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        if build(scaled(middle)).count_params() <= match_parameters:
+        if trained_parameters(build(scaled(middle))) <= match_parameters:
             low = middle
         else:
             high = middle
     candidates = [build(scaled(low)), build(scaled(high))]
-    model = min(candidates, key=lambda m: abs(m.count_params() - match_parameters))
+    model = min(candidates, key=lambda m: abs(trained_parameters(m) - match_parameters))
     widths = scaled(low) if model is candidates[0] else scaled(high)
-    count = model.count_params()
+    count = trained_parameters(model)
     print(
         f"{model.name}: hidden_units={widths}, {count:,} parameters "
         f"({100 * (count / match_parameters - 1):+.1f} % of the budget of {match_parameters:,})"
     )
     return model
+
+
+def trained_parameters(model: keras.Model) -> int:
+    """The number of trained parameters of `model`: a sampled basis does not count."""
+    return sum(math.prod(variable.shape) for variable in model.trainable_variables)

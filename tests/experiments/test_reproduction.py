@@ -1,0 +1,154 @@
+import csv
+import dataclasses
+import io
+import re
+
+import numpy as np
+import pytest
+
+from tf_equirl import experiments
+from tf_equirl.agents import PPOConfig, train_ppo
+
+SMALL = PPOConfig(
+    actor="mlp", hidden_units=(8, 8), rollout_steps=16, num_minibatches=2, total_timesteps=640
+)
+
+
+def _experiment(*configs):
+    """A small experiment with the given agents."""
+    columns = tuple(
+        experiments.Column(f"agent-{i}", f"Agent {i}", config, ((30.5, 2.0),) if i == 0 else ())
+        for i, config in enumerate(configs)
+    )
+    return experiments.Experiment("small", "Small", "CartPole", (640,), (5.0, 499.0), columns)
+
+
+class _Interrupted:
+    """`train_ppo`, interrupted by Ctrl-C at its second report of every chunk's first attempt."""
+
+    def __init__(self):
+        self.attempts = {}
+
+    def __call__(self, env, config, seeds, run_dir, resume):
+        attempt = self.attempts[run_dir.name] = self.attempts.get(run_dir.name, 0) + 1
+        updates = []
+
+        def stop(progress):
+            updates.append(progress.updates)
+            if attempt == 1 and 0 < progress.updates < progress.num_updates:
+                raise KeyboardInterrupt
+
+        result = train_ppo(env, config, seeds, run_dir, resume=resume, on_progress=stop)
+        self.last_first_update = updates[0]
+        return result
+
+
+def test_chunks_resume_where_they_were_interrupted_and_change_no_number(tmp_path):
+    train = _Interrupted()
+    experiment = _experiment(SMALL)
+    for _ in range(2):  # once in each of the two chunks
+        with pytest.raises(KeyboardInterrupt):
+            experiment.train(tmp_path, num_seeds=6, seeds_per_chunk=4, train=train)
+    results = experiment.train(tmp_path, num_seeds=6, seeds_per_chunk=4, train=train)
+    assert train.attempts == {"seeds-0-3": 3, "seeds-4-5": 2}
+    assert train.last_first_update > 0  # it did not start anew
+    (joined,) = results.values()
+    whole = train_ppo("CartPole", SMALL, range(6))
+    assert joined.seeds == whole.seeds and joined.config == whole.config
+    np.testing.assert_array_equal(joined.returns, whole.returns)
+    np.testing.assert_array_equal(joined.first_returns, whole.first_returns)
+    for name, values in whole.metrics.items():
+        # The sums that are reported, unlike those that train, may be added in another order.
+        np.testing.assert_allclose(joined.metrics[name], values, atol=1e-6)
+    for ours, theirs in zip(joined.weights, whole.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    state = np.ones((1, 4), np.float32)
+    np.testing.assert_array_equal(joined.actor(5)(state), whole.actor(5)(state))
+
+
+def test_a_folder_with_another_run_is_not_used(tmp_path):
+    experiment = _experiment(SMALL)
+    experiment.train(tmp_path, num_seeds=4, seeds_per_chunk=4)
+    other = _experiment(dataclasses.replace(SMALL, learning_rate=1e-3))
+    with pytest.raises(ValueError, match="differs in learning_rate"):
+        other.train(tmp_path, num_seeds=4, seeds_per_chunk=4)
+    for arguments in ({"num_seeds": 0}, {"seeds_per_chunk": 0}, {"num_seeds": 1.5}):
+        with pytest.raises(ValueError, match="must be a positive integer"):
+            experiment.train(tmp_path, **arguments)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    wider = dataclasses.replace(SMALL, hidden_units=(9, 9))
+    experiment = _experiment(SMALL, wider)
+    folder = tmp_path_factory.mktemp("runs")
+    return experiment, experiment.train(folder, num_seeds=8, seeds_per_chunk=8)
+
+
+def test_the_csv_holds_every_statistic(trained):
+    experiment, results = trained
+    rows = experiments.tidy_rows(experiment, results)
+    read = list(csv.DictReader(io.StringIO(experiments.to_csv(rows))))
+    keys = [(row["timestep"], row["agent"]) for row in read]
+    assert keys == [(t, a) for t in ("640", "whole run") for a in ("Agent 0", "Agent 1")]
+    one, other = results.values()
+    values, others = (experiments.return_at(r, 640) for r in (one, other))
+    assert float(read[0]["mean"]) == values.mean()
+    assert float(read[0]["error"]) == 2 * values.std(ddof=1) / np.sqrt(8)
+    assert read[0]["seeds"] == "8"
+    assert (read[0]["thesis"], read[0]["thesis_error"]) == ("30.5", "2.0")
+    assert (read[1]["thesis"], read[1]["thesis_error"]) == ("", "")
+    np.testing.assert_allclose(float(read[1]["minus_baseline"]), (others - values).mean())
+    worst = values[np.argmin(experiments.area_under_curve(one))]
+    assert float(read[0]["worst_tenth"]) == worst
+    assert float(read[2]["mean"]) == experiments.area_under_curve(one).mean()
+
+
+def test_the_report_shows_our_numbers_beside_the_thesis(trained):
+    experiment, results = trained
+    report = experiments.to_markdown(experiment, results)
+    cells = [[c.strip() for c in line.split("|")[1:-1]] for line in report.splitlines()]
+    one, other = results.values()
+    mean, error = experiments.mean_and_error(experiments.return_at(one, 640))
+    assert ["640", "thesis", "30.5 ± 2.0", ""] in cells
+    assert any(c[1:3] == ["mean", f"**{experiments.rounded(mean, error)}**"] for c in cells)
+    reached = f"{experiments.first_timestep_reaching(one, 5.0):,}"
+    assert any(c[:2] == ["5", reached] for c in cells)
+    assert ["499", "never", "never"] in cells
+    # (4 * 8 + 8) + (8 * 8 + 8) + (8 * 2 + 2) and so on.
+    assert ["parameters, actor", "130", "155 (+19.2 %)"] in cells
+    assert re.search(r"Agent 1 − Agent 0 +\| [+-]", report)
+    assert experiments.parameter_counts(other) == (155, 145)
+
+
+def test_runs_of_different_kinds_are_not_joined(trained):
+    _, results = trained
+    one, other = results.values()
+    with pytest.raises(ValueError, match="must share environment and config"):
+        experiments.join_seeds([one, other])
+    with pytest.raises(ValueError, match="must not share seeds"):
+        experiments.join_seeds([one, one])
+    with pytest.raises(ValueError, match="at least one run"):
+        experiments.join_seeds([])
+
+
+@pytest.mark.parametrize("make", [experiments.cartpole, experiments.catch])
+@pytest.mark.parametrize("schedule", experiments.SCHEDULES)
+def test_the_thesis_experiments_compare_equal_sizes(make, schedule):
+    from tf_equirl import envs
+    from tf_equirl.agents.ppo import make_models
+
+    experiment = make(schedule)
+    env = envs.make(experiment.environment)
+    sizes = []
+    for column in experiment.columns:
+        assert column.config.anneal_learning_rate == (schedule == "annealed")
+        assert column.config.total_timesteps == experiment.timesteps[-1]
+        assert len(column.thesis) in (0, len(experiment.timesteps))
+        sizes.append([m.count_params() for m in make_models(env, column.config)])
+    np.testing.assert_allclose(sizes, [sizes[0]] * len(sizes), rtol=0.1)
+
+
+def test_an_unknown_schedule_is_refused():
+    with pytest.raises(ValueError, match="constant, annealed. Received: schedule='cosine'"):
+        experiments.catch("cosine")

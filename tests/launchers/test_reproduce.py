@@ -1,0 +1,86 @@
+"""`launchers.reproduce` in processes of its own; its experiments made short."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.image
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# The launcher as it is, with fewer columns and steps.
+SHORTENED = """
+import dataclasses, sys
+from launchers import reproduce
+
+def short(make):
+    def experiment(*schedule):
+        whole = make(*schedule)
+        columns = tuple(
+            dataclasses.replace(c, config=dataclasses.replace(c.config, total_timesteps=640))
+            for c in whole.columns if c.name in ("mlp", "gcnn-invariant-critic")
+        )
+        return dataclasses.replace(whole, timesteps=(320, 480, 640), columns=columns)
+    return experiment
+
+for by_number in (reproduce._TABLES, reproduce._FIGURES):
+    by_number["4.4"] = short(by_number["4.4"])
+sys.argv[0] = "reproduce.py"
+reproduce.run()
+"""
+
+
+def reproduce(*arguments):
+    environment = {
+        k: v for k, v in os.environ.items() if not k.startswith(("TF_", "_TF_EQUIRL", "KERAS"))
+    }
+    return subprocess.run(
+        [sys.executable, "-c", SHORTENED, *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_a_table_and_a_figure_come_from_the_same_runs(tmp_path):
+    flags = ["--num_seeds=6", "--seeds_per_chunk=4", f"--out_dir={tmp_path}"]
+    first = reproduce("--table=4.4", *flags)
+    assert first.returncode == 0, first.stderr
+    assert "catch-constant/mlp seeds-4-5" in first.stderr
+    with (tmp_path / "table_4.4.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["timestep"], r["agent"], r["thesis"]) for r in rows[:2]] == [
+        ("320", "MLP", "-0.51"),
+        ("320", "G-CNN, invariant critic", ""),
+    ]
+    report = (tmp_path / "table_4.4.md").read_text()
+    assert "-0.51 ± 0.07" in report and "Catch, PPO, constant learning rate, 6 seeds" in report
+    runs = sorted(p.relative_to(tmp_path) for p in tmp_path.glob("*/*/*/run.json"))
+    assert len(runs) == 4
+    times = [(tmp_path / run).stat().st_mtime_ns for run in runs]
+
+    second = reproduce("--table=4.4", "--figure=4.4", *flags)
+    assert second.returncode == 0, second.stderr
+    assert (tmp_path / "table_4.4.md").read_text() == report
+    assert [(tmp_path / run).stat().st_mtime_ns for run in runs] == times, "nothing was retrained"
+    assert matplotlib.image.imread(tmp_path / "figure_4.4.png").shape[1] > 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--table or --figure must be given"),
+        (["--table=4.3"], "value should be one of <4.2|4.4>"),
+        (["--table=4.4", "--num_seeds=0"], "`num_seeds` must be a positive integer"),
+        (["--figure=4.3", "--schedule=cosine"], "value should be one of <constant|annealed>"),
+    ],
+)
+def test_bad_flags_give_one_clear_message(arguments, message, tmp_path):
+    result = reproduce(*arguments, f"--out_dir={tmp_path / 'none'}")
+    assert result.returncode != 0 and message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "none").exists()

@@ -1,0 +1,228 @@
+"""The game of catching a falling ball."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tf_equirl.envs.environment import Environment
+from tf_equirl.groups import Symmetry, cyclic_group, permutation_representation
+
+# Drawings: pixels per cell, and colours that also the colour-blind tell apart (Okabe and Ito).
+CELL = 32
+BACKGROUND = (250, 250, 250)
+GRID = (205, 205, 205)
+BALL = (213, 94, 0)
+PADDLE = (0, 114, 178)
+
+
+class CatchState(NamedTuple):
+    """State of a game of catch: int32 tensors of any common shape [...]."""
+
+    ball_column: tf.Tensor
+    """0 is the leftmost column."""
+    ball_row: tf.Tensor
+    """0 is the top row."""
+    paddle_column: tf.Tensor
+    """The paddle is always in the last row."""
+    steps: tf.Tensor
+    """Steps of the episode so far."""
+
+
+class Catch(Environment):
+    """bsuite's Catch: move a paddle left (0), not at all (1) or right (2) to catch a ball.
+
+    The ball starts in a uniformly drawn column of the top row and falls one row per step; the
+    paddle starts in the middle of the last row and stops at the walls. The episode terminates when
+    the ball is in the last row, after `rows - 1` steps, with reward 1 if the paddle is under it and
+    -1 if not; every other reward is 0. Observations are the board: 1 where ball or paddle are, 0
+    elsewhere. Osband et al., "Behaviour suite for reinforcement learning" (2020).
+
+    No episode is ever truncated: `max_episode_steps` is `rows`, one more than the longest.
+
+    Its symmetry is the mirror: C2 acts on the pixels by reversing the columns and on the actions by
+    swapping left and right, P(g s' | g s, g a) = P(s' | s, a).
+
+    Args:
+        rows: Height of the board, at least 2.
+        columns: Width of the board; odd and at least 3.
+        observation: "flat" for observations [rows * columns], row by row, or "board" for
+            [rows, columns, 1].
+
+    Raises:
+        ValueError: If an argument is not one of those.
+    """
+
+    name = "Catch"
+    num_actions = 3
+    num_uniforms = 1  # for the reset: the dynamics is deterministic
+    reset_options = ("ball_column",)
+    render_modes = ("ansi", "rgb_array")
+
+    def __init__(self, rows: int = 10, columns: int = 5, observation: str = "flat") -> None:
+        """Checks the arguments and builds the symmetry."""
+        self.rows, self.columns = _integer(rows), _integer(columns)
+        if self.rows < 2:
+            raise ValueError(
+                "`rows` must be an integer of at least 2: the ball falls from the first row to the "
+                f"last. Received: rows={rows!r}"
+            )
+        if self.columns < 3 or self.columns % 2 == 0:
+            raise ValueError(
+                "`columns` must be an odd integer of at least 3: an even board has no middle "
+                "column for the paddle to start in, so that its first states are not symmetric, "
+                "and on a single column there is nothing to choose. Received: "
+                f"columns={columns!r}"
+            )
+        if observation not in ("flat", "board"):
+            raise ValueError(
+                f'`observation` must be "flat" or "board". Received: observation={observation!r}'
+            )
+        self.observation = observation
+        self.observation_shape = (
+            (self.rows * self.columns,) if observation == "flat" else (self.rows, self.columns, 1)
+        )
+        self.max_episode_steps = self.rows
+        group = cyclic_group(2)
+        pixels = np.arange(self.rows * self.columns)
+        mirrored = pixels.reshape(self.rows, self.columns)[:, ::-1].reshape(-1)
+        self.symmetry = Symmetry(
+            group,
+            state=permutation_representation(group, np.stack([pixels, mirrored])),
+            action=permutation_representation(group, [[0, 1, 2], [2, 1, 0]]),
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """See `Environment.get_config`."""
+        return {
+            **super().get_config(),
+            "rows": self.rows,
+            "columns": self.columns,
+            "observation": self.observation,
+        }
+
+    def initial_state(self, uniforms: tf.Tensor, ball_column: int | None = None) -> CatchState:
+        """Drops a ball from a column drawn uniformly.
+
+        Args:
+            uniforms: [..., 1] in [0, 1).
+            ball_column: The column to drop it from instead.
+        """
+        # Also a number that its caller rounded up to 1 leaves the ball on the board.
+        drawn = tf.minimum(
+            tf.cast(tf.floor(uniforms[..., 0] * self.columns), tf.int32), self.columns - 1
+        )
+        zeros = tf.zeros_like(drawn)
+        return CatchState(
+            ball_column=drawn if ball_column is None else zeros + ball_column,
+            ball_row=zeros,
+            paddle_column=zeros + self.columns // 2,
+            steps=zeros,
+        )
+
+    def observe(self, state: CatchState) -> tf.Tensor:
+        """Returns the board, [..., rows * columns] or [..., rows, columns, 1] float32."""
+        count = self.rows * self.columns
+        ball = tf.one_hot(state.ball_row * self.columns + state.ball_column, count)
+        paddle = tf.one_hot((self.rows - 1) * self.columns + state.paddle_column, count)
+        pixels = tf.maximum(ball, paddle)
+        return tf.reshape(pixels, [*pixels.shape[:-1], *self.observation_shape])
+
+    def transition(
+        self, state: CatchState, action: tf.Tensor, uniforms: tf.Tensor
+    ) -> tuple[CatchState, tf.Tensor, tf.Tensor]:
+        """Moves the paddle, then the ball; see `Environment.transition`. `uniforms` is not used.
+
+        A state whose ball is in the last row already is absorbing: nothing moves, the reward is 0.
+        """
+        over = state.ball_row == self.rows - 1
+        moved = tf.clip_by_value(
+            state.paddle_column + tf.cast(action, tf.int32) - 1, 0, self.columns - 1
+        )
+        following = state._replace(
+            ball_row=tf.where(over, state.ball_row, state.ball_row + 1),
+            paddle_column=tf.where(over, state.paddle_column, moved),
+        )
+        terminated = following.ball_row == self.rows - 1
+        outcome = tf.where(following.paddle_column == following.ball_column, 1.0, -1.0)
+        return following, tf.where(terminated & ~over, outcome, 0.0), terminated
+
+    def state_from_observation(self, observation: tf.Tensor) -> CatchState:
+        """The state, at step 0, that is observed as `observation` [..., *observation_shape].
+
+        A missed ball in the last row looks like the paddle: the ball is taken to be the left one of
+        the two then. That changes neither what is observed nor, the state being absorbing, what
+        follows.
+        """
+        batch_shape = observation.shape[: -len(self.observation_shape)]
+        pixels = tf.reshape(observation, [*batch_shape, self.rows * self.columns]) > 0.5
+        above, last = tf.split(pixels, [(self.rows - 1) * self.columns, self.columns], axis=-1)
+        falling = tf.reduce_any(above, axis=-1)
+        pixel = tf.argmax(tf.cast(above, tf.int32), axis=-1, output_type=tf.int32)
+        index = tf.range(self.columns)
+        left = tf.reduce_min(tf.where(last, index, self.columns), axis=-1)
+        right = tf.reduce_max(tf.where(last, index, -1), axis=-1)
+        return CatchState(
+            ball_column=tf.where(falling, pixel % self.columns, left),
+            ball_row=tf.where(falling, pixel // self.columns, self.rows - 1),
+            paddle_column=right,
+            steps=tf.zeros_like(pixel),
+        )
+
+    def observation_bounds(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """0 and 1."""
+        return (
+            np.zeros(self.observation_shape, np.float32),
+            np.ones(self.observation_shape, np.float32),
+        )
+
+    def validate_reset_options(self, options: Mapping[str, Any] | None) -> dict[str, int]:
+        """Checks `ball_column`.
+
+        Raises:
+            ValueError: If there are others, or it is not a column of the board.
+        """
+        checked = super().validate_reset_options(options)
+        if "ball_column" in checked:
+            column = _integer(checked["ball_column"])
+            if not 0 <= column < self.columns:
+                raise ValueError(
+                    "`options['ball_column']` must be an integer from 0 to "
+                    f"{self.columns - 1}. Received: options={options!r}"
+                )
+            checked["ball_column"] = column
+        return checked
+
+    def draw(self, state: CatchState, mode: str) -> NDArray[np.uint8] | str:
+        """See `Environment.render`.
+
+        In "ansi" the ball is "o", the paddle "=", both in one cell "@", and an empty cell ".".
+        In "rgb_array" a cell is 32 pixels wide and high; the ball is a disc, the paddle a bar.
+        """
+        row, column, paddle = int(state.ball_row), int(state.ball_column), int(state.paddle_column)
+        if mode == "ansi":
+            board = np.full([self.rows, self.columns], ".")
+            board[-1, paddle] = "="
+            board[row, column] = "@" if board[row, column] == "=" else "o"
+            return "\n".join("".join(cells) for cells in board)
+        frame = np.full([self.rows * CELL, self.columns * CELL, 3], BACKGROUND, np.uint8)
+        for line in (frame[::CELL], frame[:, ::CELL], frame[-1], frame[:, -1]):
+            line[...] = GRID
+        cells = frame.reshape(self.rows, CELL, self.columns, CELL, 3)  # a view
+        cells[-1, 24:29, paddle, 3:30] = PADDLE
+        down, right = np.mgrid[:CELL, :CELL]
+        cells[row, :, column][np.hypot(down - 13, right - 16) < 10] = BALL
+        return frame
+
+
+def _integer(value: Any) -> int:
+    """`value` as an int; -1, which nothing here may be, where it is none. A bool is none."""
+    try:
+        return -1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return -1

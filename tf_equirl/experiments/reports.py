@@ -1,0 +1,216 @@
+"""The report of a reproduced table: one tidy CSV, one Markdown page for people."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from tabulate import tabulate
+
+from tf_equirl.agents import TrainingResult
+from tf_equirl.experiments.metrics import (
+    area_under_curve,
+    first_timestep_reaching,
+    return_at,
+    single_environment_return_at,
+    worst_tenth,
+)
+from tf_equirl.experiments.reproduction import Column, Experiment
+from tf_equirl.experiments.statistics import (
+    Difference,
+    decimals_for,
+    interquartile_mean,
+    mean_and_error,
+    paired_difference,
+    rounded,
+)
+
+Results = Mapping[Column, TrainingResult]
+
+
+def tidy_rows(experiment: Experiment, results: Results) -> list[dict[str, object]]:
+    """All statistics, one row for each agent and timestep.
+
+    Args:
+      experiment: the experiment.
+      results: as `Experiment.train` returns them.
+
+    Returns:
+      Dictionaries with equal keys. Errors are two standard errors, `_low` and `_high` the ends of
+      95 % intervals, `thesis_reading` the mean of `single_environment_return_at`, and
+      `minus_baseline` the paired difference to the first agent.
+    """
+    baseline = results[experiment.columns[0]]
+    rows: list[dict[str, object]] = []
+    for timestep in (*experiment.timesteps, None):
+        for column, result in results.items():
+            read = _reader(timestep)
+            values = read(result)
+            mean, error = mean_and_error(values)
+            middle = interquartile_mean(values)
+            difference = paired_difference(values, read(baseline))
+            thesis: tuple = (None, None)
+            reading: tuple = (None, None)
+            if timestep is not None:
+                reading = mean_and_error(single_environment_return_at(result, timestep))
+                thesis = experiment.thesis(column).get(timestep, thesis)
+            rows.append(
+                {
+                    "timestep": "whole run" if timestep is None else timestep,
+                    "agent": column.label,
+                    "seeds": len(values),
+                    "thesis": thesis[0],
+                    "thesis_error": thesis[1],
+                    "thesis_reading": reading[0],
+                    "thesis_reading_error": reading[1],
+                    "mean": mean,
+                    "error": error,
+                    "interquartile_mean": middle.value,
+                    "interquartile_mean_low": middle.low,
+                    "interquartile_mean_high": middle.high,
+                    "worst_tenth": float(values[worst_tenth(result)].mean()),
+                    "minus_baseline": difference.mean,
+                    "minus_baseline_low": difference.low,
+                    "minus_baseline_high": difference.high,
+                    "minus_baseline_standard_errors": difference.standard_errors,
+                }
+            )
+    return rows
+
+
+def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
+    """The rows as CSV with a heading."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def to_markdown(experiment: Experiment, results: Results) -> str:
+    """The report: returns, differences, first timesteps, sizes and costs, as Markdown tables."""
+    seeds = len(next(iter(results.values())).seeds)
+    labels = [column.label for column in results]
+    parts = [
+        f"**{experiment.title}, {seeds} seeds.** Return at a timestep; *mean* ± two standard "
+        "errors over seeds, *IQM* interquartile mean [95 % bootstrap interval], *worst tenth* mean "
+        "over the seeds with the least area under their curve, *thesis* what the thesis prints, "
+        "*one instant* our runs read as the thesis reads its own (± two standard errors).",
+        _table(["timestep", "", *labels], _return_rows(experiment, results)),
+        "**Differences over the same seeds**: mean [95 % interval], and in standard errors.",
+        _table(
+            ["", *(f"{timestep:,}" for timestep in experiment.timesteps), "whole run (area)"],
+            _difference_rows(experiment, results),
+        ),
+        "**First timestep** at which the mean over seeds, averaged over 512 steps, reaches a "
+        "level.",
+        _table(["level", *labels], _level_rows(experiment, results)),
+        "**Parameters** (in brackets: against the first column) and **cost**.",
+        _table(["", *labels], _size_rows(results)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def parameter_counts(result: TrainingResult) -> tuple[int, int]:
+    """Numbers of parameters of the actor and of the critic."""
+    seed = result.seeds[0]
+    return result.actor(seed).count_params(), result.critic(seed).count_params()
+
+
+def _reader(timestep: int | None) -> Callable[[TrainingResult], np.ndarray]:
+    """What gives every seed's number: the return at a timestep, or the area under the curve."""
+    if timestep is None:
+        return area_under_curve
+    return lambda result: return_at(result, timestep)
+
+
+def _return_rows(experiment: Experiment, results: Results) -> list[list[str]]:
+    rows = []
+    for row in _grouped(tidy_rows(experiment, results)):
+        timestep = row[0]["timestep"]
+        heading = f"{timestep:,}" if isinstance(timestep, int) else "whole run (area)"
+        if isinstance(timestep, int) and any(cell["thesis"] is not None for cell in row):
+            thesis = [
+                "" if cell["thesis"] is None else f"{cell['thesis']} ± {cell['thesis_error']}"
+                for cell in row
+            ]
+            rows.append([heading, "thesis", *thesis])
+            reading = [
+                rounded(cell["thesis_reading"], cell["thesis_reading_error"]) for cell in row
+            ]
+            rows.append(["", "one instant", *reading])
+            heading = ""
+        rows.append([heading, "mean", *(f"**{rounded(c['mean'], c['error'])}**" for c in row)])
+        rows.append(["", "IQM", *(_with_interval(c) for c in row)])
+        worst = [f"{c['worst_tenth']:.{decimals_for(c['error'])}f}" for c in row]
+        rows.append(["", "worst tenth", *worst])
+    return rows
+
+
+def _grouped(rows: list[dict]) -> list[list[dict]]:
+    timesteps = list(dict.fromkeys(row["timestep"] for row in rows))
+    return [[row for row in rows if row["timestep"] == timestep] for timestep in timesteps]
+
+
+def _with_interval(cell: Mapping) -> str:
+    decimals = decimals_for(cell["error"])
+    ends = (cell["interquartile_mean_low"], cell["interquartile_mean_high"])
+    low, high = (f"{end:.{decimals}f}" for end in ends)
+    return f"{cell['interquartile_mean']:.{decimals}f} [{low}, {high}]"
+
+
+def _pairs(results: Results) -> list[tuple[Column, Column]]:
+    """Every agent against the baseline, then every further one against its predecessor."""
+    first, *others = results
+    against_first = [(column, first) for column in others]
+    return against_first + [(b, a) for a, b in zip(others, others[1:], strict=False)]
+
+
+def _difference_rows(experiment: Experiment, results: Results) -> list[list[str]]:
+    return [
+        [
+            f"{column.label} − {other.label}",
+            *(
+                _difference(paired_difference(read(results[column]), read(results[other])))
+                for read in map(_reader, (*experiment.timesteps, None))
+            ),
+        ]
+        for column, other in _pairs(results)
+    ]
+
+
+def _difference(difference: Difference) -> str:
+    mean, low, high, standard_error = difference
+    decimals = decimals_for(2 * standard_error)
+    interval = f"[{low:+.{decimals}f}, {high:+.{decimals}f}]"
+    return f"{mean:+.{decimals}f} {interval} {difference.standard_errors:+.1f} SE"
+
+
+def _level_rows(experiment: Experiment, results: Results) -> list[list[str]]:
+    def cell(result: TrainingResult, level: float) -> str:
+        timestep = first_timestep_reaching(result, level)
+        return "never" if timestep is None else f"{timestep:,}"
+
+    return [
+        [f"{level:g}", *(cell(result, level) for result in results.values())]
+        for level in experiment.levels
+    ]
+
+
+def _size_rows(results: Results) -> list[list[str]]:
+    counts = np.array([parameter_counts(result) for result in results.values()])
+    both = np.column_stack([counts, counts.sum(axis=1)])
+    rows = []
+    for name, numbers in zip(("actor", "critic", "both"), both.T, strict=True):
+        changes = [f"{n:,} ({100 * (n / numbers[0] - 1):+.1f} %)" for n in numbers]
+        rows.append([f"parameters, {name}", f"{numbers[0]:,}", *changes[1:]])
+    seconds = [f"{math.ceil(result.run_seconds)}" for result in results.values()]
+    speeds = [f"{result.steps_per_second:,.0f}" for result in results.values()]
+    return [*rows, ["training time, s", *seconds], ["steps/s over all seeds", *speeds]]
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return tabulate(rows, headings, tablefmt="github", disable_numparse=True)
