@@ -20,7 +20,6 @@ AGENTS = [
     "gin-config>=0.5",
     "gym>=0.26",  # imported by tf-agents, used by nothing here
     "cloudpickle>=3.0",
-    "pillow",
     "six",
     "wrapt",
 ]
@@ -56,11 +55,15 @@ setup(
     ],
     keywords=["reinforcement learning", "equivariance", "symmetry", "keras", "tensorflow", "PPO"],
     python_requires=">=3.10,<3.14",
-    # The launchers stand at the top of the repository and inside tf_equirl once installed, so
-    # that a wheel puts nothing but `tf_equirl` into site-packages.
-    packages=[*find_packages(include=["tf_equirl", "tf_equirl.*"]), "tf_equirl.launchers"],
-    package_dir={"tf_equirl.launchers": "launchers"},
-    package_data={"tf_equirl": ["py.typed"]},
+    # The launchers and the zoo stand at the top of the repository and inside tf_equirl once
+    # installed, so that a wheel puts nothing but `tf_equirl` into site-packages.
+    packages=[
+        *find_packages(include=["tf_equirl", "tf_equirl.*"]),
+        "tf_equirl.launchers",
+        "tf_equirl._zoo",
+    ],
+    package_dir={"tf_equirl.launchers": "launchers", "tf_equirl._zoo": "zoo"},
+    package_data={"tf_equirl": ["py.typed"], "tf_equirl._zoo": ["index.json", "*/*"]},
     install_requires=[
         "tensorflow>=2.21",
         "keras>=3.10",
@@ -68,6 +71,7 @@ setup(
         "absl-py>=2.1",
         "gymnasium>=1.1",
         "matplotlib>=3.8",
+        "pillow>=10.0",
         "rich>=13.0",
         "scipy>=1.13",
         "tabulate>=0.9",
@@ -78,8 +82,13 @@ setup(
     entry_points={
         "console_scripts": [
             "equirl-demo = tf_equirl.launchers.demo:run",
+            "equirl-evaluate = tf_equirl.launchers.evaluate:run",
+            "equirl-export = tf_equirl.launchers.export:run",
+            "equirl-play = tf_equirl.launchers.play:run",
+            "equirl-publish = tf_equirl.launchers.publish:run",
             "equirl-reproduce = tf_equirl.launchers.reproduce:run",
             "equirl-train-ppo = tf_equirl.launchers.train_ppo:run",
+            "equirl-zoo = tf_equirl.launchers.zoo_models:run",
         ]
     },
 )

@@ -7,13 +7,15 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import app, flags
 from tqdm import tqdm
 
 from tf_equirl import envs
-from tf_equirl.agents import NonFiniteError, PPOConfig, Progress, TrainingResult, train_ppo
+
+if TYPE_CHECKING:  # launchers that do not train need no tf-agents
+    from tf_equirl.agents import PPOConfig, Progress, TrainingResult
 
 _BAR = "{desc} {percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt} steps{postfix} [{remaining} left]"
 INTERRUPTED = 130  # exit status of a program stopped by Ctrl-C
@@ -77,13 +79,18 @@ def train_with_progress(
     run_dir: Path,
     resume: bool,
     label: str,
+    start_from: str | None = None,
 ) -> TrainingResult:
     """Calls `train_ppo` with a progress bar: steps/s of all seeds, mean return, time left."""
+    from tf_equirl.agents import train_ppo
+
     # Made at the first report, below whatever is printed while the models are built.
     bars: list[tqdm] = []
 
     def show(progress: Progress) -> None:
         if not bars:
+            if progress.updates == progress.num_updates:
+                return  # nothing was left to do
             total = config.num_updates * config.batch_size
             bars.append(tqdm(total=total, unit_scale=True, bar_format=_BAR, desc=label))
         bar = bars[0]
@@ -101,7 +108,15 @@ def train_with_progress(
         bar.set_postfix_str("" if done or progress.compile_seconds else "compiling")
 
     try:
-        return train_ppo(env, config, seeds, run_dir, resume=resume, on_progress=show)
+        return train_ppo(
+            env,
+            config,
+            seeds,
+            run_dir,
+            start_from=start_from,
+            resume=resume,
+            on_progress=show,
+        )
     finally:
         for bar in bars:
             bar.close()
@@ -128,7 +143,7 @@ def launch(main: Callable[[], None], how_to_go_on: Callable[[], str]) -> None:
             sys.exit(f"error: flags only, see --helpshort. Received: {' '.join(argv[1:])}")
         try:
             main()
-        except (ValueError, OSError, NonFiniteError) as error:
+        except (ValueError, OSError, FloatingPointError) as error:
             sys.exit(f"error: {error}")
         except KeyboardInterrupt:
             print(f"\nInterrupted. {how_to_go_on()}", file=sys.stderr)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import rich
-import rich.markdown
 from absl import flags
 
 from tf_equirl import experiments
@@ -82,7 +81,7 @@ def _write_table(experiment, results, file: Path) -> None:
     write_text_atomically(file.with_name(file.name + ".md"), report)
     tidy = experiments.to_csv(experiments.tidy_rows(experiment, results))
     write_text_atomically(file.with_name(file.name + ".csv"), tidy)
-    rich.print(rich.markdown.Markdown(report))
+    rich.print(experiments.summary_table(experiment, results))
     print(f"table: {file}.md, {file}.csv")
 
 

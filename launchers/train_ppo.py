@@ -30,6 +30,11 @@ _RUN_DIR = flags.DEFINE_string(
 _RESUME = flags.DEFINE_bool(
     "resume", False, "go on with the run in run_dir; flags left out are taken from it"
 )
+_START_FROM = flags.DEFINE_string(
+    "start_from",
+    None,
+    "model of the zoo whose networks every seed goes on from (default: new networks)",
+)
 _TABLE = flags.DEFINE_list(
     "table_timesteps", None, "timesteps in the table (default: 10000, 100000, ... and the end)"
 )
@@ -48,10 +53,12 @@ def main() -> None:
         found = read_description(run_dir)
         config = common.config_from_flags(PPOConfig, PPOConfig.from_json(found["config"]))
         env = envs.make(_ENV.value if flags.FLAGS["env"].present else found["environment"])
+        start_from = _START_FROM.value or found["start_from"]
         given = flags.FLAGS["num_seeds"].present or flags.FLAGS["first_seed"].present
         seeds = _seeds() if given else found["seeds"]
     else:
         config = common.config_from_flags(PPOConfig)
+        start_from = _START_FROM.value
         env = envs.make(_ENV.value)
         stamp = time.strftime("%Y%m%d-%H%M%S")
         run_dir = Path(_RUN_DIR.value or f"runs/{env.name.lower()}-{config.actor}-{stamp}")
@@ -66,13 +73,15 @@ def main() -> None:
     else:
         timesteps = experiments.default_timesteps(config.total_timesteps)
     _chosen_run_dir.append(run_dir)
-    label = f"{env.name} {config.actor}"
-    result = common.train_with_progress(env, config, seeds, run_dir, _RESUME.value, label)
+    name = start_from or config.actor
+    result = common.train_with_progress(
+        env, config, seeds, run_dir, _RESUME.value, f"{env.name} {name}", start_from
+    )
     title = f"{env.name}: mean return ± two standard errors over {len(result.seeds)} seeds"
-    rich.print(experiments.returns_table({config.actor: result}, timesteps, title))
+    rich.print(experiments.returns_table({name: result}, timesteps, title))
     print(common.describe_times(result))
     curve = run_dir / "learning_curve.png"
-    experiments.plot_learning_curves({config.actor: result}, curve, env.name)
+    experiments.plot_learning_curves({name: result}, curve, env.name)
     print(f"run folder: {run_dir}\nlearning curve: {curve}")
 
 

@@ -14,7 +14,9 @@ import tf_equirl.models.actor  # noqa: F401
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/training.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/training.md", "docs/zoo.md", "docs/exporting.md"]
+)
 def test_the_examples_of_a_page_run_in_order(page, tmp_path):
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S)
     assert len(blocks) >= 2
@@ -36,6 +38,13 @@ def test_links_between_pages_lead_somewhere():
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_reproduced_tables_are_the_files_that_were_produced():
+    page = (ROOT / "docs" / "reproduction.md").read_text()
+    shown = re.findall(r"<!-- (\S+\.md) -->\n\n(.*?)\n<!-- end -->", page, re.S)
+    produced = {file.name: file.read_text() for file in (ROOT / "docs/reproduction").glob("*.md")}
+    assert len(produced) == 3 and dict(shown) == produced
 
 
 def test_docstring_examples():

@@ -135,7 +135,7 @@ def test_without_a_mode_nothing_is_drawn():
 
 def test_an_environment_that_does_not_define_draw_says_so():
     class Undrawn(envs.CartPole):
-        render_modes = ("ansi",)
+        draw = envs.Environment.draw
 
     with pytest.raises(NotImplementedError, match="does not define `draw`"):
         Undrawn().render(Undrawn().reset([0, 0]), "ansi")

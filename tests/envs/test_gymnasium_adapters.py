@@ -108,12 +108,15 @@ def test_stepping_needs_an_episode():
         envs.GymnasiumVectorEnv("CartPole").step([0])
 
 
-@pytest.mark.parametrize("make", [gymnasium.make, gymnasium.make_vec])
-def test_cartpole_has_no_render_modes(make):
-    env = make(ID)
+@pytest.mark.parametrize("adapter", [envs.GymnasiumEnv, envs.GymnasiumVectorEnv])
+def test_an_environment_without_render_modes(adapter):
+    class Blind(envs.CartPole):
+        render_modes = ()
+
+    env = adapter(Blind())
     assert env.metadata["render_modes"] == []
     with pytest.raises(ValueError, match="modes of CartPole: none. Received: render_mode='rgb_ar"):
-        make(ID, render_mode="rgb_array")
+        adapter(Blind(), render_mode="rgb_array")
     env.reset(seed=0)
     with pytest.warns(UserWarning, match="without a render mode"):
         assert env.render() is None

@@ -12,6 +12,7 @@ from tf_equirl.agents.networks import KerasNetwork  # noqa: E402
 from tf_equirl.agents.ppo import make_ppo_agent  # noqa: E402
 from tf_equirl.agents.progress import NonFiniteError, Progress  # noqa: E402
 from tf_equirl.agents.result import TrainingResult  # noqa: E402
+from tf_equirl.agents.saved_runs import load_result  # noqa: E402
 from tf_equirl.agents.train import train_ppo  # noqa: E402
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "PPOConfig",
     "Progress",
     "TrainingResult",
+    "load_result",
     "make_ppo_agent",
     "train_ppo",
 ]

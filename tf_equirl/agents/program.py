@@ -96,9 +96,18 @@ class PopulationProgram:
         self._variables = [*actor.trainable_variables, *critic.trainable_variables]
         self.run = tf.function(self._run, jit_compile=True, autograph=False)
 
-    def start(self, seeds: list[int]) -> Carry:
-        """The state before the first update: fresh weights and episodes, both from the seeds."""
-        members = [fresh_weights([self.actor, self.critic], seed) for seed in seeds]
+    def start(self, seeds: list[int], fresh: bool = True) -> Carry:
+        """The state before the first update: weights and episodes, both from the seeds.
+
+        Args:
+          seeds: one for each member.
+          fresh: whether members start from weights of their own; otherwise all of them start from
+            those that the models have.
+        """
+        if fresh:
+            members = [fresh_weights([self.actor, self.critic], seed) for seed in seeds]
+        else:
+            members = [[v.numpy() for v in self._variables]] * len(seeds)
         weights = [tf.constant(np.stack(same)) for same in zip(*members, strict=True)]
         keys = tf.constant(seeds, tf.int32)
         shape = [self.config.num_environments, self.env.num_uniforms]

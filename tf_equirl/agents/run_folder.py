@@ -32,7 +32,15 @@ _PACKAGES = (
 # "dense" and "dense_7"; the first of a process has no number.
 _AUTOMATIC_NAME = re.compile(r"([a-z][a-z_]*?)(_\d+)?")
 # What makes two runs the same run; the rest of run.json only records.
-_IDENTITY = ("environment", "environment_config", "config", "seeds", "symmetry", "models")
+_IDENTITY = (
+    "environment",
+    "environment_config",
+    "config",
+    "seeds",
+    "symmetry",
+    "models",
+    "start_from",
+)
 
 
 def describe_run(
@@ -41,6 +49,7 @@ def describe_run(
     seeds: tuple[int, ...],
     actor: keras.Model,
     critic: keras.Model,
+    start_from: str | None,
 ) -> dict[str, Any]:
     """The contents of `run.json`: all that is needed to know and to repeat a run."""
     return {
@@ -50,6 +59,7 @@ def describe_run(
         "environment_config": env.get_config(),
         "symmetry": env.symmetry.get_config(),
         "models": {"actor": json.loads(actor.to_json()), "critic": json.loads(critic.to_json())},
+        "start_from": start_from,
         "versions": {"python": platform.python_version(), **_package_versions()},
         "git_commit": _git_commit(),
     }
@@ -176,6 +186,8 @@ def read_description(path: str | os.PathLike) -> dict[str, Any]:
         description = json.loads(file.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"run.json must be JSON. Received: {file} ({error})") from error
+    if isinstance(description, dict):
+        description.setdefault("start_from", None)  # younger than the first runs
     if not isinstance(description, dict) or not set(_IDENTITY) <= set(description):
         raise ValueError(f"run.json must describe a run. Received: {file}, which does not")
     if isinstance(description["config"], dict):  # fields that are younger than the run

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_equirl import envs
+from tf_equirl import envs, zoo
 from tf_equirl.agents.config import PPOConfig
 from tf_equirl.agents.ppo import make_models
 from tf_equirl.agents.program import LOSSES, Carry, Metrics, PopulationProgram
@@ -36,6 +36,7 @@ def train_ppo(
     *,
     actor: keras.Model | None = None,
     critic: keras.Model | None = None,
+    start_from: str | None = None,
     resume: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> TrainingResult:
@@ -53,6 +54,8 @@ def train_ppo(
       actor: policy network to train instead of the one that `config` describes. It serves as the
         architecture: every seed starts from fresh weights of its own.
       critic: value network to train instead, likewise.
+      start_from: name of a model in the zoo (`tf_equirl.zoo.list()`), whose actor and critic every
+        seed goes on from, with a new optimiser. `config` then says nothing about the networks.
       resume: go on with the run in `run_dir`; the outcome is the one of an uninterrupted run.
       on_progress: called with a `Progress` about once a second.
 
@@ -70,13 +73,21 @@ def train_ppo(
     if not isinstance(config, PPOConfig):
         raise ValueError(f"config must be a PPOConfig. Received: config={config!r}")
     seeds = _check_seeds(seeds)
+    if start_from is not None:
+        if actor is not None or critic is not None:
+            raise ValueError(
+                "start_from brings its own networks: give it or actor and critic, not both. "
+                f"Received: start_from={start_from!r}, actor={actor!r}, critic={critic!r}"
+            )
+        entry = zoo.load(start_from)
+        actor, critic = entry.actor, entry.critic
     actor, critic = make_models(env, config, actor, critic)
     folder = None if run_dir is None else RunFolder(run_dir)
     if folder is None and resume:
         raise ValueError("resume=True needs the run's folder. Received: run_dir=None")
     if folder is not None:
-        folder.open(describe_run(env, config, seeds, actor, critic), resume)
-    run = _Run(env, config, seeds, actor, critic, folder, on_progress)
+        folder.open(describe_run(env, config, seeds, actor, critic, start_from), resume)
+    run = _Run(env, config, seeds, actor, critic, start_from is None, folder, on_progress)
     run.restore()
     return run.train()
 
@@ -93,7 +104,7 @@ class _State(NamedTuple):
 class _Run:
     """One run: its state, and the loop over calls of the compiled program."""
 
-    def __init__(self, env, config, seeds, actor, critic, folder, on_progress):
+    def __init__(self, env, config, seeds, actor, critic, fresh, folder, on_progress):
         self.config: PPOConfig = config
         self.seeds: tuple[int, ...] = seeds
         self.env: envs.Environment = env
@@ -103,7 +114,7 @@ class _Run:
         self.program = PopulationProgram(env, config, actor, critic)
         # Sampled bases: weights mean nothing without the very basis that they were trained with.
         self.constants = [*actor.non_trainable_variables, *critic.non_trainable_variables]
-        carries = [self.program.start(block) for block in _blocks(seeds)]
+        carries = [self.program.start(block, fresh) for block in _blocks(seeds)]
         self.state = _State(carries, 0, [], 0.0)
         self.compile_seconds = 0.0
         self.saved_updates = 0

@@ -31,6 +31,17 @@ POSITION_LIMIT = 2.4  # m
 ANGLE_LIMIT = 12 * 2 * math.pi / 360  # rad
 RESET_BOUND = 0.05
 
+# Drawings: metres are pixels over SCALE, colours those of Catch.
+SCALE = 100
+WIDTH, HEIGHT = 520, 180
+RAIL = 150.5  # row of the rail's middle, counted from the upper edge
+BACKGROUND = (250, 250, 250)
+GREY = (150, 150, 150)
+CART = (0, 114, 178)
+POLE = (213, 94, 0)
+TEXT_MIDDLE = 26  # columns from a limit of the position to the middle
+TEXT_POLE = 4  # rows
+
 
 class CartPoleState(NamedTuple):
     """State of a cart-pole, batched over any leading dimensions."""
@@ -62,10 +73,17 @@ class CartPole(Environment):
     """
 
     name = "CartPole"
+    version = 1
+    symmetry_in_words = {
+        "state": "position, velocity, angle and angular velocity change sign (the mirror)",
+        "action": "left and right change places",
+    }
     observation_shape = (4,)
     num_actions = 2
     num_uniforms = 4  # all for the reset: the dynamics is deterministic
     reset_options = ("low", "high")
+    render_modes = ("ansi", "rgb_array")
+    render_fps = 50  # the time of the dynamics
 
     def __init__(self, dtype: str = "float32", max_episode_steps: int = 500) -> None:
         """Checks the arguments and builds the symmetry."""
@@ -138,6 +156,25 @@ class CartPole(Environment):
         high = np.array([2 * POSITION_LIMIT, np.inf, 2 * ANGLE_LIMIT, np.inf], np.float32)
         return -high, high
 
+    def draw(self, state: CartPoleState, mode: str) -> NDArray[np.uint8] | str:
+        """See `Environment.render`.
+
+        In "ansi" the cart stands between the two limits of its position, and its pole leans four
+        columns at the limit of the angle, more than it really does; numbers follow below. In
+        "rgb_array", 180 by 520 pixels, a metre is 100 pixels, the pole is as long and leans as much
+        as it does, and ticks mark the limits of the position.
+        """
+        position, velocity, angle, angular_velocity = np.asarray(state.physics, np.float64)
+        if mode == "ansi":
+            numbers = (
+                f"position {position:+.2f} m   velocity {velocity:+.2f} m/s\n"
+                f"angle {math.degrees(angle):+.2f} deg   "
+                f"angular velocity {math.degrees(angular_velocity):+.1f} deg/s   "
+                f"step {int(state.steps)}"
+            )
+            return f"{_text(position, angle)}\n{numbers}"
+        return _frame(position, angle)
+
     def validate_reset_options(self, options: Mapping[str, Any] | None) -> dict[str, float]:
         """Checks `low` and `high`, as gymnasium's CartPole does.
 
@@ -174,3 +211,48 @@ def _times(x: tf.Tensor, constant: float) -> tf.Tensor:
 
 def _over(x: tf.Tensor, constant: float) -> tf.Tensor:
     return tf.math.divide_no_nan(x, tf.constant(constant, x.dtype))
+
+
+def _text(position: float, angle: float) -> str:
+    """Cart, pole and limits in characters; whatever lies outside of the picture is left out."""
+    width = 2 * TEXT_MIDDLE + 1
+    rows = np.full([TEXT_POLE + 1, width + 4], " ")  # two columns beyond each limit
+    rows[-1, [2, -3]] = "|"
+    # Far away and far over is as good as just outside.
+    cart = TEXT_MIDDLE + 2 + round(np.clip(position / POSITION_LIMIT, -2, 2) * TEXT_MIDDLE)
+    lean = round(np.clip(angle / ANGLE_LIMIT, -2, 2) * TEXT_POLE)
+    bar = "|" if lean == 0 else "/" if lean > 0 else "\\"
+    marks = [(TEXT_POLE, cart + i, mark) for i, mark in zip(range(-2, 3), "[===]", strict=True)]
+    marks += [(TEXT_POLE - i, cart + round(lean * i / TEXT_POLE), bar) for i in range(1, 5)]
+    for row, column, mark in marks:
+        if 0 <= column < rows.shape[1]:
+            rows[row, column] = mark
+    return "\n".join("".join(row).rstrip() for row in rows)
+
+
+def _frame(position: float, angle: float) -> NDArray[np.uint8]:
+    """Cart, pole, rail and limits in pixels."""
+    # Centres of the pixels, from the middle and from the upper edge. x has each number with both
+    # signs, so that mirrored states have mirrored frames to the pixel.
+    x = (np.arange(WIDTH) + 0.5 - WIDTH / 2)[None, :]
+    y = (np.arange(HEIGHT) + 0.5)[:, None]
+    frame = np.full([HEIGHT, WIDTH, 3], BACKGROUND, np.uint8)
+    frame[149:152] = GREY
+    for limit in (-POSITION_LIMIT, POSITION_LIMIT):
+        middle = round(WIDTH / 2 + limit * SCALE)
+        frame[140:161, middle - 2 : middle + 2] = GREY
+
+    def paint(distance: NDArray[np.floating], colour: tuple[int, int, int]) -> None:
+        """Fills where a distance to an edge, in pixels, is negative; edges in nine shades."""
+        inside = distance < 0.5
+        cover = np.rint(np.minimum(0.5 - distance[inside], 1) * 8)[:, None] / 8
+        frame[inside] = np.rint(frame[inside] * (1 - cover) + np.array(colour) * cover)
+
+    cart = np.clip(position * SCALE, -WIDTH, WIDTH)
+    joint = RAIL - 13
+    paint(np.maximum(np.abs(x - cart) - 28, np.abs(y - RAIL) - 13), CART)
+    sine, cosine = math.sin(angle), math.cos(angle)
+    along = np.clip((x - cart) * sine - (y - joint) * cosine, 0, 2 * HALF_LENGTH * SCALE)
+    paint(np.hypot(x - cart - along * sine, y - joint + along * cosine) - 5, POLE)
+    paint(np.hypot(x - cart, y - joint) - 2, BACKGROUND)
+    return frame

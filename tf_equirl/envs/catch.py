@@ -59,6 +59,10 @@ class Catch(Environment):
     """
 
     name = "Catch"
+    symmetry_in_words = {
+        "state": "the columns of the board are reversed (the mirror)",
+        "action": "left and right change places, stay stays",
+    }
     num_actions = 3
     num_uniforms = 1  # for the reset: the dynamics is deterministic
     reset_options = ("ball_column",)

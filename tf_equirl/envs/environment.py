@@ -36,9 +36,11 @@ class Environment(abc.ABC):
         num_actions: Actions are 0 .. num_actions - 1.
         max_episode_steps: Steps after which an episode is truncated.
         symmetry: The symmetry that the dynamics has, acting on flattened observations and actions.
+        version: Version of the gymnasium id, "tf_equirl/<name>-v<version>".
         num_uniforms: Uniform numbers consumed per step, also enough for one reset.
         reset_options: Names of the options that `initial_state` takes.
         render_modes: Modes that `render` knows, of gymnasium's "ansi" and "rgb_array".
+        render_fps: Frames per second at which an episode is to be watched.
     """
 
     name: str
@@ -48,7 +50,18 @@ class Environment(abc.ABC):
     symmetry: Symmetry
     num_uniforms: int
     reset_options: tuple[str, ...] = ()
+    version: int = 0
     render_modes: tuple[str, ...] = ()
+    render_fps: int = 4
+
+    @property
+    def symmetry_in_words(self) -> dict[str, str]:
+        """How the group acts, a text each for "state" and "action"; a subclass says it better."""
+        state, action = self.symmetry.state, self.symmetry.action
+        return {
+            "state": f"a representation of dimension {state.dim}",
+            "action": f"a representation of dimension {action.dim}",
+        }
 
     def get_config(self) -> dict[str, Any]:
         """What tells this environment from others of its name, as plain JSON types.

@@ -40,7 +40,11 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
     ) -> None:
         """Makes the environment and its spaces."""
         self.environment = make(environment, **kwargs)
-        self.metadata = {**self.metadata, "render_modes": list(self.environment.render_modes)}
+        self.metadata = {
+            **self.metadata,
+            "render_modes": list(self.environment.render_modes),
+            "render_fps": self.environment.render_fps,
+        }
         if render_mode is not None:
             self.environment.validate_render_mode(render_mode)
         self.render_mode = render_mode

@@ -54,7 +54,11 @@ class GymnasiumVectorEnv(
         """Makes the environment and its spaces."""
         self.num_envs = positive_integer("num_envs", num_envs)
         self.environment = make(environment, **kwargs)
-        self.metadata = {**self.metadata, "render_modes": list(self.environment.render_modes)}
+        self.metadata = {
+            **self.metadata,
+            "render_modes": list(self.environment.render_modes),
+            "render_fps": self.environment.render_fps,
+        }
         if render_mode is not None:
             self.environment.validate_render_mode(render_mode)
         self.render_mode = render_mode

@@ -8,7 +8,14 @@ from tf_equirl.experiments.metrics import (
     worst_tenth,
 )
 from tf_equirl.experiments.plots import plot_learning_curves
-from tf_equirl.experiments.reports import parameter_counts, tidy_rows, to_csv, to_markdown
+from tf_equirl.experiments.publish import publish
+from tf_equirl.experiments.reports import (
+    parameter_counts,
+    summary_table,
+    tidy_rows,
+    to_csv,
+    to_markdown,
+)
 from tf_equirl.experiments.reproduction import SCHEDULES, Column, Experiment, cartpole, catch
 from tf_equirl.experiments.seed_chunks import join_seeds, train_in_chunks
 from tf_equirl.experiments.statistics import (
@@ -38,10 +45,12 @@ __all__ = [
     "paired_difference",
     "parameter_counts",
     "plot_learning_curves",
+    "publish",
     "return_at",
     "returns_table",
     "rounded",
     "single_environment_return_at",
+    "summary_table",
     "tidy_rows",
     "to_csv",
     "to_markdown",

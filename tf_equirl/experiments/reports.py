@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from rich.table import Table
 from tabulate import tabulate
 
 from tf_equirl.agents import TrainingResult
@@ -27,8 +28,36 @@ from tf_equirl.experiments.statistics import (
     paired_difference,
     rounded,
 )
+from tf_equirl.models.widths import trained_parameters
 
 Results = Mapping[Column, TrainingResult]
+
+
+def summary_table(experiment: Experiment, results: Results) -> Table:
+    """Mean returns with two standard errors and numbers of weights; a row for each agent.
+
+    Args:
+      experiment: the experiment.
+      results: as `Experiment.train` returns them.
+
+    Returns:
+      A `rich` table that fits a terminal.
+    """
+    seeds = len(next(iter(results.values())).seeds)
+    table = Table(title=f"{experiment.title}, {seeds} seeds (in brackets: the thesis)")
+    table.add_column("agent")
+    for timestep in experiment.timesteps:
+        table.add_column(f"at {timestep:,}", justify="right", no_wrap=True)
+    for column, result in results.items():
+        thesis = experiment.thesis(column)
+        cells = [rounded(*mean_and_error(return_at(result, t))) for t in experiment.timesteps]
+        cells = [
+            f"{cell}\n({_as_printed(*thesis[t])})" if t in thesis else cell
+            for t, cell in zip(experiment.timesteps, cells, strict=True)
+        ]
+        size = f"{sum(parameter_counts(result)):,} weights"
+        table.add_row(f"{column.label}\n[dim]{size}[/dim]", *cells, end_section=True)
+    return table
 
 
 def tidy_rows(experiment: Experiment, results: Results) -> list[dict[str, object]]:
@@ -115,9 +144,9 @@ def to_markdown(experiment: Experiment, results: Results) -> str:
 
 
 def parameter_counts(result: TrainingResult) -> tuple[int, int]:
-    """Numbers of parameters of the actor and of the critic."""
+    """Numbers of trained parameters of the actor and of the critic."""
     seed = result.seeds[0]
-    return result.actor(seed).count_params(), result.critic(seed).count_params()
+    return trained_parameters(result.actor(seed)), trained_parameters(result.critic(seed))
 
 
 def _reader(timestep: int | None) -> Callable[[TrainingResult], np.ndarray]:
@@ -134,7 +163,7 @@ def _return_rows(experiment: Experiment, results: Results) -> list[list[str]]:
         heading = f"{timestep:,}" if isinstance(timestep, int) else "whole run (area)"
         if isinstance(timestep, int) and any(cell["thesis"] is not None for cell in row):
             thesis = [
-                "" if cell["thesis"] is None else f"{cell['thesis']} ± {cell['thesis_error']}"
+                "" if cell["thesis"] is None else _as_printed(cell["thesis"], cell["thesis_error"])
                 for cell in row
             ]
             rows.append([heading, "thesis", *thesis])
@@ -148,6 +177,12 @@ def _return_rows(experiment: Experiment, results: Results) -> list[list[str]]:
         worst = [f"{c['worst_tenth']:.{decimals_for(c['error'])}f}" for c in row]
         rows.append(["", "worst tenth", *worst])
     return rows
+
+
+def _as_printed(mean: float, error: float) -> str:
+    """Both with the decimals of the longer one."""
+    decimals = max(len(f"{number:g}".partition(".")[2]) for number in (mean, error))
+    return f"{mean:.{decimals}f} ± {error:.{decimals}f}"
 
 
 def _grouped(rows: list[dict]) -> list[list[dict]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 
@@ -82,11 +83,17 @@ def build_with_widths(
     model = min(candidates, key=lambda m: abs(trained_parameters(m) - match_parameters))
     widths = scaled(low) if model is candidates[0] else scaled(high)
     count = trained_parameters(model)
-    print(
+    _print_once(
         f"{model.name}: hidden_units={widths}, {count:,} parameters "
         f"({100 * (count / match_parameters - 1):+.1f} % of the budget of {match_parameters:,})"
     )
     return model
+
+
+@functools.cache
+def _print_once(line: str) -> None:
+    """Many runs of one experiment build the same model."""
+    print(line)
 
 
 def trained_parameters(model: keras.Model) -> int:

@@ -1,0 +1,34 @@
+"""The flags of the launchers that let a model act: which one, and where."""
+
+from __future__ import annotations
+
+import keras
+from absl import flags
+
+from tf_equirl import envs, evaluation, zoo
+
+_MODEL = flags.DEFINE_string("model", None, "name of a zoo model, or path of a .keras file")
+_ENV = flags.DEFINE_string(
+    "env", None, "name of the environment (default: the zoo card's, else the one that fits)"
+)
+SEED = flags.DEFINE_integer("seed", 0, "seed of start states and of sampled actions")
+
+
+def model_and_environment() -> tuple[keras.Model, envs.Environment]:
+    """What the flags name.
+
+    Raises:
+      ValueError: if a name is unknown, the file is no model, or no environment is given and none
+        or several fit.
+    """
+    if not _MODEL.value:
+        raise ValueError("--model must be given. Received: model=None")
+    chosen = envs.make(_ENV.value) if _ENV.value else None
+    model = zoo.load_model(_MODEL.value)
+    if chosen is None:
+        # As `load_model` reads it: a name of the zoo goes before a file, and a file needs no zoo.
+        try:
+            chosen = envs.make(zoo.card(_MODEL.value)["environment"]["name"])
+        except ValueError:
+            chosen = evaluation.fitting_environment(model)
+    return model, chosen

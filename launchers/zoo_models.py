@@ -1,0 +1,111 @@
+"""Lists the pretrained models, shows their cards, and checks that they keep what these promise.
+
+python -m launchers.zoo_models
+python -m launchers.zoo_models --show=cartpole-ppo-gcnn
+python -m launchers.zoo_models --verify
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich
+from absl import flags
+from rich.markdown import Markdown
+from rich.table import Table
+
+from tf_equirl import zoo
+
+from . import common
+
+_LIST = flags.DEFINE_bool("list", False, "list the models; the default")
+_SHOW = flags.DEFINE_string("show", None, "name of the model whose card is shown")
+_VERIFY = flags.DEFINE_bool(
+    "verify",
+    False,
+    "check every checksum, compare outputs with the stored ones, play the episodes of every card "
+    "again",
+)
+_WRITE_TABLE = flags.DEFINE_bool(
+    "write_table",
+    False,
+    "in a checkout: write again what is made from the cards, which are every README.md and "
+    "index.json of the zoo, and the benchmark table in docs/zoo.md",
+)
+_ZOO_DIR = flags.DEFINE_string(
+    "zoo_dir", None, "folder of the models (default: those that come with tf_equirl)"
+)
+
+
+def main() -> None:
+    """Does what the flags ask for; lists the models if they ask for nothing."""
+    folder = Path(_ZOO_DIR.value) if _ZOO_DIR.value else zoo.default_folder()
+    if _WRITE_TABLE.value:
+        _write_table(folder)
+    if _LIST.value or not (_SHOW.value or _VERIFY.value or _WRITE_TABLE.value):
+        _list(folder)
+    if _SHOW.value:
+        rich.print(Markdown(zoo.card_to_markdown(zoo.card(_SHOW.value, folder))))
+    if _VERIFY.value:
+        _verify(folder)
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    common.launch(main, lambda: "Nothing was changed.")
+
+
+def _list(folder: Path) -> None:
+    names = zoo.list(folder)
+    table = Table(title=f"{folder}", title_justify="left")
+    table.add_column("model", min_width=max(map(len, names), default=0))
+    for heading in ("environment", "actor"):
+        table.add_column(heading)
+    for heading in ("greedy", "sampled"):
+        table.add_column(heading, justify="right")
+    for name in names:
+        card = zoo.card(name, folder)
+        returns = [f"{card['evaluation'][kind]['mean']:.6g}" for kind in ("greedy", "sampled")]
+        kind = card["networks"]["actor"]["kind"]
+        table.add_row(name, card["environment"]["name"], kind, *returns)
+    rich.print(table)
+
+
+def _verify(folder: Path) -> None:
+    names = zoo.list(folder)
+    failures = []
+    for name in names:
+        try:
+            records = zoo.verify(name, folder)
+            size = sum(record["bytes"] for record in records.values())
+            print(f"{name}: {len(records)} files, {size:,} bytes, checksums agree", flush=True)
+            print(
+                f"  outputs differ from the stored ones by {zoo.verify_outputs(name, folder):.1e}"
+            )
+            for kind, evaluation in zoo.verify_score(name, folder).items():
+                print(
+                    f"  {kind}: mean return {evaluation.mean:.6g} over "
+                    f"{len(evaluation.returns):,} episodes, as the card says"
+                )
+        except ValueError as error:
+            failures.append(name)
+            print(f"{name}: FAILED: {error}", flush=True)
+    if failures:
+        raise ValueError(
+            f"every model must be as its card says. Received: {len(failures)} of {len(names)} that "
+            f"are not: {', '.join(failures)}"
+        )
+    print(f"{len(names)} models are as their cards say")
+
+
+def _write_table(folder: Path) -> None:
+    for card in sorted(folder.glob("*/card.json")):
+        print(f"written: {zoo.write_readme(card.parent)}")
+    print(f"written: {zoo.write_index(folder)}")
+    page = folder.parent / "docs" / "zoo.md"
+    zoo.write_table(page, [zoo.card(name, folder) for name in zoo.list(folder)])
+    print(f"written: {page}")
+
+
+if __name__ == "__main__":
+    run()

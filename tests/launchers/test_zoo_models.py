@@ -1,0 +1,124 @@
+"""`launchers.zoo_models` on small zoos."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+from launchers import zoo_models
+from tf_equirl.zoo import cards
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "zoo"))
+import zoo_cases  # noqa: E402
+
+NAME = "cartpole-ppo-gcnn"
+
+
+def run(*arguments):
+    environment = {
+        k: v for k, v in os.environ.items() if not k.startswith(("TF_", "_TF_EQUIRL", "KERAS"))
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "launchers.zoo_models", *map(str, arguments)],
+        cwd=ROOT,
+        env={**environment, "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def true_zoo(tmp_path_factory):
+    """A zoo whose cards give the true scores."""
+    folder = zoo_cases.make_zoo(tmp_path_factory.mktemp("true") / "zoo")
+    for name in (NAME, "catch-ppo-mlp"):
+        zoo_cases.measure(folder, name)
+    return folder
+
+
+@pytest.fixture
+def folder(true_zoo, tmp_path):
+    return shutil.copytree(true_zoo, tmp_path / "zoo")
+
+
+def call(folder, **values):
+    """What the launcher does, in this process."""
+    flags.FLAGS(["zoo_models"])
+    with flagsaver.flagsaver(zoo_dir=str(folder), **values):
+        zoo_models.main()
+
+
+def test_without_further_flags_it_lists_the_models(folder):
+    result = run(f"--zoo_dir={folder}")
+    assert result.returncode == 0, result.stderr
+    (row,) = [line for line in result.stdout.splitlines() if NAME in line]
+    mean = zoo_cases.read_card(folder / NAME)["evaluation"]["greedy"]["mean"]
+    assert all(cell in row for cell in ("CartPole", "gcnn", f"{mean:.6g}"))
+    assert "catch-ppo-mlp" in result.stdout and result.stderr == ""
+
+
+def test_a_wrong_name_gives_one_clear_line(folder):
+    result = run(f"--zoo_dir={folder}", "--show=cartpole-ppo-gcn")
+    assert result.returncode != 0 and result.stdout == ""
+    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+    assert f"Did you mean {NAME}? Received: name='cartpole-ppo-gcn'" in result.stderr
+
+
+def test_it_shows_a_card_and_the_list_together(folder, capsys):
+    call(folder, show=NAME, list=True)
+    output = capsys.readouterr().out
+    assert "catch-ppo-mlp" in output  # of the list
+    for text in ("A small gcnn agent", "Seeds 0 to 3", "Only for tests.", "Apache-2.0"):
+        assert text in output
+
+
+def test_a_card_alone_comes_without_the_list(folder, capsys):
+    call(folder, show=NAME)
+    assert "catch-ppo-mlp" not in capsys.readouterr().out
+
+
+def test_true_models_are_verified(folder, capsys):
+    call(folder, verify=True)
+    output = capsys.readouterr().out
+    assert "2 models are as their cards say" in output
+    assert output.count("20 episodes, as the card says") == 4
+
+
+def test_what_is_wrong_is_named_and_the_others_are_verified(folder, capsys):
+    file = folder / NAME / "critic.keras"
+    content = bytearray(file.read_bytes())
+    content[100] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=f"1 of 2 that are not: {NAME}$"):
+        call(folder, verify=True)
+    output = capsys.readouterr().out
+    assert f"{NAME}: FAILED: {file} must have the SHA-256" in output
+    assert output.count("20 episodes, as the card says") == 2
+
+
+def test_everything_made_from_the_cards_is_written_again(folder, tmp_path):
+    index = (folder / "index.json").read_bytes()
+    readme = (folder / NAME / "README.md").read_bytes()
+    (folder / "index.json").write_text("damaged")
+    (folder / NAME / "README.md").unlink()
+    page = tmp_path / "docs" / "zoo.md"
+    with pytest.raises(ValueError, match="docs/zoo.md"):
+        call(folder, write_table=True)
+    page.parent.mkdir()
+    page.write_text(f"# Zoo\n\n{cards.TABLE_START}\n{cards.TABLE_END}\n")
+    call(folder, write_table=True)
+    assert (folder / "index.json").read_bytes() == index
+    assert (folder / NAME / "README.md").read_bytes() == readme
+    assert f"[{NAME}](../zoo/{NAME}/README.md)" in page.read_text()
+
+
+def test_a_folder_that_is_no_zoo_is_named():
+    with pytest.raises(ValueError, match="/nonexistent/index.json must exist"):
+        call("/nonexistent")

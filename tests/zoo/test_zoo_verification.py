@@ -1,0 +1,126 @@
+"""Models that no longer do what their cards say."""
+
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import zoo_cases
+
+from tf_equirl import envs, zoo
+
+NAME = "cartpole-ppo-gcnn"
+
+
+@pytest.fixture(scope="module")
+def measured_zoo(pristine, tmp_path_factory):
+    folder = shutil.copytree(pristine, tmp_path_factory.mktemp("measured") / "zoo")
+    zoo_cases.measure(folder, NAME)
+    return folder
+
+
+@pytest.fixture
+def measured(measured_zoo, tmp_path):
+    return shutil.copytree(measured_zoo, tmp_path / "measured")
+
+
+def change_scores(folder, kind, **changes):
+    card = zoo_cases.read_card(folder / NAME)
+    card["evaluation"][kind].update(changes)
+    zoo_cases.write_card(folder / NAME, card)
+    zoo.write_index(folder)
+
+
+def change_golden(folder, **changes):
+    file = folder / NAME / "golden.npz"
+    with np.load(file) as golden:
+        arrays = {**golden, **changes}
+    np.savez(file, **{key: value for key, value in arrays.items() if value is not None})
+    zoo_cases.write_card(folder / NAME, zoo_cases.read_card(folder / NAME))
+    zoo.write_index(folder)
+
+
+def test_outputs_are_those_of_publishing(folder):
+    assert zoo.verify_outputs(NAME, folder) < 1e-6
+
+
+@pytest.mark.parametrize(("key", "role"), [("logits", "actor"), ("values", "critic")])
+@pytest.mark.parametrize("error", [1e-4, np.nan])
+def test_other_outputs_are_noticed(folder, key, role, error):
+    stored = np.load(folder / NAME / "golden.npz")[key]
+    stored[17, 0] += error * np.abs(stored).max()
+    change_golden(folder, **{key: stored})
+    with pytest.raises(ValueError, match=f"the {role} of {NAME} must give the outputs"):
+        zoo.verify_outputs(NAME, folder)
+
+
+@pytest.mark.parametrize("wrong", [None, np.zeros((64, 3)), np.array([{}])])
+def test_stored_outputs_that_are_none_are_refused(folder, wrong):
+    # The last one is a pickle.
+    change_golden(folder, logits=wrong)
+    with pytest.raises(ValueError, match=r"golden.npz"):
+        zoo.verify_outputs(NAME, folder)
+
+
+def test_other_weights_are_noticed(folder):
+    place = folder / NAME
+    actor = zoo.load_model(place / "actor.keras")
+    actor.set_weights([1.001 * w for w in actor.get_weights()])
+    actor.save(place / "actor.keras")
+    zoo_cases.write_card(place, zoo_cases.read_card(place))
+    zoo.write_index(folder)
+    with pytest.raises(ValueError, match=f"the actor of {NAME} must give the outputs"):
+        zoo.verify_outputs(NAME, folder)
+
+
+def test_the_score_is_reached_again(measured):
+    found = zoo.verify_score(NAME, measured)
+    card = zoo.card(NAME, measured)["evaluation"]
+    assert list(found) == ["greedy", "sampled"]
+    for kind, evaluation in found.items():
+        assert evaluation.mean == pytest.approx(card[kind]["mean"])
+        assert len(evaluation.returns) == card[kind]["episodes"] == 20
+    assert card["greedy"]["mean"] != card["sampled"]["mean"]
+
+
+@pytest.mark.parametrize("kind", ["greedy", "sampled"])
+def test_a_better_score_than_the_true_one_is_noticed(measured, kind):
+    change_scores(measured, kind, mean=499.0, standard_error=0.1, maximum=500.0)
+    with pytest.raises(ValueError, match=f"{kind} mean return of {NAME} must be the card's, 499"):
+        zoo.verify_score(NAME, measured)
+
+
+def test_a_better_success_rate_than_the_true_one_is_noticed(measured):
+    change_scores(measured, "sampled", success_rate=0.5)
+    with pytest.raises(ValueError, match=f"sampled success rate of {NAME} must be the card's, 0.5"):
+        zoo.verify_score(NAME, measured)
+
+
+def test_the_success_rate_counts_from_the_card_s_return(measured):
+    change_scores(measured, "greedy", success="return of at least 1", success_rate=1.0)
+    assert zoo.verify_score(NAME, measured)["greedy"].minimum >= 1
+
+
+def test_a_deviation_within_the_errors_is_allowed(measured):
+    scores = zoo.card(NAME, measured)["evaluation"]["sampled"]
+    change_scores(measured, "sampled", mean=scores["mean"] + scores["standard_error"])
+    assert zoo.verify_score(NAME, measured)
+
+
+def test_an_environment_that_changed_is_noticed(measured, monkeypatch):
+    longer = envs.CartPole()
+    longer.max_episode_steps = 600
+    monkeypatch.setattr(envs, "make", lambda name: longer)
+    with pytest.raises(ValueError, match="'max_episode_steps': 500.*Received.*600"):
+        zoo.verify_score(NAME, measured)
+
+
+def test_an_actor_of_another_environment_is_noticed(measured):
+    shutil.copy(measured / "catch-ppo-mlp" / "actor.keras", measured / NAME / "actor.keras")
+    zoo_cases.write_card(measured / NAME, zoo_cases.read_card(measured / NAME))
+    zoo.write_index(measured)
+    assert isinstance(zoo.load(NAME, measured).actor, keras.Model)
+    with pytest.raises(ValueError):
+        zoo.verify_score(NAME, measured)
+    with pytest.raises(ValueError):
+        zoo.verify_outputs(NAME, measured)

@@ -1,0 +1,76 @@
+"""The equivariance of a model, measured on states of its environment."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from tf_equirl._checks import positive_integer
+from tf_equirl.envs import Environment, GymnasiumVectorEnv, make
+from tf_equirl.evaluation.fitting import check_seed
+from tf_equirl.groups import trivial_representation
+from tf_equirl.testing import EquivarianceError, equivariance_error
+
+_STEPS = 32
+
+
+def model_equivariance_error(
+    model: keras.Model, env: Environment | str, states: int = 1000, seed: int = 0
+) -> EquivarianceError:
+    """Measures how far a model is from the law that the environment's symmetry asks for.
+
+    That is `pi(rho_S(g) s) = rho_A(g) pi(s)` for logits [batch, num_actions], and
+    `V(rho_S(g) s) = V(s)` for values [batch, 1]; the states s are `visited_observations`.
+
+    Args:
+        model: A policy or a critic of the environment's observations.
+        env: The environment or its registered name.
+        states: How many.
+        seed: An integer in [0, 2^31).
+
+    Raises:
+        ValueError: If an argument is not one of those, or the model's output has another shape.
+    """
+    env = make(env)
+    observations = visited_observations(env, states, seed)
+    symmetry = env.symmetry
+
+    def flat(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        batch = inputs.reshape(-1, *env.observation_shape)
+        return np.asarray(keras.ops.convert_to_numpy(model(batch, training=False)))
+
+    output = flat(observations[:1])
+    if output.shape == (1, env.num_actions):
+        representation = symmetry.action
+    elif output.shape == (1, 1):
+        representation = trivial_representation(symmetry.group)
+    else:
+        raise ValueError(
+            f"`model` must give logits [batch, {env.num_actions}] or values [batch, 1]. Received: "
+            f"an output of shape {output.shape} for one observation"
+        )
+    return equivariance_error(
+        flat, observations.reshape(len(observations), -1), symmetry.state, representation
+    )
+
+
+def visited_observations(env: Environment | str, states: int, seed: int = 0) -> NDArray[np.float32]:
+    """Observations [states, *observation_shape] that uniformly random actions lead to.
+
+    They are of the first 32 steps of as many copies as it takes; episodes that end start again.
+
+    Raises:
+        ValueError: If `states` is not positive, or `seed` not an integer in [0, 2^31).
+    """
+    env = make(env)
+    states = positive_integer("states", states)
+    generator = np.random.default_rng([check_seed(seed), 2])
+    copies = GymnasiumVectorEnv(env, math.ceil(states / _STEPS))
+    observations = [copies.reset(seed=seed)[0]]
+    for _ in range(_STEPS - 1):
+        actions = generator.integers(env.num_actions, size=copies.num_envs)
+        observations.append(copies.step(actions)[0])
+    return np.concatenate(observations)[:states]

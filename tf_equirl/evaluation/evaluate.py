@@ -1,0 +1,143 @@
+"""Returns of many episodes, played in one compiled program."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tf_equirl._checks import positive_integer
+from tf_equirl.envs import Environment, make
+from tf_equirl.evaluation.actions import choose_actions, start_uniforms
+from tf_equirl.evaluation.fitting import check_policy, check_seed
+
+# Episodes that step together. One number for all, since XLA rounds by the size of the batch: an
+# episode is then the same in whatever company.
+BLOCK = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a policy reached.
+
+    Attributes:
+        returns: [episodes] float64, the sum of each episode's rewards, not discounted.
+        lengths: [episodes] int64, its number of steps.
+    """
+
+    returns: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+
+    @property
+    def mean(self) -> float:
+        """Mean return."""
+        return float(np.mean(self.returns))
+
+    @property
+    def standard_error(self) -> float:
+        """One standard error of the mean; NaN for a single episode."""
+        if len(self.returns) < 2:
+            return math.nan
+        return float(np.std(self.returns, ddof=1) / math.sqrt(len(self.returns)))
+
+    @property
+    def minimum(self) -> float:
+        """The worst return."""
+        return float(np.min(self.returns))
+
+    @property
+    def maximum(self) -> float:
+        """The best return."""
+        return float(np.max(self.returns))
+
+    def success_rate(self, threshold: float) -> float:
+        """The share of episodes with a return of at least `threshold`."""
+        return float(np.mean(self.returns >= threshold))
+
+
+def evaluate(
+    model: keras.Model,
+    env: Environment | str,
+    episodes: int = 1000,
+    greedy: bool = True,
+    seed: int = 0,
+) -> Evaluation:
+    """Plays independent episodes, each from a start state of the environment's own to its end.
+
+    The start states are those that gymnasium gives, to float32 rounding:
+    `gymnasium.make_vec(id, episodes).reset(seed=seed)`, or, where only resets use random numbers,
+    `gymnasium.make(id)` reset with this seed once and then without one. The same arguments give the
+    same episodes on the same machine, and fewer episodes are the first of more.
+
+    Args:
+        model: A policy, observations [batch, *observation_shape] to logits [batch, num_actions].
+        env: The environment or its registered name.
+        episodes: How many.
+        greedy: Whether to take the most probable action, or one drawn with softmax probabilities.
+        seed: An integer in [0, 2^31).
+
+    Raises:
+        ValueError: If an argument is not one of those, the model's shapes do not fit the
+            environment, or it gives a logit that is not a number.
+    """
+    env = make(env)
+    check_policy(model, env)
+    episodes = positive_integer("episodes", episodes)
+    seed = check_seed(seed)
+    program = _program(model, env, greedy)
+    blocks = math.ceil(episodes / BLOCK)
+    starts = start_uniforms(seed, blocks * BLOCK, env.num_uniforms)
+    returns, lengths = [], []
+    for block, uniforms in enumerate(np.split(starts, blocks)):
+        # A stream of numbers for every step of every block.
+        first_key = np.int64(block) * (env.max_episode_steps + 1)
+        played = program(tf.constant(uniforms), tf.constant([seed, first_key], tf.int64))
+        block_returns, block_lengths, block_is_nan = (x.numpy() for x in played)
+        if np.any(block_is_nan):
+            raise ValueError(
+                "`model` must give numbers. Received: a logit that is NaN, from model="
+                f"'{model.name}'"
+            )
+        returns.append(block_returns)
+        lengths.append(block_lengths.astype(np.int64))
+    return Evaluation(np.concatenate(returns)[:episodes], np.concatenate(lengths)[:episodes])
+
+
+def _program(model: keras.Model, env: Environment, greedy: bool) -> Callable[..., Any]:
+    """The compiled play of one block: returns, lengths, and whether a logit was NaN, [BLOCK]."""
+
+    def step(key, state, under_way, returns, lengths, is_nan):
+        uniforms = tf.random.stateless_uniform([BLOCK, 1 + env.num_uniforms], key)
+        logits = model(env.observe(state), training=False)
+        is_nan |= under_way & tf.reduce_any(tf.math.is_nan(logits), axis=-1)
+        action = choose_actions(logits, uniforms[:, 0], greedy)
+        # Where an episode has ended the next one is played on; it counts for nothing.
+        state, _, reward, terminated, truncated = env.step_with_uniforms(
+            state, action, uniforms[:, 1:]
+        )
+        returns += tf.where(under_way, tf.cast(reward, tf.float64), 0)
+        lengths += tf.cast(under_way, tf.int32)
+        return key + [0, 1], state, under_way & ~(terminated | truncated), returns, lengths, is_nan
+
+    @tf.function(jit_compile=True, autograph=False)
+    def play(start, key):
+        carry = (
+            key,
+            env.initial_state(start),
+            tf.ones([BLOCK], tf.bool),
+            tf.zeros([BLOCK], tf.float64),
+            tf.zeros([BLOCK], tf.int32),
+            tf.zeros([BLOCK], tf.bool),
+        )
+        *_, returns, lengths, is_nan = tf.while_loop(
+            lambda key, state, under_way, *_: tf.reduce_any(under_way), step, carry
+        )
+        return returns, lengths, is_nan
+
+    return play

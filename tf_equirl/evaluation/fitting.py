@@ -1,0 +1,89 @@
+"""Which models act in which environments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_equirl import envs
+from tf_equirl.envs import Environment
+
+
+def fitting_environment(model: keras.Model) -> Environment:
+    """The one registered environment that a model's shapes fit.
+
+    Raises:
+        ValueError: If there is none or more than one; the message gives the shapes.
+    """
+    found = []
+    for name in envs.names():
+        try:
+            env = envs.make(name)
+        except ValueError:
+            continue  # one of the user's, which cannot be made without arguments
+        if _fits(model, env):
+            found.append(env)
+    if len(found) != 1:
+        names = ", ".join(env.name for env in found) or "none"
+        raise ValueError(
+            "`model` must fit exactly one registered environment, or the environment must be "
+            f"given. Fitting: {names}. Received: model={_describe(model)}"
+        )
+    return found[0]
+
+
+def check_policy(model: Any, env: Environment) -> None:
+    """Checks that a model maps the environment's observations to logits of its actions.
+
+    Raises:
+        ValueError: If it is no Keras model, or has other shapes.
+    """
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"`model` must be a Keras model. Received: model={model!r}")
+    if not _fits(model, env):
+        raise ValueError(
+            f"`model` must map observations {(None, *env.observation_shape)} of {env.name} to "
+            f"logits {(None, env.num_actions)}. Received: model={_describe(model)}"
+        )
+
+
+def check_seed(seed: Any) -> int:
+    """Returns the seed as an int.
+
+    Raises:
+        ValueError: If it is not an integer in [0, 2^31).
+    """
+    if (
+        isinstance(seed, bool)
+        or not isinstance(seed, (int, np.integer))
+        or not 0 <= int(seed) < 2**31
+    ):
+        raise ValueError(f"`seed` must be an integer in [0, 2^31). Received: seed={seed!r}")
+    return int(seed)
+
+
+def _fits(model: keras.Model, env: Environment) -> bool:
+    given = (_shape(model, "input_shape"), _shape(model, "output_shape"))
+    wanted = ((None, *env.observation_shape), (None, env.num_actions))
+    # An axis of any length fits; the batch axis has to be one.
+    return all(
+        isinstance(have, tuple)
+        and len(have) == len(want)
+        and have[0] is None
+        and all(h in (None, w) for h, w in zip(have[1:], want[1:], strict=True))
+        for have, want in zip(given, wanted, strict=True)
+    )
+
+
+def _shape(model: keras.Model, attribute: str) -> Any:
+    try:
+        return getattr(model, attribute)
+    except (AttributeError, ValueError):  # a subclassed model, or one that is not built
+        return None
+
+
+def _describe(model: keras.Model) -> str:
+    shapes = f"{_shape(model, 'input_shape')} to {_shape(model, 'output_shape')}"
+    return f"{type(model).__name__} '{model.name}', {shapes}"

@@ -1,0 +1,66 @@
+"""Pictures of one episode."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_equirl.envs import Environment, make
+from tf_equirl.evaluation.actions import choose_actions, start_uniforms
+from tf_equirl.evaluation.fitting import check_policy, check_seed
+
+
+class Recording(NamedTuple):
+    """One episode."""
+
+    frames: list[Any]
+    """Every state from the first to the final one, as the environment draws it."""
+    episode_return: float
+    """The sum of its rewards."""
+
+
+def record(
+    model: keras.Model,
+    env: Environment | str,
+    seed: int = 0,
+    greedy: bool = True,
+    mode: str = "rgb_array",
+) -> Recording:
+    """Plays one episode and draws it; it starts as the first one of `evaluate` with this seed.
+
+    Args:
+        model: See `evaluate`.
+        env: The environment or its registered name; one that has pictures.
+        seed: An integer in [0, 2^31).
+        greedy: See `evaluate`.
+        mode: "rgb_array" for frames [height, width, 3] uint8, "ansi" for texts.
+
+    Raises:
+        ValueError: If an argument is not one of those, or the model's shapes do not fit.
+    """
+    env = make(env)
+    check_policy(model, env)
+    seed = check_seed(seed)
+    env.validate_render_mode(mode)
+
+    @tf.function(autograph=False)
+    def step(state, uniforms):
+        logits = model(env.observe(state)[None], training=False)[0]
+        action = choose_actions(logits, uniforms[0], greedy)
+        return env.transition(state, action, uniforms[1:])
+
+    generator = np.random.default_rng([seed, 1])  # a stream apart from that of the start states
+    state = env.initial_state(tf.constant(start_uniforms(seed, 1, env.num_uniforms)[0]))
+    frames, total = [env.render(state, mode)], 0.0
+    for steps in range(1, env.max_episode_steps + 1):
+        uniforms = generator.random(1 + env.num_uniforms, np.float32)
+        state, reward, terminated = step(state, tf.constant(uniforms))
+        state = state._replace(steps=tf.constant(steps))
+        frames.append(env.render(state, mode))
+        total += float(reward)
+        if terminated:
+            break
+    return Recording(frames, total)
