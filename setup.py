@@ -23,6 +23,8 @@ AGENTS = [
     "six",
     "wrapt",
 ]
+# ONNX files; the other formats of `tf_equirl.exporting` need nothing beside TensorFlow.
+EXPORT = ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.16"]
 # bsuite itself, too, is installed with --no-deps by `make setup`: Catch is tested against its
 # environment, and what its package asks for are plotting libraries.
 DEV = [
@@ -78,7 +80,13 @@ setup(
         "tensorboard>=2.20",
         "tqdm>=4.66",
     ],
-    extras_require={"agents": AGENTS, "dev": DEV, "cuda": ["tensorflow[and-cuda]"]},
+    extras_require={
+        "agents": AGENTS,
+        "dev": DEV,
+        "export": EXPORT,
+        "video": ["imageio[ffmpeg]"],
+        "cuda": ["tensorflow[and-cuda]"],
+    },
     entry_points={
         "console_scripts": [
             "equirl-demo = tf_equirl.launchers.demo:run",

@@ -225,8 +225,8 @@ def test_a_seed_that_becomes_non_finite_stops_the_run_and_costs_only_itself(
 ):
     start = PopulationProgram.start
 
-    def poisoned(self, seeds):
-        carry = start(self, seeds)
+    def poisoned(self, seeds, fresh):
+        carry = start(self, seeds, fresh)
         row = tf.one_hot(SEEDS.index(9), len(seeds))
         huge = carry.weights[-1] + row[:, None] * 1e30  # the critic's last bias, squared: infinite
         return carry._replace(weights=[*carry.weights[:-1], huge])

@@ -30,7 +30,7 @@ def randomised(model: keras.Model) -> keras.Model:
     """Biases of zero would hide one that is written out wrongly."""
     rng = np.random.default_rng(1)
     for variable in model.trainable_variables:
-        variable.assign_add(0.1 * rng.normal(size=variable.shape))
+        variable.assign(0.5 * rng.normal(size=variable.shape))
     return model
 
 

@@ -16,12 +16,12 @@ from typing import Any, BinaryIO, cast
 import keras
 import numpy as np
 
+import tf_equirl
 from tf_equirl._files import write_atomically, write_text_atomically
 from tf_equirl.agents.config import PPOConfig
 from tf_equirl.envs import Environment
 
 _PACKAGES = (
-    "tf_equirl",
     "tensorflow",
     "keras",
     "tf-keras",
@@ -60,7 +60,11 @@ def describe_run(
         "symmetry": env.symmetry.get_config(),
         "models": {"actor": json.loads(actor.to_json()), "critic": json.loads(critic.to_json())},
         "start_from": start_from,
-        "versions": {"python": platform.python_version(), **_package_versions()},
+        "versions": {
+            "python": platform.python_version(),
+            "tf_equirl": tf_equirl.__version__,
+            **_package_versions(),
+        },
         "git_commit": _git_commit(),
     }
 
