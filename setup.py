@@ -75,7 +75,7 @@ setup(
         "matplotlib>=3.8",
         "pillow>=10.0",
         "rich>=13.0",
-        "scipy>=1.13",
+        "scipy>=1.15",
         "tabulate>=0.9",
         "tensorboard>=2.20",
         "tqdm>=4.66",

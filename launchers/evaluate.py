@@ -21,7 +21,9 @@ _POLICY = flags.DEFINE_enum(
     "policy", "both", ["greedy", "sampled", "both"], "most probable actions, drawn ones, or both"
 )
 _SUCCESS = flags.DEFINE_float(
-    "success", None, "return from which on an episode is a success (default: no success rate)"
+    "success",
+    None,
+    "return from which on an episode is a success (default: the zoo card's; a file has none)",
 )
 flags.adopt_module_key_flags(model_flags)  # so that --helpshort shows them
 
@@ -32,10 +34,11 @@ def main() -> None:
         raise ValueError(f"success must be a finite number. Received: success={_SUCCESS.value}")
     model, env = model_flags.model_and_environment()
     seed = model_flags.SEED.value
+    success = model_flags.success_return() if _SUCCESS.value is None else _SUCCESS.value
     policies = ["greedy", "sampled"] if _POLICY.value == "both" else [_POLICY.value]
     columns = ["policy", "mean return", "standard error", "minimum", "maximum"]
-    if _SUCCESS.value is not None:
-        columns.append(f"success (≥ {_SUCCESS.value:g})")
+    if success is not None:
+        columns.append(f"success (≥ {success:g})")
     title = f"{model.name} on {env.name}: {_EPISODES.value:,} episodes, seed {seed}"
     table = Table(title=title, title_justify="left", min_width=len(title))
     for column in columns:
@@ -44,8 +47,8 @@ def main() -> None:
         result = evaluation.evaluate(model, env, _EPISODES.value, policy == "greedy", seed)
         numbers = [result.mean, result.standard_error, result.minimum, result.maximum]
         cells = [f"{number:.4g}" for number in numbers]
-        if _SUCCESS.value is not None:
-            cells.append(f"{result.success_rate(_SUCCESS.value):.1%}")
+        if success is not None:
+            cells.append(f"{result.success_rate(success):.1%}")
         table.add_row(policy, *cells)
     error = evaluation.model_equivariance_error(model, env, seed=seed)
     rich.print(table)

@@ -35,6 +35,11 @@ def main() -> None:
         if not flag.value:
             raise ValueError(f"--{flag.name} must be given. Received: {flag.name}={flag.value}")
     name = _MODEL.value
+    if _CRITIC.value and name.endswith(".keras"):
+        raise ValueError(
+            "--critic needs the name of a zoo model; a file is exported as it is. Received: "
+            f"model={name}"
+        )
     model = zoo.load(name).critic if _CRITIC.value else zoo.load_model(name)
     try:
         exported = exporting.export(model, _OUTPUT.value, _FORMAT.value)

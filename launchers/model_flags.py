@@ -14,6 +14,14 @@ _ENV = flags.DEFINE_string(
 SEED = flags.DEFINE_integer("seed", 0, "seed of start states and of sampled actions")
 
 
+def success_return() -> float | None:
+    """The return that the zoo's card calls a success; None for a file."""
+    try:
+        return zoo.success_return(zoo.card(_MODEL.value)["evaluation"]["greedy"])
+    except ValueError:
+        return None
+
+
 def model_and_environment() -> tuple[keras.Model, envs.Environment]:
     """What the flags name.
 

@@ -30,7 +30,7 @@ def main() -> None:
     place = experiments.publish(
         _RUN_DIR.value,
         _NAME.value,
-        _SUCCESS.value,
+        int(_SUCCESS.value) if _SUCCESS.value.is_integer() else _SUCCESS.value,
         _ZOO_DIR.value,
         _EPISODES.value,
         _DESCRIPTION.value,

@@ -108,9 +108,18 @@ def test_the_command_names_what_is_not_default():
         training_command("CartPole", config, [1, 3], "runs/x")
 
 
+def test_networks_that_the_configuration_does_not_describe_are_not_published(tmp_path):
+    own = keras.Sequential([keras.Input((50,)), keras.layers.Dense(3)])
+    train_ppo("Catch", CONFIG, [0], tmp_path / "run", actor=own)
+    with pytest.raises(ValueError, match="a run with another actor"):
+        experiments.publish(tmp_path / "run", "catch-own", 1, tmp_path / "zoo")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"limits": "abc"}, "must be a list of sentences"),
+        ({"success": "500"}, "`success` must be a finite number"),
         ({"name": "Not_A_Name"}, "lower-case words joined by hyphens"),
         ({"name": "../x"}, "lower-case words joined by hyphens"),
         ({"episodes": 0}, "`episodes` must be a positive integer"),
@@ -140,6 +149,11 @@ def test_training_goes_on_from_a_published_model(run, published, monkeypatch, tm
     assert description["start_from"] == "catch-small"
     loaded = load_result(tmp_path / "run")
     np.testing.assert_array_equal(loaded.weights[0], result.weights[0])
+    further = experiments.publish(tmp_path / "run", "catch-further", 1, folder, episodes=10)
+    card = json.loads((further / "card.json").read_text())
+    assert card["training"]["start_from"] == "catch-small"
+    assert "--start_from=catch-small" in card["training"]["command"]
+    assert card["networks"]["actor"]["kind"] == "gcnn"
     with pytest.raises(ValueError, match="not both"):
         train_ppo("Catch", config, [3], start_from="catch-small", actor=actor)
     with pytest.raises(ValueError, match="Did you mean catch-small"):

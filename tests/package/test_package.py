@@ -22,12 +22,12 @@ sys.meta_path.insert(0, Missing())
 """
 
 
-def python(code, hidden=()):
+def python(code, hidden=(), cwd=ROOT):
     """Runs `code` in a process that inherits none of this one's TensorFlow settings."""
     prefixes = ("TF_", "_TF_EQUIRL", "KERAS")
     return subprocess.run(
         [sys.executable, "-c", HIDE.format(hidden=set(hidden)) + code],
-        cwd=ROOT,
+        cwd=cwd,
         env={k: v for k, v in os.environ.items() if not k.startswith(prefixes)},
         capture_output=True,
         text=True,
@@ -117,3 +117,21 @@ def test_a_wheel_puts_only_tf_equirl_into_site_packages(tmp_path):
     assert {"tf_equirl/launchers/train_ppo.py", "tf_equirl/py.typed"} <= set(names)
     scripts = zipfile.ZipFile(wheel).read(next(n for n in names if n.endswith("entry_points.txt")))
     assert b"equirl-train-ppo = tf_equirl.launchers.train_ppo:run" in scripts
+    # The zoo comes with it: installed into an empty directory, and without tf-agents.
+    installed = tmp_path / "installed"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
+    subprocess.run([*install, str(installed), str(wheel)], check=True, timeout=120)
+    shutil.rmtree(copy)
+    (tmp_path / "empty").mkdir()
+    code = (
+        f"import sys; sys.path.insert(0, {str(installed)!r})\n"
+        "from tf_equirl import zoo\n"
+        "print(zoo.__file__, *zoo.list())\n"
+        "for name in zoo.list(): zoo.verify(name), zoo.verify_outputs(name)\n"
+    )
+    result = python(code, hidden=["tf_agents", "tf_keras", "gym"], cwd=tmp_path / "empty")
+    assert result.returncode == 0, result.stderr
+    file, *models = result.stdout.split()
+    assert file.startswith(str(installed))
+    assert models == sorted(p.name for p in (ROOT / "zoo").iterdir() if p.is_dir())
+    assert len(models) >= 6

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import keras
 import tensorflow as tf
 from tf_agents.agents.ppo import ppo_clip_agent
@@ -28,6 +30,12 @@ def make_models(
         `models.critic` do.
     """
     shape = env.observation_shape
+    if (actor is None or critic is None) and math.prod(shape) != env.symmetry.state.dim:
+        raise ValueError(
+            f"env.symmetry.state must act on the {math.prod(shape)} numbers of one observation of "
+            f"{env.name}, shape {shape}. Received: a representation of dimension "
+            f"{env.symmetry.state.dim}"
+        )
     if actor is None:
         actor = models.actor(
             env.symmetry,

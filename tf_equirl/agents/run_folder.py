@@ -109,7 +109,7 @@ class RunFolder:
             write_text_atomically(file, json.dumps(description, indent=2))
             return
         found = read_description(self.path)
-        different = [k for k in _IDENTITY if _nameless(found.get(k)) != _nameless(description[k])]
+        different = [k for k in _IDENTITY if nameless(found.get(k)) != nameless(description[k])]
         if different:
             raise ValueError(
                 f"run_dir must be new, or hold this same run. Received: run_dir={self.path}, which "
@@ -209,7 +209,7 @@ class _Lines:
         return self._stream.write(text.encode())
 
 
-def _nameless(value: Any, known: dict[str, int] | None = None) -> Any:
+def nameless(value: Any, known: dict[str, int] | None = None) -> Any:
     """`value` without what Keras numbers anew in every process: names and ids of objects.
 
     A numbered name ("dense_7") becomes the order of its first appearance, so that references to it
@@ -218,9 +218,9 @@ def _nameless(value: Any, known: dict[str, int] | None = None) -> Any:
     known = {} if known is None else known
     if isinstance(value, dict):
         left_out = ("shared_object_id",)
-        return {k: _nameless(v, known) for k, v in value.items() if k not in left_out}
+        return {k: nameless(v, known) for k, v in value.items() if k not in left_out}
     if isinstance(value, list):
-        return [_nameless(v, known) for v in value]
+        return [nameless(v, known) for v in value]
     if isinstance(value, str) and (match := _AUTOMATIC_NAME.fullmatch(value)):
         return f"{match[1]} {known.setdefault(value, len(known))}"
     return value

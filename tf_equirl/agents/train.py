@@ -40,7 +40,7 @@ def train_ppo(
     resume: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> TrainingResult:
-    """Trains one PPO agent per seed, all of them in one compiled program.
+    """Trains one PPO agent per seed, up to 32 of them side by side in one compiled program.
 
     PPO is Schulman et al. (2017) with tf-agents' loss. A seed's curve does not depend on the other
     seeds, and is the same at every run on the same machine and package versions.

@@ -37,7 +37,7 @@ def return_at(result: TrainingResult, timestep: int, window: int = 500) -> np.nd
 def single_environment_return_at(result: TrainingResult, timestep: int) -> np.ndarray:
     """The thesis' reading of a timestep: each seed's first environment at that one instant.
 
-    It estimates the same quantity as `return_at` with about three times the noise. The first
+    It estimates the same quantity as `return_at` with more noise. The first
     environment is the one that the thesis reads wherever `num_environments` divides `timestep`.
 
     Returns:

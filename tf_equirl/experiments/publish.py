@@ -6,7 +6,6 @@ import dataclasses
 import json
 import math
 import os
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +17,8 @@ import numpy as np
 from tf_equirl import envs, evaluation, zoo
 from tf_equirl._checks import positive_integer
 from tf_equirl.agents import PPOConfig, TrainingResult, load_result
-from tf_equirl.agents.run_folder import read_description
+from tf_equirl.agents.ppo import make_models
+from tf_equirl.agents.run_folder import nameless, read_description
 from tf_equirl.experiments.metrics import area_under_curve
 from tf_equirl.experiments.plots import plot_learning_curves
 from tf_equirl.experiments.statistics import mean_and_error
@@ -29,6 +29,7 @@ RULE = (
     "the best of all seeds: the highest mean return over the last tenth of training, among equals "
     "the largest area under the learning curve. The evaluation is of fresh episodes."
 )
+_ONLY = "it is the only one. The evaluation is of fresh episodes."
 _EVALUATION_SEED = 20_000_001  # of episodes that no training run with a usual seed has seen
 _GOLDEN = 64
 _STATES = 1000
@@ -71,16 +72,23 @@ def publish(
       The model's folder.
 
     Raises:
-      ValueError: if an argument breaks its rule, or the folder holds no finished run.
+      ValueError: if an argument breaks its rule, the folder holds no finished run, or one of
+        networks that are not the configuration's.
     """
     if not isinstance(name, str) or not zoo.NAME.fullmatch(name):
         raise ValueError(f"`name` must be lower-case words joined by hyphens. Received: {name!r}")
     episodes = positive_integer("episodes", episodes)
-    if isinstance(success, bool) or not math.isfinite(success):
+    number = isinstance(success, int | float) and not isinstance(success, bool)
+    if not number or not math.isfinite(success):
         raise ValueError(f"`success` must be a finite number. Received: success={success!r}")
+    if isinstance(limits, str):
+        raise ValueError(f"`limits` must be a list of sentences. Received: limits={limits!r}")
     description_of_run = read_description(Path(run_dir))
     env = envs.make(description_of_run["environment"]) if env is None else env
     result = load_result(run_dir, env)
+    start_from = description_of_run["start_from"]
+    config = result.config if start_from is None else _config_of(start_from)
+    _check_networks(env, config, description_of_run)
     row = best_seed(result)
     seed = result.seeds[row]
     networks = {"actor": result.actor(seed), "critic": result.critic(seed)}
@@ -97,7 +105,7 @@ def publish(
         card = {
             "format": 1,
             "name": name,
-            "description": description or _description(env, result.config),
+            "description": description or _description(env, config, start_from),
             "use": f"A trained policy for {env.name} to deploy, to compare with, or to train "
             f"further; its critic gives the values that training ended with.",
             "environment": {
@@ -111,7 +119,7 @@ def publish(
                 "data": env.symmetry.get_config(),
             },
             "networks": {
-                role: _network(network, getattr(result.config, role), meaning)
+                role: _network(network, getattr(config, role), meaning)
                 for (role, network), meaning in zip(
                     networks.items(), ("logits of the actions", "value of the state"), strict=True
                 )
@@ -127,19 +135,15 @@ def publish(
                 **{role: _equivariance(network, env) for role, network in networks.items()},
             },
             "licence": "Apache-2.0",
-            "limits": [
-                f"Trained and evaluated on {env.name} with the settings above only.",
-                "The best of its seeds: one that is trained anew is worse on average.",
-                *limits,
-            ],
+            "limits": _limits(env, config, len(result.seeds), limits),
         }
         card["files"] = {file.name: file_record(file) for file in sorted(place.iterdir())}
         zoo.validate_card(card)
         (place / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
         zoo.write_readme(place)
         published = zoo_dir / name
-        if published.exists():
-            shutil.rmtree(published)
+        if published.exists():  # aside first, so that an interruption loses neither
+            published.rename(Path(temporary) / "replaced")
         place.rename(published)
     zoo.write_index(zoo_dir)
     return published
@@ -151,7 +155,9 @@ def best_seed(result: TrainingResult) -> int:
     return int(np.lexsort((-area_under_curve(result), -np.round(last, 6)))[0])
 
 
-def training_command(env: str, config: PPOConfig, seeds: Sequence[int], run_dir: str) -> str:
+def training_command(
+    env: str, config: PPOConfig, seeds: Sequence[int], run_dir: str, start_from: str | None = None
+) -> str:
     """The command line that makes a run.
 
     Raises:
@@ -160,6 +166,8 @@ def training_command(env: str, config: PPOConfig, seeds: Sequence[int], run_dir:
     if list(seeds) != list(range(seeds[0], seeds[0] + len(seeds))):
         raise ValueError(f"seeds must be consecutive integers. Received: seeds={list(seeds)}")
     flags = [f"--env={env}", f"--num_seeds={len(seeds)}"]
+    if start_from is not None:
+        flags.append(f"--start_from={start_from}")
     if seeds[0]:
         flags.append(f"--first_seed={seeds[0]}")
     for field in dataclasses.fields(PPOConfig):
@@ -174,15 +182,55 @@ def training_command(env: str, config: PPOConfig, seeds: Sequence[int], run_dir:
     return " ".join(["python -m launchers.train_ppo", *flags, f"--run_dir={run_dir}"])
 
 
-def _description(env: envs.Environment, config: PPOConfig) -> str:
+def _description(env: envs.Environment, config: PPOConfig, start_from: str | None) -> str:
     known = "" if config.actor == "mlp" else f" that knows {env.name}'s symmetry"
-    return f"{_KINDS[config.actor]} policy for {env.name}{known}, trained with PPO."
+    further = "" if start_from is None else f", going on from {start_from}"
+    return f"{_KINDS[config.actor]} policy for {env.name}{known}, trained with PPO{further}."
+
+
+def _config_of(start_from: str) -> PPOConfig:
+    """The configuration that describes a zoo model's networks."""
+    card = zoo.card(start_from)
+    ancestor = card["training"].get("start_from")
+    return PPOConfig.from_json(card["config"]) if ancestor is None else _config_of(ancestor)
+
+
+def _check_networks(env: envs.Environment, config: PPOConfig, description: dict[str, Any]) -> None:
+    """Raises a ValueError unless a run's networks are those that `config` describes."""
+    for role, network in zip(("actor", "critic"), make_models(env, config), strict=True):
+        built = json.loads(network.to_json())
+        if nameless(built) != nameless(description["models"][role]):
+            raise ValueError(
+                f"run_dir must be a run of the networks that its configuration describes, so that "
+                f"the card's command can train them again. Received: a run with another {role}"
+            )
+
+
+def _limits(
+    env: envs.Environment, config: PPOConfig, seeds: int, limits: Sequence[str]
+) -> list[str]:
+    sentences = [
+        f"Trained and evaluated on {env.name} with the settings above only; what it does in states "
+        f"that those episodes do not reach is not known."
+    ]
+    if seeds > 1:
+        sentences.append("The best of its seeds: one that is trained anew is worse on average.")
+    if config.actor == "mlp":
+        sentences.append("The actor is not equivariant: mirrored states may get other actions.")
+    if config.critic == "mlp":
+        sentences.append("The critic is not invariant.")
+    return [*sentences, *limits]
 
 
 def _network(network: keras.Model, kind: str, meaning: str) -> dict[str, Any]:
     return {
         "kind": kind,
         "class": "Keras functional model",
+        "layers": [
+            f"{type(layer).__name__} {list(layer.output.shape[1:])}"
+            + (f" {layer.activation.__name__}" if hasattr(layer, "activation") else "")
+            for layer in network.layers
+        ],
         "parameters": trained_parameters(network),
         "input_shape": list(network.input_shape[1:]),
         "output_shape": list(network.output_shape[1:]),
@@ -201,17 +249,21 @@ def _training(
     last = result.returns[:, -max(1, result.returns.shape[1] // 10) :].mean(axis=1, dtype=float)
     mean, two_errors = mean_and_error(last)
     run_dir = f"runs/{name}"
-    command = f"python -m launchers.publish --run_dir={run_dir} --name={name} --success={success:g}"
+    command = f"python -m launchers.publish --run_dir={run_dir} --name={name} --success={success}"
+    start_from = description["start_from"]
     return {
         "seeds": list(result.seeds),
         "num_seeds": len(result.seeds),
         "kept_seed": seed,
-        "rule": RULE,
+        "rule": RULE if len(result.seeds) > 1 else _ONLY,
+        "start_from": start_from,
         "timesteps": result.config.num_updates * result.config.batch_size,
         "mean_return": mean,
         "mean_return_of": "the last tenth of training, all seeds",
         "standard_error": None if math.isnan(two_errors) else two_errors / 2,
-        "command": training_command(result.environment, result.config, result.seeds, run_dir),
+        "command": training_command(
+            result.environment, result.config, result.seeds, run_dir, start_from
+        ),
         "publish_command": command + (f" --episodes={episodes}" if episodes != 1000 else ""),
         "git_commit": description["git_commit"],
         "versions": description["versions"],
@@ -230,13 +282,13 @@ def _evaluation(
         "minimum": scores.minimum,
         "maximum": scores.maximum,
         "success_rate": scores.success_rate(success),
-        "success": f"return of at least {success:g}",
+        "success": f"return of at least {success}",
     }
 
 
 def _equivariance(network: keras.Model, env: envs.Environment) -> dict[str, float]:
     error = evaluation.model_equivariance_error(network, env, _STATES)
-    return {"max": error.max, "mean": error.mean}
+    return {"max": error.max, "mean": float(np.mean(error.per_element[1:]))}  # 0 is the identity
 
 
 def _write_golden(file: Path, networks: dict[str, keras.Model], env: envs.Environment) -> None:
@@ -256,7 +308,7 @@ def _draw(file: Path, result: TrainingResult, seed: int) -> None:
         first_returns=result.first_returns[row : row + 1],
     )
     title = f"{result.environment}, PPO, actor {result.config.actor}"
-    plot_learning_curves({"all seeds": result, f"seed {seed}, kept": kept}, file, title)
+    plot_learning_curves({"run": result, f"seed {seed}, kept": kept}, file, title)
 
 
 def _film(file: Path, actor: keras.Model, env: envs.Environment) -> None:

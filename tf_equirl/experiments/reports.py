@@ -197,11 +197,14 @@ def _with_interval(cell: Mapping) -> str:
     return f"{cell['interquartile_mean']:.{decimals}f} [{low}, {high}]"
 
 
-def _pairs(results: Results) -> list[tuple[Column, Column]]:
-    """Every agent against the baseline, then every further one against its predecessor."""
+def _pairs(experiment: Experiment, results: Results) -> list[tuple[Column, Column]]:
+    """Every agent against the baseline, then the experiment's further comparisons."""
     first, *others = results
-    against_first = [(column, first) for column in others]
-    return against_first + [(b, a) for a, b in zip(others, others[1:], strict=False)]
+    by_name = {column.name: column for column in results}
+    further = [
+        (by_name[a], by_name[b]) for a, b in experiment.comparisons if {a, b} <= set(by_name)
+    ]
+    return [(column, first) for column in others] + further
 
 
 def _difference_rows(experiment: Experiment, results: Results) -> list[list[str]]:
@@ -213,7 +216,7 @@ def _difference_rows(experiment: Experiment, results: Results) -> list[list[str]
                 for read in map(_reader, (*experiment.timesteps, None))
             ),
         ]
-        for column, other in _pairs(results)
+        for column, other in _pairs(experiment, results)
     ]
 
 

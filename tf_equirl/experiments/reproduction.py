@@ -18,6 +18,12 @@ from tf_equirl.agents import PPOConfig, TrainingResult, train_ppo
 from tf_equirl.experiments.seed_chunks import train_in_chunks
 
 SCHEDULES = ("constant", "annealed")
+_COMPARISONS = (
+    ("gcnn", "symmetrizer"),
+    ("gcnn", "symmetrizer-he"),
+    ("symmetrizer", "symmetrizer-he"),
+    ("gcnn-invariant-critic", "gcnn"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +55,7 @@ class Experiment:
       timesteps: rows of the table, environment steps of a seed.
       levels: mean returns whose first timestep is reported.
       columns: the agents.
+      comparisons: further pairs of column names to compare, beside each agent with the baseline.
     """
 
     name: str
@@ -57,6 +64,7 @@ class Experiment:
     timesteps: tuple[int, ...]
     levels: tuple[float, ...]
     columns: tuple[Column, ...]
+    comparisons: tuple[tuple[str, str], ...] = ()
 
     def thesis(self, column: Column) -> dict[int, tuple[float, float]]:
         """What the thesis prints of an agent: mean and error by timestep."""
@@ -119,6 +127,7 @@ def cartpole(schedule: str = "annealed") -> Experiment:
             # What the thesis calls a G-CNN in CartPole is an odd function with a shared readout.
             odd=((158, 8), (330, 10), (499, 1)),
         ),
+        comparisons=(("odd", "symmetrizer"), ("odd", "gcnn"), *_COMPARISONS),
     )
 
 
@@ -150,6 +159,7 @@ def catch(schedule: str = "constant") -> Experiment:
             mlp=((-0.51, 0.07), (0.70, 0.06), (0.875, 0.04)),
             gcnn=((-0.06, 0.09), (0.95, 0.03), (0.96, 0.02)),
         ),
+        comparisons=_COMPARISONS,
     )
 
 

@@ -107,6 +107,12 @@ def sampled_intertwiner_basis(
             f"`num_samples` must be large enough to span the {dimension} dimensions of the "
             f"intertwiners; {count} samples span {rank}. Received: num_samples={num_samples}"
         )
+    if rank > dimension:
+        raise ValueError(
+            "`inputs` and `outputs` must be exact enough for a numerical rank: random matrices "
+            f"span {rank} dimensions, the characters give {dimension}. Received: "
+            f"inputs={inputs!r}, outputs={outputs!r}"
+        )
     return vectors[:dimension].reshape(-1, outputs.dim, inputs.dim)
 
 

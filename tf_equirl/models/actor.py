@@ -21,7 +21,12 @@ from tf_equirl.layers import (
     PermutationEquivariantDense,
     SymmetrizerDense,
 )
-from tf_equirl.models.inputs import check_kind, check_symmetry_argument, observation_input
+from tf_equirl.models.inputs import (
+    check_initializer,
+    check_kind,
+    check_symmetry_argument,
+    observation_input,
+)
 from tf_equirl.models.widths import build_with_widths
 
 ACTOR_KINDS = ("mlp", "gcnn", "odd", "symmetrizer", "symmetrizer-sampled")
@@ -89,7 +94,8 @@ def actor(
         _check_odd(symmetry)
     if kernel_initializer is None and not kind.startswith("symmetrizer"):
         kernel_initializer = "he_normal"
-    initializer = keras.initializers.get(kernel_initializer)
+    # None is left to the Symmetrizer's layers.
+    initializer = None if kernel_initializer is None else check_initializer(kernel_initializer)
     builders: dict[str, Callable[..., keras.KerasTensor]] = {
         "mlp": _mlp,
         "gcnn": _gcnn,

@@ -9,7 +9,12 @@ import keras
 from tf_equirl.groups import Symmetry, trivial_representation
 from tf_equirl.layers import EquivariantReadout
 from tf_equirl.models.actor import regular_features
-from tf_equirl.models.inputs import check_kind, check_symmetry_argument, observation_input
+from tf_equirl.models.inputs import (
+    check_initializer,
+    check_kind,
+    check_symmetry_argument,
+    observation_input,
+)
 from tf_equirl.models.widths import build_with_widths
 
 CRITIC_KINDS = ("mlp", "invariant")
@@ -51,7 +56,7 @@ def critic(
     """
     check_symmetry_argument(symmetry)
     check_kind(kind, CRITIC_KINDS)
-    initializer = keras.initializers.get(kernel_initializer)
+    initializer = check_initializer(kernel_initializer)
     name = name or f"{kind}_critic"
 
     def build(widths: tuple[int, ...]) -> keras.Model:

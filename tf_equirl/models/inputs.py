@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -25,6 +27,24 @@ def check_kind(kind: str, kinds: tuple[str, ...]) -> None:
         raise ValueError(f"kind must be one of {', '.join(kinds)}. Received: kind={kind!r}")
 
 
+def check_initializer(initializer: Any) -> keras.initializers.Initializer:
+    """The Keras initialiser that a name, a configuration or an initialiser stands for.
+
+    Raises:
+      ValueError: if it stands for none.
+    """
+    try:
+        found = keras.initializers.get(initializer)
+    except (ValueError, TypeError):
+        found = None
+    if not isinstance(found, keras.initializers.Initializer):
+        raise ValueError(
+            "kernel_initializer must be a Keras initialiser, its name or its configuration. "
+            f"Received: kernel_initializer={initializer!r}"
+        )
+    return found
+
+
 def observation_input(
     symmetry: Symmetry, shape: Sequence[int] | None = None
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
@@ -34,12 +54,16 @@ def observation_input(
       ValueError: unless `shape` is None or has as many numbers as the state's representation.
     """
     dim = symmetry.state.dim
-    shape = (dim,) if shape is None else tuple(shape)
-    if math.prod(shape) != dim:
+    try:
+        axes = (dim,) if shape is None else tuple(operator.index(axis) for axis in shape)
+    except TypeError:
+        axes = ()
+    if math.prod(axes) != dim or min(axes, default=0) < 1:
         raise ValueError(
-            f"observation_shape must have as many numbers as the group acts on, {dim}. "
-            f"Received: observation_shape={shape}"
+            f"observation_shape must be positive integers whose product is the dimension of "
+            f"symmetry.state, {dim}. Received: observation_shape={shape}"
         )
+    shape = axes
     observation = keras.Input(shape, name="observation")
     flat = observation if shape == (dim,) else keras.layers.Reshape((dim,))(observation)
     return observation, flat

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
+from numbers import Integral
 
 import keras
 
@@ -19,13 +20,13 @@ def check_hidden_units(hidden_units: Sequence[int]) -> tuple[int, ...]:
     if (
         not valid
         or not hidden_units
-        or any(not isinstance(u, int) or isinstance(u, bool) or u < 1 for u in hidden_units)
+        or any(not isinstance(u, Integral) or isinstance(u, bool) or u < 1 for u in hidden_units)
     ):
         raise ValueError(
             "hidden_units must be a non-empty sequence of positive integers. "
             f"Received: hidden_units={hidden_units!r}"
         )
-    return tuple(hidden_units)
+    return tuple(int(u) for u in hidden_units)
 
 
 def build_with_widths(
@@ -52,7 +53,7 @@ def build_with_widths(
     if match_parameters is None:
         return build(hidden_units)
     if (
-        not isinstance(match_parameters, int)
+        not isinstance(match_parameters, Integral)
         or isinstance(match_parameters, bool)
         or match_parameters < 1
     ):

@@ -9,7 +9,7 @@ It needs neither tf-agents nor matplotlib. The functions that take a name take `
 other than the one that comes with the package.
 """
 
-from .card_rules import NAME, validate_card
+from .card_rules import NAME, success_return, validate_card
 from .cards import card_to_markdown, table, write_index, write_readme, write_table
 from .store import ZooEntry, card, default_folder, load, load_model, path, verify
 from .store import names as list
@@ -25,6 +25,7 @@ __all__ = [
     "load",
     "load_model",
     "path",
+    "success_return",
     "table",
     "validate_card",
     "verify",

@@ -97,6 +97,11 @@ def card_to_markdown(card: dict[str, Any]) -> str:
                 for role in ("actor", "critic")
             ],
         ),
+        *(
+            f"Layers of the {role}: {'; '.join(networks[role]['layers'])}."
+            for role in ("actor", "critic")
+            if networks[role].get("layers")
+        ),
         "Groups and representations stand in `card.json` as data, under `symmetry.data`: "
         "`tf_equirl.groups.Symmetry.from_config` reads them.",
         "## Evaluation",
@@ -118,8 +123,8 @@ def card_to_markdown(card: dict[str, Any]) -> str:
                 for kind, scores in ((kind, evaluation[kind]) for kind in ("greedy", "sampled"))
             ],
         ),
-        f"Equivariance error over all group elements, relative, on {equivariance['states']:,} "
-        "states:",
+        f"Equivariance error on {equivariance['states']:,} states together, as a share of the "
+        "output's norm, over the group elements but the identity:",
         _rows(
             ["", "largest", "mean"],
             [
@@ -133,7 +138,7 @@ def card_to_markdown(card: dict[str, Any]) -> str:
         f"{'seed' if training['num_seeds'] == 1 else 'seeds'}: "
         f"{_with_error(training, 'mean_return')}.",
         f"Kept here: seed {training['kept_seed']}. Rule: {training['rule']}",
-        "To train it again, and to write this folder from the run:",
+        "To train it again, and to write this folder from the run, in a checkout of the commit:",
         _code(f"{training['command']}\n{training['publish_command']}"),
         f"Commit: {training['git_commit'] or 'not recorded'}. Versions: "
         f"{', '.join(f'{k} {v}' for k, v in training['versions'].items())}.",
