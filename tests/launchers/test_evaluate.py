@@ -25,7 +25,8 @@ class Short(envs.CartPole):
 envs.register("Short", lambda: Short(max_episode_steps=9))
 load = zoo.load_model
 zoo.load_model = lambda name: load({"pet": os.environ["PET"]}[name])
-zoo.card = lambda name: {"pet": {"environment": {"name": "Short"}}}[name]
+scores = {"greedy": {"success": "return of at least 9"}}
+zoo.card = lambda name: {"pet": {"environment": {"name": "Short"}, "evaluation": scores}}[name]
 sys.argv[0] = "evaluate.py"
 evaluate.run()
 """
@@ -75,7 +76,7 @@ def test_the_card_of_a_zoo_model_names_the_environment(model_file):
     flags = ("--model=pet", "--episodes=5", "--policy=greedy")
     result = run(*flags, start=("-c", WITH_A_ZOO), PET=str(model_file))
     assert result.returncode == 0, result.stderr
-    assert re.search("greedy *│ *9 │ *0 │ *9 │ *9 │", result.stdout)
+    assert re.search("greedy *│ *9 │ *0 │ *9 │ *9 │ *100.0% │", result.stdout)
     assert "on Short: 5 episodes" in result.stdout and "sampled" not in result.stdout
 
 

@@ -225,7 +225,7 @@ def test_a_seed_fixes_the_weights_and_leaves_pythons_random_alone(kind):
         ({"hidden_units": (64, 0)}, "hidden_units must be .* positive integers"),
         ({"match_parameters": -5}, "match_parameters must be a positive integer"),
         ({"match_parameters": 3}, "match_parameters must be at least"),
-        ({"observation_shape": (2, 3)}, r"observation_shape must have .* 4. Received: .*\(2, 3\)"),
+        ({"observation_shape": (2, 3)}, r"observation_shape must be .* 4. Received: .*\(2, 3\)"),
         ({"symmetry": "C2"}, "symmetry must be a tf_equirl.groups.Symmetry"),
     ],
 )

@@ -30,7 +30,8 @@ def plot_learning_curves(
     """Draws learning curves as the thesis' figure 4.3 does, and writes a PNG.
 
     Left: mean return over seeds with a band of two standard errors. Right: mean over the worst
-    tenth of seeds, those with the least area under their curve, with its own band.
+    tenth of seeds, those with the least area under their curve, with its own band; a result of a
+    single seed stands there only if it is alone.
 
     Args:
       results: training results by label.
@@ -50,9 +51,11 @@ def plot_learning_curves(
     for (label, result), color in zip(results.items(), _COLORS * len(results), strict=False):
         times, returns = _smoothed(result)
         count = len(result.seeds)
-        _draw(everyone, times, returns, f"{label} ({count} seeds)", color)
-        rows = worst_tenth(result)
-        _draw(worst, times, returns[rows], f"{label} ({len(rows)} of {count} seeds)", color)
+        several = f" ({count} seeds)" if count > 1 else ""
+        _draw(everyone, times, returns, label + several, color)
+        if count > 1 or len(results) == 1:
+            rows = worst_tenth(result)
+            _draw(worst, times, returns[rows], f"{label} ({len(rows)} of {count})", color)
         if thesis and thesis.get(label):
             at, means, errors = np.transpose(thesis[label])
             everyone.errorbar(
