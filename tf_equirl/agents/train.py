@@ -43,7 +43,8 @@ def train_ppo(
     """Trains one PPO agent per seed, up to 32 of them side by side in one compiled program.
 
     PPO is Schulman et al. (2017) with tf-agents' loss. A seed's curve does not depend on the other
-    seeds (with sampled Symmetrizer bases it does by rounding, on how many there are), and is the same at every run on the same machine and package versions.
+    seeds (with sampled Symmetrizer bases rounding depends on how many there are), and is the same
+    at every run on the same machine and package versions.
 
     Args:
       env: the environment, or its name.
