@@ -77,10 +77,10 @@ def _train(env, config, seeds, run_dir, *, resume) -> TrainingResult:
 
 
 def _write_table(experiment, results, file: Path) -> None:
-    report = experiments.to_markdown(experiment, results)
+    rows = experiments.tidy_rows(experiment, results)
+    report = experiments.to_markdown(experiment, results, rows)
     write_text_atomically(file.with_name(file.name + ".md"), report)
-    tidy = experiments.to_csv(experiments.tidy_rows(experiment, results))
-    write_text_atomically(file.with_name(file.name + ".csv"), tidy)
+    write_text_atomically(file.with_name(file.name + ".csv"), experiments.to_csv(rows))
     rich.print(experiments.summary_table(experiment, results))
     print(f"table: {file}.md, {file}.csv")
 

@@ -1,7 +1,8 @@
 import numpy as np
 import tensorflow as tf
 
-from tf_equirl.agents.randomness import Purpose, member_uniforms, sample_actions
+from tf_equirl.agents.randomness import Purpose, member_uniforms
+from tf_equirl.evaluation.actions import sample_actions
 
 
 def test_a_members_numbers_do_not_depend_on_the_others():

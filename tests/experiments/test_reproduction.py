@@ -106,7 +106,8 @@ def test_the_csv_holds_every_statistic(trained):
 
 def test_the_report_shows_our_numbers_beside_the_thesis(trained):
     experiment, results = trained
-    report = experiments.to_markdown(experiment, results)
+    rows = experiments.tidy_rows(experiment, results)
+    report = experiments.to_markdown(experiment, results, rows)
     cells = [[c.strip() for c in line.split("|")[1:-1]] for line in report.splitlines()]
     one, other = results.values()
     mean, error = experiments.mean_and_error(experiments.return_at(one, 640))

@@ -1,18 +1,14 @@
 """`launchers.evaluate` in processes of its own."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from processes import run_python
 
 from tf_equirl.evaluation import evaluate
 
-ROOT = Path(__file__).parents[2]
 # The launcher as it is, with a zoo of one model and a second environment that it fits.
 WITH_A_ZOO = """
 import os, sys
@@ -33,17 +29,7 @@ evaluate.run()
 
 
 def run(*arguments, start=("-m", "launchers.evaluate"), **variables):
-    environment = {
-        k: v for k, v in os.environ.items() if not k.startswith(("TF_", "_TF_EQUIRL", "KERAS"))
-    }
-    return subprocess.run(
-        [sys.executable, *start, *arguments],
-        cwd=ROOT,
-        env={**environment, **variables},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    return run_python(*start, *arguments, **variables)
 
 
 @pytest.fixture(scope="module")

@@ -1,32 +1,16 @@
 """The launcher as a user runs it: in a process of its own."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
+from processes import ROOT, run_python
 
 from tf_equirl import envs, models, zoo
 from tf_equirl.exporting import FORMATS
 
-ROOT = Path(__file__).parents[2]
-
 
 def run(*arguments):
-    environment = {
-        k: v for k, v in os.environ.items() if not k.startswith(("TF_", "_TF_EQUIRL", "KERAS"))
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "launchers.export", *arguments],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    return run_python("-m", "launchers.export", *arguments)
 
 
 @pytest.fixture(scope="module")

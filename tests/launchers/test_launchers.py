@@ -1,33 +1,20 @@
 """The launchers as a user runs them: in processes of their own."""
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from processes import ROOT, run_python
 
-ROOT = Path(__file__).parents[2]
 QUICK = ["--actor=odd", "--hidden_units=8", "--num_seeds=4", "--rollout_steps=32"]
 
 
 def run(*arguments, module="train_ppo"):
-    """Runs a launcher from the checkout, as a user without our environment variables would."""
-    environment = {
-        k: v for k, v in os.environ.items() if not k.startswith(("TF_", "_TF_EQUIRL", "KERAS"))
-    }
-    return subprocess.run(
-        [sys.executable, "-m", f"launchers.{module}", *arguments],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    return run_python("-m", f"launchers.{module}", *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -4,26 +4,21 @@ import os
 import pty
 import subprocess
 import sys
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from PIL import Image
+from processes import ROOT, user_environment
 
 from tf_equirl.evaluation import record
 
-ROOT = Path(__file__).parents[2]
-
 
 def start(*arguments, **kwargs):
-    environment = {
-        k: v for k, v in os.environ.items() if not k.startswith(("TF_", "_TF_EQUIRL", "KERAS"))
-    }
     return subprocess.Popen(
         [sys.executable, "-m", "launchers.play", *arguments],
         cwd=ROOT,
-        env=environment,
+        env=user_environment(),
         text=True,
         stderr=subprocess.PIPE,
         **kwargs,

@@ -1,15 +1,11 @@
 """`launchers.reproduce` in processes of its own; its experiments made short."""
 
 import csv
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import matplotlib.image
 import pytest
+from processes import run_python
 
-ROOT = Path(__file__).parents[2]
 # The launcher as it is, with fewer columns and steps.
 SHORTENED = """
 import dataclasses, sys
@@ -33,17 +29,7 @@ reproduce.run()
 
 
 def reproduce(*arguments):
-    environment = {
-        k: v for k, v in os.environ.items() if not k.startswith(("TF_", "_TF_EQUIRL", "KERAS"))
-    }
-    return subprocess.run(
-        [sys.executable, "-c", SHORTENED, *arguments],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    return run_python("-c", SHORTENED, *arguments)
 
 
 def test_a_table_and_a_figure_come_from_the_same_runs(tmp_path):

@@ -1,37 +1,24 @@
 """`launchers.zoo_models` on small zoos."""
 
-import os
 import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from absl import flags
 from absl.testing import flagsaver
+from processes import ROOT, run_python
 
 from launchers import zoo_models
 from tf_equirl.zoo import cards
 
-ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "zoo"))
-import zoo_cases  # noqa: E402
+import zoo_cases
 
 NAME = "cartpole-ppo-gcnn"
 
 
 def run(*arguments):
-    environment = {
-        k: v for k, v in os.environ.items() if not k.startswith(("TF_", "_TF_EQUIRL", "KERAS"))
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "launchers.zoo_models", *map(str, arguments)],
-        cwd=ROOT,
-        env={**environment, "COLUMNS": "80"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    return run_python("-m", "launchers.zoo_models", *arguments, COLUMNS="80")
 
 
 @pytest.fixture(scope="module")

@@ -41,17 +41,3 @@ def member_uniforms(
 
     keys = tf.stack([seeds, stream], axis=-1)
     return tf.map_fn(draw, keys, fn_output_signature=tf.TensorSpec(shape, tf.float32))
-
-
-def sample_actions(logits: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
-    """Samples categorical actions by inverting the distribution function.
-
-    Args:
-      logits: `[..., actions]`.
-      uniforms: `[...]` in [0, 1).
-
-    Returns:
-      `[...]` int32 actions.
-    """
-    reached = tf.cumsum(tf.nn.softmax(logits), axis=-1)[..., :-1] <= uniforms[..., None]
-    return tf.reduce_sum(tf.cast(reached, tf.int32), axis=-1)

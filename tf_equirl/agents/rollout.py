@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tf_equirl.agents.loops import repeat
-from tf_equirl.agents.randomness import sample_actions
 from tf_equirl.envs import Environment
+from tf_equirl.evaluation.actions import sample_actions
 
 
 class ActingState(NamedTuple):

@@ -40,13 +40,7 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
     ) -> None:
         """Makes the environment and its spaces."""
         self.environment = make(environment, **kwargs)
-        self.metadata = {
-            **self.metadata,
-            "render_modes": list(self.environment.render_modes),
-            "render_fps": self.environment.render_fps,
-        }
-        if render_mode is not None:
-            self.environment.validate_render_mode(render_mode)
+        self.metadata = {**self.metadata, **render_metadata(self.environment, render_mode)}
         self.render_mode = render_mode
         self.observation_space = observation_space(self.environment)
         self.action_space = gymnasium.spaces.Discrete(self.environment.num_actions)
@@ -116,6 +110,20 @@ def observation_space(environment: Environment) -> gymnasium.spaces.Box:
     """The space of one observation."""
     low, high = environment.observation_bounds()
     return gymnasium.spaces.Box(low, high, dtype=np.float32)
+
+
+def render_metadata(environment: Environment, render_mode: str | None) -> dict[str, Any]:
+    """What an adapter's metadata says of an environment's pictures.
+
+    Raises:
+        ValueError: If `render_mode` is neither None nor one of the environment's.
+    """
+    if render_mode is not None:
+        environment.validate_render_mode(render_mode)
+    return {
+        "render_modes": list(environment.render_modes),
+        "render_fps": environment.render_fps,
+    }
 
 
 def warn_of_no_render_mode() -> None:

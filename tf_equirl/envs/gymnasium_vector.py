@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 
 from tf_equirl._checks import positive_integer
 from tf_equirl.envs.environment import Environment
-from tf_equirl.envs.gymnasium_env import observation_space, warn_of_no_render_mode
+from tf_equirl.envs.gymnasium_env import (
+    observation_space,
+    render_metadata,
+    warn_of_no_render_mode,
+)
 from tf_equirl.envs.registry import make
 
 
@@ -54,13 +58,7 @@ class GymnasiumVectorEnv(
         """Makes the environment and its spaces."""
         self.num_envs = positive_integer("num_envs", num_envs)
         self.environment = make(environment, **kwargs)
-        self.metadata = {
-            **self.metadata,
-            "render_modes": list(self.environment.render_modes),
-            "render_fps": self.environment.render_fps,
-        }
-        if render_mode is not None:
-            self.environment.validate_render_mode(render_mode)
+        self.metadata = {**self.metadata, **render_metadata(self.environment, render_mode)}
         self.render_mode = render_mode
         self.single_observation_space = observation_space(self.environment)
         self.single_action_space = gymnasium.spaces.Discrete(self.environment.num_actions)

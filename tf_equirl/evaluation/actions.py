@@ -20,6 +20,19 @@ def choose_actions(logits: tf.Tensor, uniforms: tf.Tensor, greedy: bool) -> tf.T
     """
     if greedy:
         return tf.argmax(logits, axis=-1, output_type=tf.int32)
+    return sample_actions(logits, uniforms)
+
+
+def sample_actions(logits: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
+    """Actions with softmax probabilities, by inverting the distribution function.
+
+    Args:
+        logits: [..., actions].
+        uniforms: [...] in [0, 1).
+
+    Returns:
+        [...] int32.
+    """
     reached = tf.cumsum(tf.nn.softmax(logits), axis=-1)[..., :-1] <= uniforms[..., None]
     return tf.reduce_sum(tf.cast(reached, tf.int32), axis=-1)
 

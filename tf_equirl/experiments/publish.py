@@ -34,6 +34,7 @@ _EVALUATION_SEED = 20_000_001  # of episodes that no training run with a usual s
 _GOLDEN = 64
 _STATES = 1000
 _FRAMES = 200
+_EPISODES_IN_FILM = 5
 _KINDS = {
     "mlp": "An MLP",
     "gcnn": "A group-convolutional",
@@ -151,8 +152,13 @@ def publish(
 
 def best_seed(result: TrainingResult) -> int:
     """Row of the seed that `RULE` keeps."""
-    last = result.returns[:, -max(1, result.returns.shape[1] // 10) :].mean(axis=1, dtype=float)
-    return int(np.lexsort((-area_under_curve(result), -np.round(last, 6)))[0])
+    return int(np.lexsort((-area_under_curve(result), -np.round(_final_returns(result), 6)))[0])
+
+
+def _final_returns(result: TrainingResult) -> np.ndarray:
+    """Mean of every seed's curve over the last tenth of training: `[seeds]`."""
+    tenth = max(1, result.returns.shape[1] // 10)
+    return result.returns[:, -tenth:].mean(axis=1, dtype=float)
 
 
 def training_command(
@@ -246,8 +252,7 @@ def _training(
     episodes: int,
     description: dict[str, Any],
 ) -> dict[str, Any]:
-    last = result.returns[:, -max(1, result.returns.shape[1] // 10) :].mean(axis=1, dtype=float)
-    mean, two_errors = mean_and_error(last)
+    mean, two_errors = mean_and_error(_final_returns(result))
     run_dir = f"runs/{name}"
     command = f"python -m launchers.publish --run_dir={run_dir} --name={name} --success={success}"
     start_from = description["start_from"]
@@ -312,12 +317,9 @@ def _draw(file: Path, result: TrainingResult, seed: int) -> None:
 
 
 def _film(file: Path, actor: keras.Model, env: envs.Environment) -> None:
-    """Short episodes one after the other, or the start of a long one: 200 frames."""
+    """A few short episodes one after the other, or the start of a long one."""
     frames: list[Any] = []
-    seed = 0
-    while len(frames) < _FRAMES:
-        frames += evaluation.record(actor, env, seed).frames
-        seed += 1
-        if seed == 5:
-            break
+    for seed in range(_EPISODES_IN_FILM):
+        if len(frames) < _FRAMES:
+            frames += evaluation.record(actor, env, seed).frames
     evaluation.write_gif(frames[:_FRAMES], file, min(env.render_fps, 50))

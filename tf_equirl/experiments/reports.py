@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from rich.table import Table
@@ -119,8 +120,14 @@ def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
     return text.getvalue()
 
 
-def to_markdown(experiment: Experiment, results: Results) -> str:
-    """The report: returns, differences, first timesteps, sizes and costs, as Markdown tables."""
+def to_markdown(experiment: Experiment, results: Results, rows: Sequence[Mapping[str, Any]]) -> str:
+    """The report: returns, differences, first timesteps, sizes and costs, as Markdown tables.
+
+    Args:
+      experiment: the experiment.
+      results: as `Experiment.train` returns them.
+      rows: what `tidy_rows` makes of both.
+    """
     seeds = len(next(iter(results.values())).seeds)
     labels = [column.label for column in results]
     parts = [
@@ -128,7 +135,7 @@ def to_markdown(experiment: Experiment, results: Results) -> str:
         "errors over seeds, *IQM* interquartile mean [95 % bootstrap interval], *worst tenth* mean "
         "over the seeds with the least area under their curve, *thesis* what the thesis prints, "
         "*one instant* our runs read as the thesis reads its own (± two standard errors).",
-        _table(["timestep", "", *labels], _return_rows(experiment, results)),
+        _table(["timestep", "", *labels], _return_rows(rows)),
         "**Differences over the same seeds**: mean [95 % interval], and in standard errors.",
         _table(
             ["", *(f"{timestep:,}" for timestep in experiment.timesteps), "whole run (area)"],
@@ -156,9 +163,9 @@ def _reader(timestep: int | None) -> Callable[[TrainingResult], np.ndarray]:
     return lambda result: return_at(result, timestep)
 
 
-def _return_rows(experiment: Experiment, results: Results) -> list[list[str]]:
+def _return_rows(tidy: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     rows = []
-    for row in _grouped(tidy_rows(experiment, results)):
+    for row in _grouped(tidy):
         timestep = row[0]["timestep"]
         heading = f"{timestep:,}" if isinstance(timestep, int) else "whole run (area)"
         if isinstance(timestep, int) and any(cell["thesis"] is not None for cell in row):
@@ -185,7 +192,7 @@ def _as_printed(mean: float, error: float) -> str:
     return f"{mean:.{decimals}f} ± {error:.{decimals}f}"
 
 
-def _grouped(rows: list[dict]) -> list[list[dict]]:
+def _grouped(rows: Sequence[Mapping]) -> list[list[Mapping]]:
     timesteps = list(dict.fromkeys(row["timestep"] for row in rows))
     return [[row for row in rows if row["timestep"] == timestep] for timestep in timesteps]
 
