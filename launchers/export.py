@@ -40,7 +40,11 @@ def main() -> None:
             "--critic needs the name of a zoo model; a file is exported as it is. Received: "
             f"model={name}"
         )
-    model = zoo.load(name).critic if _CRITIC.value else zoo.load_model(name)
+    policy = zoo.POLICY.text
+    if _CRITIC.value:
+        model = zoo.load(name, must_be=policy).critic
+    else:
+        model = zoo.load_model(name, must_be=policy)
     try:
         exported = exporting.export(model, _OUTPUT.value, _FORMAT.value)
     except ImportError as error:  # an optional converter

@@ -26,13 +26,13 @@ def model_and_environment() -> tuple[keras.Model, envs.Environment]:
     """What the flags name.
 
     Raises:
-      ValueError: if a name is unknown, the file is no model, or no environment is given and none
-        or several fit.
+      ValueError: if a name is unknown or a transition model's, the file is no model, or no
+        environment is given and none or several fit.
     """
     if not _MODEL.value:
         raise ValueError("--model must be given. Received: model=None")
     chosen = envs.make(_ENV.value) if _ENV.value else None
-    model = zoo.load_model(_MODEL.value)
+    model = zoo.load_model(_MODEL.value, must_be=zoo.POLICY.text)
     if chosen is None:
         # As `load_model` reads it: a name of the zoo goes before a file, and a file needs no zoo.
         try:

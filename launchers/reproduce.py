@@ -2,8 +2,18 @@
 
     python -m launchers.reproduce --table=4.2
 
+    --table=4.2, --figure=4.3         returns of PPO on CartPole
+    --table=4.4, --figure=4.4         returns of PPO on Catch
+    --table=transitions-cartpole      errors of transition models of CartPole
+    --figure=4.6, --figure=4.7        the same by epoch, and by the pole's angle
+    --table=transitions-catch         accuracies of transition models of Catch
+    --figure=4.9                      cross-entropy and accuracy by epoch
+    --table=transitions-equivariance  how many predictions commute with the group
+    --table=transitions-sizes         errors by number of training transitions, with a figure
+    --figure=4.5                      correlation between the images of untrained models
+
 Interrupted, the same command goes on where it was. What it writes is explained in
-docs/reproduction.md.
+docs/reproduction.md and docs/transition_models.md.
 """
 
 from __future__ import annotations
@@ -18,24 +28,27 @@ from tf_equirl._files import write_text_atomically
 from tf_equirl.agents import TrainingResult
 
 from . import common
+from . import reproduce_transitions as transitions
 
 _TABLES = {"4.2": experiments.cartpole, "4.4": experiments.catch}
 _FIGURES = {"4.3": experiments.cartpole, "4.4": experiments.catch}
+_NUM_AGENTS = 128
 
-_TABLE = flags.DEFINE_enum(
-    "table", None, list(_TABLES), "table of the thesis: 4.2 is CartPole, 4.4 is Catch"
-)
-_FIGURE = flags.DEFINE_enum(
-    "figure", None, list(_FIGURES), "figure of the thesis: 4.3 is CartPole, 4.4 is Catch"
-)
+_TABLE = flags.DEFINE_enum("table", None, [*_TABLES, *transitions.TABLES], "table to write")
+_FIGURE = flags.DEFINE_enum("figure", None, [*_FIGURES, *transitions.FIGURES], "figure to draw")
 _SCHEDULE = flags.DEFINE_enum(
     "schedule",
     None,
     list(experiments.SCHEDULES),
-    "learning rate (default: what the thesis' numbers agree with, annealed for CartPole, constant "
-    "for Catch)",
+    "learning rate of PPO (default: what the thesis' numbers agree with, annealed for CartPole, "
+    "constant for Catch)",
 )
-_NUM_SEEDS = flags.DEFINE_integer("num_seeds", 128, "agents of each kind")
+_NUM_SEEDS = flags.DEFINE_integer(
+    "num_seeds",
+    None,
+    f"models of each kind (default: {_NUM_AGENTS} agents, {transitions.NUM_SEEDS} transition "
+    "models)",
+)
 _SEEDS_PER_CHUNK = flags.DEFINE_integer(
     "seeds_per_chunk", 32, "agents trained side by side and kept as one run folder"
 )
@@ -45,25 +58,38 @@ _OUT_DIR = flags.DEFINE_string("out_dir", "runs/reproduce", "folder for runs, ta
 def main() -> None:
     """Trains, then writes the table and the figure that were asked for."""
     wanted = [
-        (kind, number, experiments_of[number])
-        for kind, number, experiments_of in (
-            ("table", _TABLE.value, _TABLES),
-            ("figure", _FIGURE.value, _FIGURES),
-        )
+        (kind, number)
+        for kind, number in (("table", _TABLE.value), ("figure", _FIGURE.value))
         if number is not None
     ]
     if not wanted:
         raise ValueError("--table or --figure must be given. Received: neither")
+    for kind, number in wanted:
+        write = (transitions.TABLES if kind == "table" else transitions.FIGURES).get(number)
+        if write is None:
+            _reproduce_agents(kind, number)
+            continue
+        if _SCHEDULE.value is not None:
+            raise ValueError(
+                "--schedule is for PPO; transition models have their own. "
+                f"Received: --{kind}={number} --schedule={_SCHEDULE.value}"
+            )
+        num_seeds = transitions.NUM_SEEDS if _NUM_SEEDS.value is None else _NUM_SEEDS.value
+        write(Path(_OUT_DIR.value), num_seeds)
+
+
+def _reproduce_agents(kind: str, number: str) -> None:
+    make = (_TABLES if kind == "table" else _FIGURES)[number]
+    experiment = make(_SCHEDULE.value) if _SCHEDULE.value else make()
+    suffix = "" if experiment == make() else f"_{_SCHEDULE.value}"
     folder = Path(_OUT_DIR.value)
-    for kind, number, make in wanted:
-        experiment = make(_SCHEDULE.value) if _SCHEDULE.value else make()
-        suffix = "" if experiment == make() else f"_{_SCHEDULE.value}"
-        file = folder / f"{kind}_{number}{suffix}"
-        results = experiment.train(folder, _NUM_SEEDS.value, _SEEDS_PER_CHUNK.value, _train)
-        if kind == "table":
-            _write_table(experiment, results, file)
-        else:
-            _draw_figure(experiment, results, file)
+    file = folder / f"{kind}_{number}{suffix}"
+    num_seeds = _NUM_AGENTS if _NUM_SEEDS.value is None else _NUM_SEEDS.value
+    results = experiment.train(folder, num_seeds, _SEEDS_PER_CHUNK.value, _train)
+    if kind == "table":
+        _write_table(experiment, results, file)
+    else:
+        _draw_figure(experiment, results, file)
 
 
 def run() -> None:

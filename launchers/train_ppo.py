@@ -17,7 +17,7 @@ from absl import flags
 
 from tf_equirl import envs, experiments
 from tf_equirl.agents import PPOConfig
-from tf_equirl.agents.run_folder import read_description
+from tf_equirl.agents.ppo_runs import read_description
 
 from . import common
 

@@ -8,6 +8,7 @@ python -m launchers.zoo_models --verify
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import rich
 from absl import flags
@@ -23,14 +24,14 @@ _SHOW = flags.DEFINE_string("show", None, "name of the model whose card is shown
 _VERIFY = flags.DEFINE_bool(
     "verify",
     False,
-    "check every checksum, compare outputs with the stored ones, play the episodes of every card "
-    "again",
+    "check every checksum, compare outputs with the stored ones, play the episodes and predict the "
+    "transitions of every card again",
 )
 _WRITE_TABLE = flags.DEFINE_bool(
     "write_table",
     False,
     "in a checkout: write again what is made from the cards, which are every README.md and "
-    "index.json of the zoo, and the benchmark table in docs/zoo.md",
+    "index.json of the zoo, and the benchmark tables in docs/zoo.md",
 )
 _ZOO_DIR = flags.DEFINE_string(
     "zoo_dir", None, "folder of the models (default: those that come with tf_equirl)"
@@ -56,19 +57,40 @@ def run() -> None:
 
 
 def _list(folder: Path) -> None:
-    names = zoo.list(folder)
-    table = Table(title=f"{folder}", title_justify="left")
-    table.add_column("model", min_width=max(map(len, names), default=0))
-    for heading in ("environment", "actor"):
-        table.add_column(heading)
-    for heading in ("greedy", "sampled"):
-        table.add_column(heading, justify="right")
-    for name in names:
-        card = zoo.card(name, folder)
+    cards = [zoo.card(name, folder) for name in zoo.list(folder)]
+    policies = [card for card in cards if zoo.type_of(card) == zoo.POLICY]
+    others = [card for card in cards if zoo.type_of(card) == zoo.TRANSITION_MODEL]
+    table = _table(f"{folder}", ["actor"], ["greedy", "sampled"], policies)
+    for card in policies:
         returns = [f"{card['evaluation'][kind]['mean']:.6g}" for kind in ("greedy", "sampled")]
         kind = card["networks"]["actor"]["kind"]
-        table.add_row(name, card["environment"]["name"], kind, *returns)
+        table.add_row(card["name"], card["environment"]["name"], kind, *returns)
     rich.print(table)
+    if not others:
+        return
+    table = _table("transition models", ["kind", "measure"], ["error", "accuracy"], others)
+    for card in others:
+        metrics, loss = card["evaluation"]["metrics"], card["head"]["metrics"][0]
+        accuracy = f"{metrics['accuracy']['mean']:.4g}" if "accuracy" in metrics else ""
+        table.add_row(
+            card["name"],
+            card["environment"]["name"],
+            card["networks"]["transition"]["kind"],
+            loss.replace("_", " "),
+            f"{metrics[loss]['mean']:.4g}",
+            accuracy,
+        )
+    rich.print(table)
+
+
+def _table(title: str, texts: list[str], numbers: list[str], cards: list[dict]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("model", min_width=max((len(card["name"]) for card in cards), default=0))
+    for heading in ("environment", *texts):
+        table.add_column(heading)
+    for heading in numbers:
+        table.add_column(heading, justify="right")
+    return table
 
 
 def _verify(folder: Path) -> None:
@@ -82,11 +104,7 @@ def _verify(folder: Path) -> None:
             print(
                 f"  outputs differ from the stored ones by {zoo.verify_outputs(name, folder):.1e}"
             )
-            for kind, evaluation in zoo.verify_score(name, folder).items():
-                print(
-                    f"  {kind}: mean return {evaluation.mean:.6g} over "
-                    f"{len(evaluation.returns):,} episodes, as the card says"
-                )
+            _print_score(zoo.verify_score(name, folder))
         except ValueError as error:
             failures.append(name)
             print(f"{name}: FAILED: {error}", flush=True)
@@ -96,6 +114,21 @@ def _verify(folder: Path) -> None:
             f"are not: {', '.join(failures)}"
         )
     print(f"{len(names)} models are as their cards say")
+
+
+def _print_score(found: dict[str, Any]) -> None:
+    if "metrics" in found:  # of a transition model
+        for metric, scores in found["metrics"].items():
+            print(
+                f"  {metric.replace('_', ' ')}: {scores['mean']:.4g} over "
+                f"{found['transitions']:,} transitions, as the card says"
+            )
+        return
+    for kind, evaluation in found.items():
+        print(
+            f"  {kind}: mean return {evaluation.mean:.6g} over "
+            f"{len(evaluation.returns):,} episodes, as the card says"
+        )
 
 
 def _write_table(folder: Path) -> None:

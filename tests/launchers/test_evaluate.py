@@ -20,7 +20,7 @@ class Short(envs.CartPole):
 
 envs.register("Short", lambda: Short(max_episode_steps=9))
 load = zoo.load_model
-zoo.load_model = lambda name: load({"pet": os.environ["PET"]}[name])
+zoo.load_model = lambda name, **_: load({"pet": os.environ["PET"]}[name])
 scores = {"greedy": {"success": "return of at least 9"}}
 zoo.card = lambda name: {"pet": {"environment": {"name": "Short"}, "evaluation": scores}}[name]
 sys.argv[0] = "evaluate.py"

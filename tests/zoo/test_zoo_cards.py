@@ -2,20 +2,32 @@
 
 import copy
 import json
+import re
 import shutil
 
 import pytest
 import zoo_cases
 
 from tf_equirl import zoo
-from tf_equirl.zoo import card_rules, cards
+from tf_equirl.zoo import card_rules, card_tables, field_rules, markdown
 
 NAME = "cartpole-ppo-gcnn"
+TRANSITION_NAME = "cartpole-transition-gcnn"
 
 
 @pytest.fixture
 def card(pristine):
     return zoo_cases.read_card(pristine / NAME)
+
+
+@pytest.fixture
+def transition_card(pristine_mixed):
+    return zoo_cases.read_card(pristine_mixed / TRANSITION_NAME)
+
+
+@pytest.fixture
+def cards_by_type(card, transition_card):
+    return {"policy": card, "transition model": transition_card}
 
 
 def fields(rule, place=()):
@@ -34,18 +46,30 @@ def change(card, place, value):
     return card
 
 
-FIELDS = fields(card_rules._CARD)
+FIELDS = [(of, place) for of, rules in card_rules._RULES.items() for place in fields(rules)]
 
 
-def test_the_cards_of_the_tests_are_valid(card):
-    zoo.validate_card(card)
-    zoo.validate_card({**card, "a_field_of_the_future": None})
-    assert len(FIELDS) > 50
+@pytest.mark.parametrize("of", ["policy", "transition model"])
+def test_the_cards_of_the_tests_are_valid(cards_by_type, of):
+    zoo.validate_card(cards_by_type[of])
+    zoo.validate_card({**cards_by_type[of], "a_field_of_the_future": None})
+    assert sum(field[0] == of for field in FIELDS) > 40
 
 
-@pytest.mark.parametrize("place", FIELDS, ids=".".join)
-def test_every_field_is_required_and_checked(card, place):
-    name = ".".join(place)
+def test_a_card_without_a_type_is_that_of_a_policy(card, transition_card):
+    assert "type" not in card and zoo.type_of(card) == zoo.POLICY
+    assert zoo.type_of(transition_card) == zoo.TRANSITION_MODEL
+    zoo.validate_card({**card, "type": "policy"})
+    with pytest.raises(ValueError, match="`networks.transition` must be there"):
+        zoo.validate_card({**card, **{"type": "transition model"}, "head": transition_card["head"]})
+    for wrong in ("a policy", "", None, ["policy"]):
+        with pytest.raises(ValueError, match="`type` must be one of: policy, transition model"):
+            zoo.validate_card({**card, "type": wrong})
+
+
+@pytest.mark.parametrize(("of", "place"), FIELDS, ids=lambda x: ".".join(x).replace(" ", "_"))
+def test_every_field_is_required_and_checked(cards_by_type, of, place):
+    card, name = cards_by_type[of], ".".join(place)
     without = copy.deepcopy(card)
     inner = without
     for part in place[:-1]:
@@ -54,7 +78,7 @@ def test_every_field_is_required_and_checked(card, place):
     with pytest.raises(ValueError, match=f"`{name}` must be there"):
         zoo.validate_card(without)
     for wrong in (float("nan"), float("inf"), True, "", [], {}, -0.5, [None], ["", "x"]):
-        if wrong == -0.5 and card_rules._NUMBER.holds(inner_value(card, place)):
+        if wrong == -0.5 and of == "policy" and field_rules.NUMBER.holds(inner_value(card, place)):
             continue  # a return may be negative
         with pytest.raises(ValueError, match=f"`{name}` must be") as error:
             zoo.validate_card(change(card, place, wrong))
@@ -122,14 +146,12 @@ def test_the_files_of_a_model_must_be_listed(card, file):
     ],
 )
 def test_the_threshold_of_a_success(card, success, threshold):
-    assert cards.success_return({"success": success}) == threshold
+    assert zoo.success_return({"success": success}) == threshold
     card["evaluation"]["greedy"]["success"] = success
     zoo.validate_card(card)
 
 
-def test_the_page_says_everything_that_the_card_says(card):
-    text = zoo.card_to_markdown(card)
-
+def assert_all_texts_are_said(card, text):
     def leaves(value, place):
         if isinstance(value, dict):
             for name, inner in value.items():
@@ -141,11 +163,39 @@ def test_the_page_says_everything_that_the_card_says(card):
     for place, value in leaves(card, ()):
         if place[:2] not in left_out:
             assert value.replace("|", "\\|") in text, place
+
+
+def test_the_page_says_everything_that_the_card_says(card):
+    text = zoo.card_to_markdown(card)
+    assert_all_texts_are_said(card, text)
     for number in ("65", "45", "9.50 ± 0.12", "21.2 ± 1.5", "2.1e-07", "1,000", "Seeds 0 to 3"):
         assert number in text
     for limit in card["limits"]:
         assert f"- {limit}" in text
     assert "![learning curve](learning_curve.png)\n\n![episode](episode.gif)" in text
+
+
+def test_the_page_of_a_transition_model_says_everything_that_its_card_says(transition_card):
+    transition_card["evaluation"]["all_pairs"] = {"pairs": 675, "mean_square": 0.0625}
+    transition_card["equivariance"]["mode_share"] = 0.75
+    text = zoo.card_to_markdown(transition_card)
+    assert_all_texts_are_said(transition_card, text)
+    assert "entry.actor" not in text and "greedy" not in text
+    for said in (
+        "entry.transition_model([observations, actions])",
+        "[batch, 4] and [batch, 2] to [batch, 4]",
+        "On 300 transitions of seed 7",
+        "all 675 pairs of state and action",
+        "| mean square | 0.250 ± 0.012 | 0.0625 |",
+        "from 50 of these states",
+        "| error | 0.25 | 1.5 |",
+        "100 % of 10,000 pairs of state and action (of most likely categories: 75.00 %)",
+        "for 7 epochs each",
+        "standard error over 4 seeds: (2.13 ± 0.31)e-04",
+        '"seed": 3',
+        "![training curve](training_curve.png)",
+    ):
+        assert said in re.sub(" +", " ", text), said
 
 
 def test_the_page_says_what_the_mean_return_is_of_if_the_card_does(card):
@@ -167,17 +217,20 @@ def test_no_text_of_a_card_breaks_a_table(card):
         (0.998, 0.0014, "0.9980 ± 0.0014"),
         (473.21, 12.6, "473 ± 13"),
         (-0.5, 0.25, "-0.50 ± 0.25"),
+        (0.99998, 0.00001, "0.999980 ± 0.000010"),
+        (2.134e-4, 3.1e-6, "(2.134 ± 0.031)e-04"),
+        (0.0, 1e-6, "(0.0 ± 1.0)e-06"),
     ],
 )
 def test_numbers_have_two_digits_of_their_error(mean, error, text):
-    assert cards._with_error({"mean": mean, "standard_error": error}) == text
+    assert markdown.with_error({"mean": mean, "standard_error": error}) == text
 
 
 @pytest.mark.parametrize(
     ("share", "text"), [(1.0, "100 %"), (0.0, "0 %"), (0.99999, "99.99 %"), (0.5, "50.00 %")]
 )
 def test_a_hundred_percent_means_all(share, text):
-    assert cards._percent(share) == text
+    assert markdown.percent(share) == text
 
 
 def test_the_table_has_a_row_for_every_card(pristine):
@@ -188,6 +241,46 @@ def test_the_table_has_a_row_for_every_card(pristine):
     for cell in ("CartPole", "gcnn", "65 + 45", "21.2 ± 1.5", "9.50 ± 0.12", "0 %", "kB"):
         assert cell in rows[0]
     assert "](" not in zoo.table(both)
+
+
+def test_transition_models_have_a_table_of_their_own(pristine_mixed, pristine):
+    of_all = [zoo.card(name, pristine_mixed) for name in zoo.list(pristine_mixed)]
+    of_policies = [zoo.card(name, pristine) for name in zoo.list(pristine)]
+    assert zoo.table(of_all) == zoo.table(of_policies)
+    heading, _, row = zoo.table(of_all, "../zoo", "transition model").splitlines()
+    assert heading.count("|") == row.count("|")
+    assert f"[{TRANSITION_NAME}](../zoo/{TRANSITION_NAME}/README.md)" in row
+    for cell in ("gcnn-readout", "4,000", "(2.13 ± 0.31)e-04", "0.250 ± 0.012", "1.5", "100 %"):
+        assert cell in row
+    with pytest.raises(ValueError, match="must be one of"):
+        zoo.table(of_all, of="agent")
+
+
+@pytest.mark.parametrize(
+    ("metrics", "cell"), [(["mean_square"], "|  "), (["mean_square", "accuracy"], "99.99 %")]
+)
+def test_shares_of_right_predictions_stand_where_there_are_some(transition_card, metrics, cell):
+    transition_card["head"]["metrics"] = metrics
+    scores = {"mean": 0.99999, "standard_error": 0.0}
+    transition_card["evaluation"]["metrics"] = dict.fromkeys(metrics, scores)
+    assert cell in zoo.table([transition_card], of="transition model").splitlines()[-1]
+    transition_card["evaluation"]["metrics"] = {"another": scores}
+    with pytest.raises(ValueError, match="`evaluation.metrics` must be of head.metrics"):
+        zoo.validate_card(transition_card)
+
+
+@pytest.mark.parametrize("file", ["transition.keras", "golden.npz"])
+def test_the_files_of_a_transition_model_must_be_listed(transition_card, file):
+    del transition_card["files"][file]
+    with pytest.raises(ValueError, match=f"a list with {file}"):
+        zoo.validate_card(transition_card)
+
+
+def test_the_index_tells_policies_from_transition_models(pristine_mixed):
+    models = json.loads((pristine_mixed / "index.json").read_text())["models"]
+    assert models[NAME]["type"] == "policy"
+    entry = models[TRANSITION_NAME]
+    assert (entry["type"], entry["kind"]) == ("transition model", "gcnn-readout")
 
 
 def test_the_index_describes_every_file(folder):
@@ -250,23 +343,31 @@ def test_hidden_files_belong_to_no_model(folder):
     assert zoo.verify(NAME, folder) and len(zoo.list(folder)) == 2
 
 
-def test_the_table_replaces_what_stands_between_the_markers(pristine, tmp_path):
+MARKERS = [marker for markers in card_tables._MARKERS.values() for marker in markers]
+
+
+def test_the_tables_replace_what_stands_between_their_markers(pristine_mixed, tmp_path):
     page = tmp_path / "zoo.md"
-    page.write_text(f"before\n{cards.TABLE_START}\nold\n{cards.TABLE_END}\nafter\n")
-    both = [zoo.card(name, pristine) for name in zoo.list(pristine)]
-    text = zoo.write_table(page, both)
-    assert page.read_text() == text and "old" not in text and zoo.table(both, "../zoo") in text
-    assert text.startswith("before\n") and text.endswith(f"{cards.TABLE_END}\nafter\n")
-    assert zoo.write_table(page, both) == text
+    page.write_text("\nold\n".join(["before", *MARKERS, "after"]))
+    cards = [zoo.card(name, pristine_mixed) for name in zoo.list(pristine_mixed)]
+    text = zoo.write_table(page, cards)
+    assert page.read_text() == text
+    for table in (zoo.table(cards, "../zoo"), zoo.table(cards, "../zoo", "transition model")):
+        assert table in text
+    assert text.startswith("before\nold\n") and text.endswith("\nold\nafter")
+    assert text.count("old") == 3  # before, between and after the tables
+    assert zoo.write_table(page, cards) == text
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "no markers",
-        cards.TABLE_START,
-        cards.TABLE_END + cards.TABLE_START,
-        (cards.TABLE_START + cards.TABLE_END) * 2,
+        MARKERS[0],
+        MARKERS[1] + MARKERS[0],
+        (MARKERS[0] + MARKERS[1]) * 2,
+        MARKERS[0] + MARKERS[1],
+        "".join(MARKERS[:3]),
     ],
 )
 def test_a_page_without_markers_is_left_alone(tmp_path, text):

@@ -15,6 +15,7 @@ import pytest
 
 from tf_equirl import envs, evaluation, groups, zoo
 from tf_equirl.agents import PPOConfig
+from tf_equirl.dyna import TransitionModelConfig
 
 ROOT = Path(__file__).parents[2]
 # These are promised: without them the tests fail, also where there is no zoo at all.
@@ -22,6 +23,11 @@ PROMISED = [
     f"{environment}-ppo-{kind}"
     for environment in ("cartpole", "catch")
     for kind in ("gcnn", "mlp", "symmetrizer")
+]
+PROMISED_TRANSITION_MODELS = [
+    f"{environment}-transition-{kind}"
+    for environment in ("cartpole", "catch")
+    for kind in ("gcnn", "mlp")
 ]
 BEST_RETURN = {"CartPole": 500.0, "Catch": 1.0}
 MAXIMUM_BYTES = 20_000_000
@@ -34,12 +40,20 @@ def published():
         return []
 
 
-NAMES = sorted({*PROMISED, *published()})
+def is_policy(name):
+    return zoo.type_of(zoo.card(name)) == zoo.POLICY
+
+
+def roles(name):
+    return zoo.type_of(zoo.card(name)).outputs
+
+
+NAMES = sorted({*PROMISED, *PROMISED_TRANSITION_MODELS, *published()})
 every_model = pytest.mark.parametrize("name", NAMES)
 
 
 def test_the_promised_models_are_there():
-    assert set(PROMISED) <= set(zoo.list())
+    assert {*PROMISED, *PROMISED_TRANSITION_MODELS} <= set(zoo.list())
     assert zoo.default_folder() == ROOT / "zoo"
 
 
@@ -52,8 +66,12 @@ def test_the_zoo_is_small():
 @every_model
 def test_the_files_are_those_of_index_and_card(name):
     files = zoo.verify(name)
-    pictures = {"learning_curve.png": b"\x89PNG\r\n", "episode.gif": b"GIF8"}
-    assert {*pictures, "actor.keras", "critic.keras", "golden.npz", "README.md"} <= set(files)
+    if is_policy(name):
+        pictures = {"learning_curve.png": b"\x89PNG\r\n", "episode.gif": b"GIF8"}
+    else:
+        pictures = {"training_curve.png": b"\x89PNG\r\n"}
+    networks = {f"{role}.keras" for role in roles(name)}
+    assert {*pictures, *networks, "golden.npz", "README.md"} <= set(files)
     for picture, start in pictures.items():
         assert (zoo.path(name) / picture).read_bytes().startswith(start)
 
@@ -66,7 +84,7 @@ def test_the_page_is_that_of_the_card(name):
 
 @every_model
 def test_no_file_holds_a_lambda_layer_or_a_pickle(name):
-    for role in ("actor", "critic"):
+    for role in roles(name):
         with zipfile.ZipFile(zoo.path(name) / f"{role}.keras") as archive:
             assert set(archive.namelist()) == {"metadata.json", "config.json", "model.weights.h5"}
             config = archive.read("config.json")
@@ -74,35 +92,49 @@ def test_no_file_holds_a_lambda_layer_or_a_pickle(name):
     with np.load(zoo.path(name) / "golden.npz", allow_pickle=False) as golden:
         shapes = {key: golden[key].shape for key in golden.files}
     networks = zoo.card(name)["networks"]
-    assert shapes == {
-        "observations": (64, *networks["actor"]["input_shape"]),
-        "logits": (64, *networks["actor"]["output_shape"]),
-        "values": (64, 1),
-    }
+    if is_policy(name):
+        assert shapes == {
+            "observations": (64, *networks["actor"]["input_shape"]),
+            "logits": (64, *networks["actor"]["output_shape"]),
+            "values": (64, 1),
+        }
+    else:
+        observation, action = networks["transition"]["input_shape"]
+        assert shapes == {
+            "observations": (64, *observation),
+            "actions": (64, *action),
+            "outputs": (64, *networks["transition"]["output_shape"]),
+        }
 
 
 @every_model
 def test_the_card_describes_the_networks_and_the_environment(name):
     entry = zoo.load(name)
-    for role, network in (("actor", entry.actor), ("critic", entry.critic)):
+    assert list(entry.networks) == list(roles(name))
+    for role, network in entry.networks.items():
         described = entry.card["networks"][role]
         trained = sum(weight.shape.num_elements() for weight in network.trainable_weights)
         assert described["parameters"] in (trained, network.count_params())
-        assert described["input_shape"] == list(network.input_shape[1:])
+        inputs = [list(tensor.shape[1:]) for tensor in network.inputs]
+        assert described["input_shape"] == (inputs if len(inputs) > 1 else inputs[0])
         assert described["output_shape"] == list(network.output_shape[1:])
-        assert described["kind"] == entry.card["config"][role]
+        assert described["kind"] == entry.card["config"]["kind" if role == "transition" else role]
     environment = envs.make(entry.card["environment"]["name"])
     assert environment.get_config() == entry.card["environment"]["config"]
     symmetry = groups.Symmetry.from_config(entry.card["symmetry"]["data"])
     assert symmetry == environment.symmetry
     assert entry.card["symmetry"]["group"] == symmetry.group.name
-    config = PPOConfig.from_json(entry.card["config"])
+    config_class = PPOConfig if is_policy(name) else TransitionModelConfig
+    config = config_class.from_json(entry.card["config"])
     assert json.loads(json.dumps(config.to_json())) == entry.card["config"]
 
 
 @every_model
 def test_the_networks_obey_the_law_that_the_card_measured(name):
     entry = zoo.load(name)
+    if not is_policy(name):
+        check_law_of_transitions(entry)
+        return
     for role, network in (("actor", entry.actor), ("critic", entry.critic)):
         claimed = entry.card["equivariance"][role]["max"]
         found = evaluation.model_equivariance_error(network, entry.card["environment"]["name"]).max
@@ -113,9 +145,31 @@ def test_the_networks_obey_the_law_that_the_card_measured(name):
             assert max(claimed, found) < 1e-5  # float32 rounding
 
 
+def check_law_of_transitions(entry):
+    symmetry = groups.Symmetry.from_config(entry.card["symmetry"]["data"])
+    head = envs.make(entry.card["environment"]["name"]).transition_head
+    golden = np.load(entry.path / "golden.npz")
+    outputs, errors = golden["outputs"], []
+    for g in symmetry.group.elements:
+        inputs = golden["observations"] @ symmetry.state.matrices[g].T.astype("f")
+        actions = golden["actions"] @ symmetry.action.matrices[g].T.astype("f")
+        expected = outputs @ head.representation.matrices[g].T
+        found = np.asarray(entry.transition_model([inputs, actions]))
+        errors.append(np.abs(found - expected).max() / np.abs(outputs).max())
+    claimed = entry.card["equivariance"]
+    if entry.card["networks"]["transition"]["kind"] == "mlp":
+        assert claimed["share"] < 1 and max(errors) > 1e-4, "an MLP obeys no law"
+    else:
+        assert claimed["share"] == 1 and max(claimed["max"], *errors) < 1e-5  # float32 rounding
+
+
 @every_model
 def test_the_score_of_the_card_is_reached(name):
-    assert set(zoo.verify_score(name)) == {"greedy", "sampled"}
+    found = zoo.verify_score(name)
+    if is_policy(name):
+        assert set(found) == {"greedy", "sampled"}
+    else:
+        assert found["transitions"] >= 10_000 and found["rollout"]["errors"]
 
 
 @pytest.mark.parametrize("name", PROMISED)
@@ -128,6 +182,15 @@ def test_the_promised_models_are_experts(name):
     assert card["evaluation"]["greedy"]["mean"] == best
 
 
+@pytest.mark.parametrize("name", PROMISED_TRANSITION_MODELS)
+def test_the_promised_transition_models_are_good(name):
+    scores = zoo.card(name)["evaluation"]
+    if "accuracy" in scores["metrics"]:
+        assert scores["metrics"]["accuracy"]["mean"] > 0.99
+    else:
+        assert scores["metrics"]["mean_square"]["mean"] < 3e-4
+
+
 # What somebody with Keras does: no function of the zoo, and no environment.
 FRESH = """
 import json, sys
@@ -137,9 +200,12 @@ import tf_equirl
 found = {}
 for folder in sys.argv[1:]:
     golden = numpy.load(folder + "/golden.npz", allow_pickle=False)
-    for role, key in (("actor", "logits"), ("critic", "values")):
+    for role, key in (("actor", "logits"), ("critic", "values"), ("transition", "outputs")):
+        if key not in golden:
+            continue
         model = keras.models.load_model(f"{folder}/{role}.keras", safe_mode=True)
-        outputs = numpy.asarray(model.predict(golden["observations"], verbose=0))
+        inputs = [golden[name] for name in ("observations", "actions") if name in golden]
+        outputs = numpy.asarray(model(inputs if len(inputs) > 1 else inputs[0]))
         assert outputs.shape == golden[key].shape
         difference = numpy.abs(outputs - golden[key]).max() / numpy.abs(golden[key]).max()
         found[folder.rpartition("/")[2] + " " + role] = float(difference)
@@ -165,7 +231,7 @@ def reloaded():
 
 @every_model
 def test_a_fresh_process_computes_the_stored_outputs(name, reloaded):
-    for role in ("actor", "critic"):
+    for role in roles(name):
         assert reloaded[f"{name} {role}"] < 1e-5  # float32 rounding
 
 

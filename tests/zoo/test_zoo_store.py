@@ -17,6 +17,7 @@ import zoo_cases
 from tf_equirl import zoo
 
 NAME = "cartpole-ppo-gcnn"
+TRANSITION_NAME = "cartpole-transition-gcnn"
 ROOT = Path(__file__).parents[2]
 
 
@@ -49,6 +50,37 @@ def test_a_loaded_model_is_the_saved_one(folder):
     np.testing.assert_array_equal(entry.actor(golden["observations"]), golden["logits"])
     np.testing.assert_array_equal(entry.critic(golden["observations"]), golden["values"])
     assert entry.card == zoo_cases.read_card(folder / NAME) == zoo.card(NAME, folder)
+    assert entry.transition_model is None
+
+
+def test_a_loaded_transition_model_is_the_saved_one(mixed):
+    entry = zoo.load(TRANSITION_NAME, mixed)
+    assert entry.actor is None and entry.critic is None
+    golden = np.load(mixed / TRANSITION_NAME / "golden.npz")
+    inputs = [golden["observations"], golden["actions"]]
+    file = mixed / TRANSITION_NAME / "transition.keras"
+    for model in (entry.transition_model, zoo.load_model(TRANSITION_NAME, mixed)):
+        np.testing.assert_array_equal(model(inputs), golden["outputs"])
+    np.testing.assert_array_equal(zoo.load_model(file)(inputs), golden["outputs"])
+    zoo.verify(TRANSITION_NAME, mixed)
+    flip_a_byte(file)
+    for call in (zoo.load, zoo.load_model, zoo.verify):
+        with pytest.raises(ValueError, match="transition.keras must have the SHA-256"):
+            call(TRANSITION_NAME, mixed)
+
+
+@pytest.mark.parametrize("call", [zoo.load, zoo.load_model])
+def test_a_model_of_the_other_type_is_refused_where_only_one_will_do(mixed, call):
+    assert call(NAME, mixed, must_be="policy")
+    assert call(TRANSITION_NAME, mixed, must_be="transition model")
+    message = (
+        f"must be the name of a policy. Received: name='{TRANSITION_NAME}', which is a transition "
+        "model for CartPole"
+    )
+    with pytest.raises(ValueError, match=message):
+        call(TRANSITION_NAME, mixed, must_be="policy")
+    with pytest.raises(ValueError, match=f"a transition model. .*'{NAME}', which is a policy"):
+        call(NAME, mixed, must_be="transition model")
 
 
 def test_load_model_takes_a_name_or_a_path(folder):
@@ -291,7 +323,7 @@ def test_a_path_that_is_no_model_is_named(folder, given):
     assert str(Path(given)) in str(error.value)
 
 
-def test_it_loads_in_a_process_without_tf_agents_and_gymnasium(folder):
+def test_it_loads_in_a_process_without_tf_agents_and_gymnasium(mixed):
     code = """
 import importlib.abc, sys
 class Missing(importlib.abc.MetaPathFinder):
@@ -302,15 +334,18 @@ class Missing(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Missing())
 from tf_equirl import zoo
-print(*[zoo.load(name, sys.argv[1]).actor.output_shape for name in zoo.list(sys.argv[1])])
-print("tf_equirl.envs" in sys.modules)
+for name in zoo.list(sys.argv[1]):
+    print(*[network.output_shape for network in zoo.load(name, sys.argv[1]).networks.values()])
+    zoo.verify(name, sys.argv[1]), zoo.verify_outputs(name, sys.argv[1])
+print({"tf_equirl.envs", "tf_equirl.dyna"} & set(sys.modules))
 """
     result = subprocess.run(
-        [sys.executable, "-c", code, str(folder)],
+        [sys.executable, "-c", code, str(mixed)],
         cwd=ROOT,
         env={k: v for k, v in os.environ.items() if not k.startswith(("TF_", "_TF_", "KERAS"))},
         capture_output=True,
         text=True,
         timeout=120,
     )
-    assert result.stdout.split("\n")[:2] == ["(None, 2) (None, 3)", "False"], result.stderr
+    shapes = ["(None, 2) (None, 1)", "(None, 4)", "(None, 3) (None, 1)"]
+    assert result.stdout.splitlines() == [*shapes, "set()"], result.stderr

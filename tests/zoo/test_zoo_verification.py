@@ -10,6 +10,7 @@ import zoo_cases
 from tf_equirl import envs, zoo
 
 NAME = "cartpole-ppo-gcnn"
+TRANSITION_NAME = "cartpole-transition-gcnn"
 
 
 @pytest.fixture(scope="module")
@@ -31,33 +32,41 @@ def change_scores(folder, kind, **changes):
     zoo.write_index(folder)
 
 
-def change_golden(folder, **changes):
-    file = folder / NAME / "golden.npz"
+def change_golden(folder, name, **changes):
+    file = folder / name / "golden.npz"
     with np.load(file) as golden:
         arrays = {**golden, **changes}
     np.savez(file, **{key: value for key, value in arrays.items() if value is not None})
-    zoo_cases.write_card(folder / NAME, zoo_cases.read_card(folder / NAME))
+    zoo_cases.write_card(folder / name, zoo_cases.read_card(folder / name))
     zoo.write_index(folder)
 
 
-def test_outputs_are_those_of_publishing(folder):
-    assert zoo.verify_outputs(NAME, folder) < 1e-6
+@pytest.mark.parametrize("name", [NAME, TRANSITION_NAME])
+def test_outputs_are_those_of_publishing(mixed, name):
+    assert zoo.verify_outputs(name, mixed) < 1e-6
 
 
-@pytest.mark.parametrize(("key", "role"), [("logits", "actor"), ("values", "critic")])
+@pytest.mark.parametrize(
+    ("name", "key", "role"),
+    [
+        (NAME, "logits", "actor"),
+        (NAME, "values", "critic"),
+        (TRANSITION_NAME, "outputs", "transition"),
+    ],
+)
 @pytest.mark.parametrize("error", [1e-4, np.nan])
-def test_other_outputs_are_noticed(folder, key, role, error):
-    stored = np.load(folder / NAME / "golden.npz")[key]
+def test_other_outputs_are_noticed(mixed, name, key, role, error):
+    stored = np.load(mixed / name / "golden.npz")[key]
     stored[17, 0] += error * np.abs(stored).max()
-    change_golden(folder, **{key: stored})
-    with pytest.raises(ValueError, match=f"the {role} of {NAME} must give the outputs"):
-        zoo.verify_outputs(NAME, folder)
+    change_golden(mixed, name, **{key: stored})
+    with pytest.raises(ValueError, match=f"the {role} of {name} must give the outputs"):
+        zoo.verify_outputs(name, mixed)
 
 
 @pytest.mark.parametrize("wrong", [None, np.zeros((64, 3)), np.array([{}])])
 def test_stored_outputs_that_are_none_are_refused(folder, wrong):
     # The last one is a pickle.
-    change_golden(folder, logits=wrong)
+    change_golden(folder, NAME, logits=wrong)
     with pytest.raises(ValueError, match=r"golden.npz"):
         zoo.verify_outputs(NAME, folder)
 

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 
 from tf_equirl import envs, evaluation, models, zoo
-from tf_equirl.zoo import cards
 from tf_equirl.zoo.records import file_record
 
 
@@ -41,6 +40,30 @@ def make_entry(folder, name="cartpole-ppo-gcnn", environment="CartPole", kind="g
         (place / picture).write_bytes(picture.encode())
     card = {**_card(name, env, kind, networks), **changes}
     return write_card(place, card)
+
+
+def make_transition_entry(folder, name="cartpole-transition-gcnn", environment="CartPole"):
+    """Writes the folder of a transition model, without touching the index; returns its path."""
+    place = folder / name
+    place.mkdir(parents=True)
+    env = envs.make(environment)
+    keras.utils.set_random_seed(0)
+    model = models.transition_model(
+        env.symmetry, "gcnn-readout", (4,), head=env.transition_head
+    )
+    model.set_weights([w + np.float32(0.1) for w in model.get_weights()])
+    model.save(place / "transition.keras")
+    rng = np.random.default_rng(0)
+    observations = rng.normal(size=(64, *env.observation_shape)).astype(np.float32)
+    actions = np.eye(env.num_actions, dtype=np.float32)[rng.integers(env.num_actions, size=64)]
+    np.savez(
+        place / "golden.npz",
+        observations=observations,
+        actions=actions,
+        outputs=keras.ops.convert_to_numpy(model([observations, actions])),
+    )
+    (place / "training_curve.png").write_bytes(b"training_curve.png")
+    return write_card(place, _transition_card(name, env, model))
 
 
 def write_card(place, card, with_checksums=True):
@@ -79,21 +102,7 @@ def _card(name, env, kind, networks):
     }
     error = {"max": 2.1e-7, "mean": 1.2e-7}
     return {
-        "format": 1,
-        "name": name,
-        "description": f"A small {kind} agent for {env.name}.",
-        "use": "For tests.",
-        "environment": {
-            "name": env.name,
-            "gymnasium_id": f"tf_equirl/{env.name}-v1",
-            "config": env.get_config(),
-        },
-        "symmetry": {
-            "group": env.symmetry.group.name,
-            "state": "turned | mirrored",
-            "action": "swapped",
-            "data": env.symmetry.get_config(),
-        },
+        **_common(name, env, f"A small {kind} agent for {env.name}."),
         "networks": {
             role: {
                 "kind": kind if role == "actor" else "mlp",
@@ -107,23 +116,104 @@ def _card(name, env, kind, networks):
         },
         "config": {"actor": kind, "hidden_units": [4, 4], "learning_rate": 0.00035},
         "training": {
-            "seeds": [0, 1, 2, 3],
-            "kept_seed": 2,
-            "rule": "The seed with the highest greedy return, so the best of 4.",
+            **_training("The seed with the highest greedy return, so the best of 4."),
             "timesteps": 1000,
-            "command": "python -m launchers.train_ppo --num_seeds=4",
-            "publish_command": "python -m launchers.publish --run_dir=runs/x",
             "mean_return": 21.25,
-            "standard_error": 1.5,
-            "num_seeds": 4,
-            "git_commit": "0123456789abcdef",
-            "versions": {"python": "3.11.7", "keras": keras.__version__},
         },
         "evaluation": {"greedy": dict(scores), "sampled": dict(scores)},
         "equivariance": {"actor": dict(error), "critic": dict(error), "states": 1000},
+    }
+
+
+def _transition_card(name, env, model):
+    # None of the numbers is true; who needs true ones measures them.
+    metrics = env.transition_head.metric_names
+    return {
+        **_common(name, env, f"A small transition model for {env.name}."),
+        "type": "transition model",
+        "head": {
+            "class": "RealHead",
+            "meaning": "the next state",
+            "sizes": list(model.output_shape[1:]),
+            "metrics": list(metrics),
+        },
+        "networks": {
+            "transition": {
+                "kind": "gcnn-readout",
+                "class": "keras functional",
+                "parameters": model.count_params(),
+                "input_shape": [list(tensor.shape[1:]) for tensor in model.inputs],
+                "output_shape": list(model.output_shape[1:]),
+                "meaning": "next state",
+            }
+        },
+        "config": {"kind": "gcnn-readout", "hidden_units": [4]},
+        "data": {
+            "meaning": "Half of this, half of that",
+            "transitions": 4000,
+            "provenance": {"made_by": "a test", "seed": 3},
+            "again": "Made again by the test",
+        },
+        "training": {
+            **_training("The lowest error of 4."),
+            "epochs": 7,
+            "mean_error": 0.000213,
+            "mean_error_of": "mean square on 500 transitions",
+            "standard_error": 0.000031,
+        },
+        "evaluation": {
+            "meaning": "half of them at random",
+            "transitions": 300,
+            "seed": 7,
+            "metrics": {name: {"mean": 0.25, "standard_error": 0.012} for name in metrics},
+            "rollout": {"starts": 50, "meaning": "it goes on", "errors": [0.25, 1.5]},
+            "all_pairs": None,
+        },
+        "equivariance": {
+            "pairs": 10_000,
+            "meaning": "A pair counts if it commutes",
+            "share": 1.0,
+            "mode_share": None,
+            "max": 2.1e-7,
+            "mean": 1.2e-7,
+        },
+    }
+
+
+def _common(name, env, description):
+    return {
+        "format": 1,
+        "name": name,
+        "description": description,
+        "use": "For tests.",
+        "environment": {
+            "name": env.name,
+            "gymnasium_id": f"tf_equirl/{env.name}-v1",
+            "config": env.get_config(),
+        },
+        "symmetry": {
+            "group": env.symmetry.group.name,
+            "state": "turned | mirrored",
+            "action": "swapped",
+            "data": env.symmetry.get_config(),
+        },
         "licence": "Apache-2.0",
         "limits": ["Untrained.", "Only for tests."],
         "files": {},
+    }
+
+
+def _training(rule):
+    return {
+        "seeds": [0, 1, 2, 3],
+        "kept_seed": 2,
+        "rule": rule,
+        "command": "python -m launchers.train --num_seeds=4",
+        "publish_command": "python -m launchers.publish --run_dir=runs/x",
+        "standard_error": 1.5,
+        "num_seeds": 4,
+        "git_commit": "0123456789abcdef",
+        "versions": {"python": "3.11.7", "keras": keras.__version__},
     }
 
 
@@ -144,7 +234,7 @@ def measure(folder, name):
             standard_error=found.standard_error,
             minimum=found.minimum,
             maximum=found.maximum,
-            success_rate=found.success_rate(cards.success_return(scores)),
+            success_rate=found.success_rate(zoo.success_return(scores)),
         )
     write_card(place, card)
     zoo.write_index(folder)

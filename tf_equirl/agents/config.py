@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import numbers
-from typing import Any
 
 import keras
 
+from tf_equirl._config import Config
 from tf_equirl.models import ACTOR_KINDS, CRITIC_KINDS
-from tf_equirl.models.widths import check_hidden_units
 
 
 @dataclasses.dataclass(frozen=True)
-class PPOConfig:
+class PPOConfig(Config):
     """Hyperparameters of PPO (Schulman et al., 2017).
 
     The defaults are those of the thesis that this project started from ("Exploiting Symmetries
@@ -78,7 +75,7 @@ class PPOConfig:
         Raises:
           ValueError: naming the first field that breaks its rule.
         """
-        object.__setattr__(self, "hidden_units", check_hidden_units(_listed(self.hidden_units)))
+        self._check_hidden_units()
         self._check_choice("actor", ACTOR_KINDS)
         self._check_choice("critic", CRITIC_KINDS)
         for field in (
@@ -97,16 +94,13 @@ class PPOConfig:
                 keras.initializers.get(str(self.actor_initializer))
             except ValueError:
                 self._reject("actor_initializer", "the name of a Keras initialiser")
-        if not isinstance(self.anneal_learning_rate, bool):
-            self._reject("anneal_learning_rate", "True or False")
-        for field in ("learning_rate", "adam_epsilon", "max_gradient_norm"):
-            self._check_real(field, "a positive number", lambda x: x > 0)
+        self._check_bool("anneal_learning_rate")
+        self._check_adam()
+        self._check_positive("max_gradient_norm")
         for field in ("clip_value", "value_coefficient", "entropy_coefficient"):
             self._check_real(field, "a number of at least 0", lambda x: x >= 0)
         for field in ("discount", "gae_lambda"):
             self._check_real(field, "a number from 0 to 1", lambda x: 0 <= x <= 1)
-        for field in ("adam_beta_1", "adam_beta_2"):
-            self._check_real(field, "a number from 0 to 1, 1 excluded", lambda x: 0 <= x < 1)
         self._check_real("clip_ratio", "a number between 0 and 1", lambda x: 0 < x < 1)
         if self.batch_size % self.num_minibatches:
             self._reject(
@@ -131,44 +125,3 @@ class PPOConfig:
     def num_updates(self) -> int:
         """Updates in the whole run."""
         return self.total_timesteps // self.batch_size
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields as plain JSON types."""
-        return {**dataclasses.asdict(self), "hidden_units": list(self.hidden_units)}
-
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> PPOConfig:
-        """The config that `to_json` described.
-
-        Raises:
-          ValueError: for a field that does not exist, or one that breaks its rule.
-        """
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(fields) - known)
-        if unknown:
-            raise ValueError(f"fields must be those of PPOConfig. Received also: {unknown}")
-        return cls(**fields)
-
-    def _reject(self, field: str, rule: str) -> None:
-        raise ValueError(f"{field} must be {rule}. Received: {field}={getattr(self, field)!r}")
-
-    def _check_choice(self, field: str, choices: tuple[str, ...]) -> None:
-        if getattr(self, field) not in choices:
-            self._reject(field, f"one of {', '.join(choices)}")
-
-    def _check_integer(self, field: str) -> None:
-        value = getattr(self, field)
-        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-            self._reject(field, "a positive integer")
-        object.__setattr__(self, field, int(value))  # of a NumPy integer, too
-
-    def _check_real(self, field: str, rule: str, holds) -> None:
-        value = getattr(self, field)
-        real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if not real or not math.isfinite(value) or not holds(value):
-            self._reject(field, rule)
-        object.__setattr__(self, field, float(value))
-
-
-def _listed(units):
-    return tuple(units) if isinstance(units, list) else units

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import tensorflow as tf
 
-from tf_equirl.agents.config import PPOConfig
+
+class AdamConfig(Protocol):
+    """The fields of a config that the optimiser reads."""
+
+    @property
+    def adam_beta_1(self) -> float:
+        """Decay of the first moment."""
+
+    @property
+    def adam_beta_2(self) -> float:
+        """Decay of the second moment."""
+
+    @property
+    def adam_epsilon(self) -> float:
+        """Added to the root of the second moment."""
+
+    @property
+    def max_gradient_norm(self) -> float | None:
+        """Bound on the norm of one gradient; None for no bound."""
 
 
 class AdamState(NamedTuple):
@@ -33,7 +51,7 @@ def adam_step(
     state: AdamState,
     step: tf.Tensor,
     learning_rate: tf.Tensor | float,
-    config: PPOConfig,
+    config: AdamConfig,
 ) -> tuple[list[tf.Tensor], AdamState]:
     """One step of Adam (Kingma and Ba, 2015, algorithm 1) on gradients clipped by member.
 
@@ -48,12 +66,13 @@ def adam_step(
     Returns:
       The new weights and moments.
     """
-    # A gradient of norm 0 stays as it is: the limit over 0 is infinite, the minimum 1.
-    scale = tf.minimum(1.0, config.max_gradient_norm / member_norm(gradients))
+    if config.max_gradient_norm is not None:
+        # A gradient of norm 0 stays as it is: the limit over 0 is infinite, the minimum 1.
+        scale = tf.minimum(1.0, config.max_gradient_norm / member_norm(gradients))
+        gradients = [g * tf.reshape(scale, [-1] + [1] * (g.shape.rank - 1)) for g in gradients]
     beta_1, beta_2 = config.adam_beta_1, config.adam_beta_2
     first, second, updated = [], [], []
     for w, g, m, v in zip(weights, gradients, state.first, state.second, strict=True):
-        g = g * tf.reshape(scale, [-1] + [1] * (g.shape.rank - 1))
         m = beta_1 * m + (1 - beta_1) * g
         v = beta_2 * v + (1 - beta_2) * g * g
         corrected = m / (1 - beta_1**step)

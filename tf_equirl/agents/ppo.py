@@ -12,9 +12,9 @@ from tf_agents.trajectories import time_step as ts
 
 from tf_equirl import models
 from tf_equirl.agents.config import PPOConfig
+from tf_equirl.agents.model_checks import check_model
 from tf_equirl.agents.networks import KerasNetwork
 from tf_equirl.envs import Environment, make
-from tf_equirl.layers import SymmetrizerDense
 
 
 def make_models(
@@ -66,45 +66,14 @@ def check_models(env: Environment, actor: keras.Model, critic: keras.Model) -> N
         constant bases of `SymmetrizerDense` layers are allowed) or that belong to both.
     """
     expected = (None, *env.observation_shape)
-    for name, model, outputs, meaning in (
-        ("actor", actor, env.num_actions, f"one logit for each of the actions of {env.name}"),
-        ("critic", critic, 1, "one value"),
-    ):
-        if not isinstance(model, keras.Model):
-            raise ValueError(
-                f"{name} must be a Keras 3 model. Received: {name} of type {type(model).__name__}"
-            )
-        if not hasattr(model, "input_shape") or not model.built:
-            raise ValueError(
-                f"{name} must be a functional or Sequential model that knows its input shape. "
-                f"Received: {name}={model.name!r} of type {type(model).__name__}"
-            )
-        if model.input_shape != expected:
-            raise ValueError(
-                f"{name} must take observations of {env.name}, shape {expected}. "
-                f"Received: {name} with input shape {model.input_shape}"
-            )
-        if model.output_shape != (None, outputs):
-            raise ValueError(
-                f"{name} must give {meaning}, shape {(None, outputs)}. "
-                f"Received: {name} with output shape {model.output_shape}"
-            )
-        # Bases are the same for every seed, and stay so.
-        bases = {id(v) for v in _sampled_bases(model)}
-        others = [v.path for v in model.non_trainable_variables if id(v) not in bases]
-        if others:
-            raise ValueError(
-                f"{name} must have trainable variables only. Received: {name} with {others}"
-            )
+    takes = f"observations of {env.name}"
+    logits = f"one logit for each of the actions of {env.name}"
+    check_model("actor", actor, takes, expected, logits, (None, env.num_actions))
+    check_model("critic", critic, takes, expected, "one value", (None, 1))
     critics = {id(v) for v in critic.trainable_variables}
     shared = [v.path for v in actor.trainable_variables if id(v) in critics]
     if shared:
         raise ValueError(f"actor and critic must not share variables. Received: both with {shared}")
-
-
-def _sampled_bases(model: keras.Model) -> list[keras.Variable]:
-    layers = [x for x in model._flatten_layers() if isinstance(x, SymmetrizerDense)]
-    return [variable for layer in layers for variable in layer.basis_variables]
 
 
 def make_ppo_agent(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from tf_equirl.agents.result import TrainingResult
+from typing import Any, NamedTuple
 
 
 class Progress(NamedTuple):
@@ -32,11 +30,13 @@ class NonFiniteError(FloatingPointError):
 
     Attributes:
       seed: the seed.
-      update: the number of the update in which it happened, from 0.
-      result: the `TrainingResult` up to then; the other seeds' curves are complete in it.
+      update: the number of the update (of the epoch, where a transition model is trained) in which
+        it happened, from 0.
+      result: what the trainer would have returned, up to then; the other seeds' curves are complete
+        in it.
     """
 
-    def __init__(self, message: str, seed: int, update: int, result: TrainingResult):
+    def __init__(self, message: str, seed: int, update: int, result: Any):
         """See the class."""
         super().__init__(message)
         self.seed = seed

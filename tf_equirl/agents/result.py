@@ -73,14 +73,31 @@ class TrainingResult:
         return self._model(1, self.weights[count:], seed)
 
     def _model(self, which: int, weights: list[np.ndarray], seed: int) -> keras.Model:
-        if seed not in self.seeds:
-            raise ValueError(f"seed must be one of the run's seeds {self.seeds}. Received: {seed}")
-        model = keras.models.clone_model(self._models[which])
-        row = self.seeds.index(seed)
-        for variable, stacked in zip(model.trainable_variables, weights, strict=True):
-            variable.assign(stacked[row])
-        # The very bases of the model that was trained; a clone computes its own.
-        source = self._models[which].non_trainable_variables
-        for variable, basis in zip(model.non_trainable_variables, source, strict=True):
-            variable.assign(basis)
-        return model
+        return member_model(self._models[which], weights, self.seeds, seed)
+
+
+def member_model(
+    model: keras.Model, weights: list[np.ndarray], seeds: tuple[int, ...], seed: int
+) -> keras.Model:
+    """A copy of `model` with the weights of one seed.
+
+    Args:
+      model: the architecture.
+      weights: one `[seeds, ...]` array per trainable variable.
+      seeds: the seeds of the run.
+      seed: one of them.
+
+    Raises:
+      ValueError: if the run had no such seed.
+    """
+    if seed not in seeds:
+        raise ValueError(f"seed must be one of the run's seeds {seeds}. Received: {seed}")
+    copy = keras.models.clone_model(model)
+    row = seeds.index(seed)
+    for variable, stacked in zip(copy.trainable_variables, weights, strict=True):
+        variable.assign(stacked[row])
+    # The very bases of the model that was trained; a clone computes its own.
+    source = model.non_trainable_variables
+    for variable, basis in zip(copy.non_trainable_variables, source, strict=True):
+        variable.assign(basis)
+    return copy

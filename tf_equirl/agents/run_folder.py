@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import importlib.metadata
 import json
 import os
@@ -10,15 +11,17 @@ import platform
 import re
 import subprocess
 import zipfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import tf_equirl
+from tf_equirl._config import Config
 from tf_equirl._files import write_atomically, write_text_atomically
-from tf_equirl.agents.config import PPOConfig
 from tf_equirl.envs import Environment
 
 _PACKAGES = (
@@ -31,35 +34,36 @@ _PACKAGES = (
 )
 # "dense" and "dense_7"; the first of a process has no number.
 _AUTOMATIC_NAME = re.compile(r"([a-z][a-z_]*?)(_\d+)?")
-# What makes two runs the same run; the rest of run.json only records.
-_IDENTITY = (
-    "environment",
-    "environment_config",
-    "config",
-    "seeds",
-    "symmetry",
-    "models",
-    "start_from",
-)
 
 
-def describe_run(
-    env: Environment,
-    config: PPOConfig,
-    seeds: tuple[int, ...],
-    actor: keras.Model,
-    critic: keras.Model,
-    start_from: str | None,
+@dataclasses.dataclass(frozen=True)
+class RunKind:
+    """What tells the runs of one trainer from each other, and from those of another trainer.
+
+    Attributes:
+      trainer: name of the function that makes such runs.
+      identity: keys of `run.json` that make two runs the same run; the rest of it only records.
+      config: the config of its default values. A run that is older than a field has the default.
+      defaults: values of keys that are younger than the first runs.
+    """
+
+    trainer: str
+    identity: tuple[str, ...]
+    config: Config
+    defaults: dict[str, Any]
+
+
+def describe(
+    env: Environment, config: Config, seeds: tuple[int, ...], models: dict[str, keras.Model]
 ) -> dict[str, Any]:
-    """The contents of `run.json`: all that is needed to know and to repeat a run."""
+    """What every `run.json` says: all that is needed to know and to repeat a run."""
     return {
         "environment": env.name,
         "config": config.to_json(),
         "seeds": list(seeds),
         "environment_config": env.get_config(),
         "symmetry": env.symmetry.get_config(),
-        "models": {"actor": json.loads(actor.to_json()), "critic": json.loads(critic.to_json())},
-        "start_from": start_from,
+        "models": {role: json.loads(model.to_json()) for role, model in models.items()},
         "versions": {
             "python": platform.python_version(),
             "tf_equirl": tf_equirl.__version__,
@@ -74,16 +78,18 @@ class RunFolder:
 
     * `run.json`: configuration, seeds, models, package versions, git commit;
     * `checkpoint.npz`: everything needed to go on, and everything measured so far;
-    * `results.csv`: one row per seed and update; `returns.npz`: every step's returns;
+    * `results.csv`: what was measured, readable;
     * `tensorboard/`: event files.
 
     Args:
       path: the folder; made if missing.
+      kind: which trainer's runs it holds.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike, kind: RunKind):
         """See the class."""
         self.path = Path(path)
+        self.kind = kind
         self.checkpoint = self.path / "checkpoint.npz"
         self.tensorboard = self.path / "tensorboard"
 
@@ -108,8 +114,10 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             write_text_atomically(file, json.dumps(description, indent=2))
             return
-        found = read_description(self.path)
-        different = [k for k in _IDENTITY if nameless(found.get(k)) != nameless(description[k])]
+        found = read_description(self.path, self.kind)
+        different = [
+            k for k in self.kind.identity if nameless(found.get(k)) != nameless(description[k])
+        ]
         if different:
             raise ValueError(
                 f"run_dir must be new, or hold this same run. Received: run_dir={self.path}, which "
@@ -142,46 +150,72 @@ class RunFolder:
                 f"damaged ({error}). Delete it to train this run again from its start"
             ) from error
 
-    def write_results(
-        self, seeds: tuple[int, ...], batch_size: int, history: dict[str, np.ndarray]
+    def save_state(
+        self, carries: Any, constants: Sequence[keras.Variable], others: dict[str, Any]
     ) -> None:
-        """Writes `results.csv` and `returns.npz`.
+        """Writes a checkpoint of a run between two calls of its compiled program.
 
         Args:
-          seeds: the seeds.
-          batch_size: environment steps of a seed and update.
-          history: arrays `[updates, ..., seeds]`; see `TrainingResult`.
+          carries: nested tensors that the program goes on from.
+          constants: variables that are not trained but belong to the trained weights.
+          others: further arrays or numbers by name.
         """
-        names = [name for name, values in history.items() if values.ndim == 2 and name != "finite"]
-        columns = {"mean_return": history["returns"].mean(axis=1), **{n: history[n] for n in names}}
+        arrays = {name: np.asarray(value) for name, value in others.items()}
+        for i, tensor in enumerate(tf.nest.flatten(carries)):
+            arrays[f"carry/{i}"] = tensor.numpy()
+        for i, variable in enumerate(constants):
+            arrays[f"constant/{i}"] = keras.ops.convert_to_numpy(variable)
+        self.save_checkpoint(arrays)
+
+    def load_state(
+        self, carries: Any, constants: Sequence[keras.Variable], others: Iterable[str]
+    ) -> tuple[Any, dict[str, np.ndarray]] | None:
+        """What `save_state` wrote; the constants are assigned. None if there is no checkpoint yet.
+
+        Args:
+          carries: nested tensors of the same shapes.
+          constants: the variables.
+          others: names that the checkpoint must hold.
+
+        Returns:
+          The carries and the other arrays.
+
+        Raises:
+          ValueError: if the file is damaged or holds other arrays.
+        """
+        arrays = self.load_checkpoint()
+        if arrays is None:
+            return None
+        wanted = {f"carry/{i}": x.shape for i, x in enumerate(tf.nest.flatten(carries))}
+        fixed = {f"constant/{i}": tuple(v.shape) for i, v in enumerate(constants)}
+        kinds = ("carry/", "constant/")
+        found = {name: arrays[name].shape for name in arrays if name.startswith(kinds)}
+        if found != {**wanted, **fixed} or not set(others) <= set(arrays):
+            raise ValueError(
+                "the checkpoint must be one of this run. "
+                f"Received: {self.checkpoint}, which holds other arrays"
+            )
+        for name, variable in zip(fixed, constants, strict=True):
+            variable.assign(arrays[name])
+        tensors = [tf.constant(arrays[name]) for name in wanted]
+        return tf.nest.pack_sequence_as(carries, tensors), arrays
+
+    def write_rows(self, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Writes `results.csv`."""
 
         def write_csv(stream: BinaryIO) -> None:
-            lines = _Lines(stream)
-            writer = csv.writer(lines, lineterminator="\n")
-            writer.writerow(["seed", "update", "timestep", *columns])
-            for column, seed in enumerate(seeds):
-                for update in range(len(history["returns"])):
-                    row = [f"{values[update, column]:.6g}" for values in columns.values()]
-                    if "nan" not in row[0]:
-                        writer.writerow([seed, update, (update + 1) * batch_size, *row])
+            writer = csv.writer(_Lines(stream), lineterminator="\n")
+            writer.writerow(header)
+            writer.writerows(rows)
 
         write_atomically(self.path / "results.csv", write_csv)
-        write_atomically(
-            self.path / "returns.npz",
-            lambda stream: np.savez_compressed(
-                stream,
-                seeds=np.array(seeds),
-                returns=history["returns"],
-                first_returns=history["first_returns"],
-            ),
-        )
 
 
-def read_description(path: str | os.PathLike) -> dict[str, Any]:
+def read_description(path: str | os.PathLike, kind: RunKind) -> dict[str, Any]:
     """The contents of a run folder's `run.json`.
 
     Raises:
-      ValueError: if the folder holds no run, or the file is damaged.
+      ValueError: if the folder holds no run or another trainer's, or the file is damaged.
     """
     file = Path(path) / "run.json"
     if not file.exists():
@@ -191,11 +225,13 @@ def read_description(path: str | os.PathLike) -> dict[str, Any]:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"run.json must be JSON. Received: {file} ({error})") from error
     if isinstance(description, dict):
-        description.setdefault("start_from", None)  # younger than the first runs
-    if not isinstance(description, dict) or not set(_IDENTITY) <= set(description):
-        raise ValueError(f"run.json must describe a run. Received: {file}, which does not")
+        description = {**kind.defaults, **description}
+    if not isinstance(description, dict) or not set(kind.identity) <= set(description):
+        raise ValueError(
+            f"run.json must describe a run of {kind.trainer}. Received: {file}, which does not"
+        )
     if isinstance(description["config"], dict):  # fields that are younger than the run
-        description["config"] = {**PPOConfig().to_json(), **description["config"]}
+        description["config"] = {**kind.config.to_json(), **description["config"]}
     return description
 
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from tf_equirl import envs
 from tf_equirl.agents.config import PPOConfig
+from tf_equirl.agents.ppo_runs import PPO_RUN, read_description
 from tf_equirl.agents.result import TrainingResult
-from tf_equirl.agents.run_folder import RunFolder, read_description
+from tf_equirl.agents.run_folder import RunFolder
 from tf_equirl.agents.train import train_ppo
 
 
@@ -30,7 +31,7 @@ def load_result(run_dir: str | os.PathLike, env: envs.Environment | None = None)
     """
     description = read_description(Path(run_dir))
     config = PPOConfig.from_json(description["config"])
-    arrays = RunFolder(run_dir).load_checkpoint()
+    arrays = RunFolder(run_dir, PPO_RUN).load_checkpoint()
     done = 0 if arrays is None else int(np.asarray(arrays.get("updates", 0)))
     if done < config.num_updates:
         raise ValueError(

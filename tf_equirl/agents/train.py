@@ -5,27 +5,24 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tf_equirl import envs, zoo
+from tf_equirl.agents.blocks import blocks_of, check_seeds, join_blocks
 from tf_equirl.agents.config import PPOConfig
 from tf_equirl.agents.ppo import make_models
+from tf_equirl.agents.ppo_runs import PPO_RUN, describe_run, write_results
 from tf_equirl.agents.program import LOSSES, Carry, Metrics, PopulationProgram
 from tf_equirl.agents.progress import NonFiniteError, Progress
 from tf_equirl.agents.result import TrainingResult
-from tf_equirl.agents.run_folder import RunFolder, describe_run
+from tf_equirl.agents.run_folder import RunFolder
 
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 _SECONDS_PER_CALL = 1.0
-# XLA picks kernels, and with them rounding, by the number of members: 4, 8, 16 and 32 members give
-# the same numbers to the last bit; fewer than 4, more than 32 or odd numbers may not. Seeds are
-# therefore trained in blocks of these sizes, filled up with copies that are dropped again. Blocks
-# of 32 are also faster than larger ones, whose data outgrow the caches.
-_BLOCK_SIZES = (4, 8, 16, 32)
 
 
 def train_ppo(
@@ -73,17 +70,17 @@ def train_ppo(
     config = config or PPOConfig()
     if not isinstance(config, PPOConfig):
         raise ValueError(f"config must be a PPOConfig. Received: config={config!r}")
-    seeds = _check_seeds(seeds)
+    seeds = check_seeds(seeds)
     if start_from is not None:
         if actor is not None or critic is not None:
             raise ValueError(
                 "start_from brings its own networks: give it or actor and critic, not both. "
                 f"Received: start_from={start_from!r}, actor={actor!r}, critic={critic!r}"
             )
-        entry = zoo.load(start_from)
+        entry = zoo.load(start_from, must_be=zoo.POLICY.text)
         actor, critic = entry.actor, entry.critic
     actor, critic = make_models(env, config, actor, critic)
-    folder = None if run_dir is None else RunFolder(run_dir)
+    folder = None if run_dir is None else RunFolder(run_dir, PPO_RUN)
     if folder is None and resume:
         raise ValueError("resume=True needs the run's folder. Received: run_dir=None")
     if folder is not None:
@@ -115,7 +112,7 @@ class _Run:
         self.program = PopulationProgram(env, config, actor, critic)
         # Sampled bases: weights mean nothing without the very basis that they were trained with.
         self.constants = [*actor.non_trainable_variables, *critic.non_trainable_variables]
-        carries = [self.program.start(block, fresh) for block in _blocks(seeds)]
+        carries = [self.program.start(block, fresh) for block in blocks_of(seeds)]
         self.state = _State(carries, 0, [], 0.0)
         self.compile_seconds = 0.0
         self.saved_updates = 0
@@ -174,17 +171,15 @@ class _Run:
             )
             carries.append(carry)
             reports.append({k: x.numpy()[:number] for k, x in metrics._asdict().items()})
-        rows = {k: self.of_seeds([r[k] for r in reports], axis=-1) for k in Metrics._fields}
+        rows = {
+            name: join_blocks([r[name] for r in reports], len(self.seeds), axis=-1)
+            for name in Metrics._fields
+        }
         seconds = time.monotonic() - started
         self.state = _State(
             carries, state.updates + number, [*state.rows, rows], state.run_seconds + seconds
         )
         return seconds
-
-    def of_seeds(self, of_blocks: list[np.ndarray], axis: int) -> np.ndarray:
-        """Joins what the blocks gave along their `axis` of members, without the copies."""
-        joined = np.concatenate(of_blocks, axis)
-        return joined.take(np.arange(len(self.seeds)), axis)  # copies stand last
 
     def report(self, steps_per_second: float) -> None:
         """Calls `on_progress`."""
@@ -262,48 +257,32 @@ class _Run:
         state = self.state
         if self.folder is None or 0 < state.updates == self.saved_updates:
             return
-        arrays = {f"history/{name}": values for name, values in self.history().items()}
-        for i, tensor in enumerate(tf.nest.flatten(state.carries)):
-            arrays[f"carry/{i}"] = tensor.numpy()
-        for i, variable in enumerate(self.constants):
-            arrays[f"constant/{i}"] = keras.ops.convert_to_numpy(variable)
-        arrays["updates"] = np.array(state.updates)
-        arrays["run_seconds"] = np.array(state.run_seconds)
-        self.folder.save_checkpoint(arrays)
+        others: dict[str, Any] = {f"history/{k}": values for k, values in self.history().items()}
+        others.update(updates=state.updates, run_seconds=state.run_seconds)
+        self.folder.save_state(state.carries, self.constants, others)
         self.saved_updates = state.updates
 
     def restore(self) -> None:
         """Takes up the folder's checkpoint, if there is one."""
-        arrays = None if self.folder is None else self.folder.load_checkpoint()
-        if self.folder is None or arrays is None:
+        if self.folder is None:
             return
-        carries = self.state.carries
-        wanted = {f"carry/{i}": x.shape for i, x in enumerate(tf.nest.flatten(carries))}
-        constants = {f"constant/{i}": tuple(v.shape) for i, v in enumerate(self.constants)}
-        kinds = ("carry/", "constant/")
-        found = {name: arrays[name].shape for name in arrays if name.startswith(kinds)}
-        if found != {**wanted, **constants} or not {"updates", "run_seconds"} <= set(arrays):
-            raise ValueError(
-                "the checkpoint must be one of this run. "
-                f"Received: {self.folder.checkpoint}, which holds other arrays"
-            )
-        for name, variable in zip(constants, self.constants, strict=True):
-            variable.assign(arrays[name])
-        tensors = [tf.constant(arrays[name]) for name in wanted]
+        names = [f"history/{name}" for name in Metrics._fields]
+        wanted = [*names, "updates", "run_seconds"]
+        found = self.folder.load_state(self.state.carries, self.constants, wanted)
+        if found is None:
+            return
+        carries, arrays = found
         updates = self.saved_updates = int(arrays["updates"])
         rows = {name: arrays[f"history/{name}"] for name in Metrics._fields}
         self.state = _State(
-            tf.nest.pack_sequence_as(carries, tensors),
-            updates,
-            [rows] if updates else [],
-            float(arrays["run_seconds"]),
+            carries, updates, [rows] if updates else [], float(arrays["run_seconds"])
         )
 
     def finish(self) -> TrainingResult:
         """Writes the results and returns them."""
         history = self.history()
         if self.folder is not None:
-            self.folder.write_results(self.seeds, self.config.batch_size, history)
+            write_results(self.folder, self.seeds, self.config.batch_size, history)
 
         def curve(name: str) -> np.ndarray:  # [updates, steps, seeds] -> [seeds, times]
             return history[name].reshape(-1, len(self.seeds)).T
@@ -316,7 +295,7 @@ class _Run:
             first_returns=curve("first_returns"),
             metrics={name: history[name].T for name in LOSSES},
             weights=[
-                self.of_seeds([w.numpy() for w in same], axis=0)
+                join_blocks([w.numpy() for w in same], len(self.seeds), axis=0)
                 for same in zip(*(c.weights for c in self.state.carries), strict=True)
             ],
             compile_seconds=self.compile_seconds,
@@ -324,27 +303,3 @@ class _Run:
             run_dir=None if self.folder is None else self.folder.path,
             _models=self.models,
         )
-
-
-def _blocks(seeds: tuple[int, ...]) -> list[list[int]]:
-    """Splits seeds into blocks; the last one is filled up with copies of its first seed."""
-    largest = _BLOCK_SIZES[-1]
-    blocks = [list(seeds[i : i + largest]) for i in range(0, len(seeds), largest)]
-    last = blocks[-1]
-    size = next(size for size in _BLOCK_SIZES if size >= len(last))
-    last += [last[0]] * (size - len(last))
-    return blocks
-
-
-def _check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
-    rule = "seeds must be distinct integers from 0 to 2**31 - 1, at least one"
-    try:
-        seeds = tuple(seeds)
-    except TypeError as error:
-        raise ValueError(f"{rule}. Received: seeds={seeds!r}") from error
-    valid = all(isinstance(s, int | np.integer) and not isinstance(s, bool) for s in seeds)
-    if not seeds or not valid or len(set(seeds)) < len(seeds):
-        raise ValueError(f"{rule}. Received: seeds={seeds!r}")
-    if min(seeds) < 0 or max(seeds) >= 2**31:
-        raise ValueError(f"{rule}. Received: seeds={seeds!r}")
-    return tuple(int(s) for s in seeds)

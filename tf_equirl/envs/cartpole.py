@@ -138,13 +138,15 @@ class CartPole(Environment):
         velocity += TIME_STEP * acceleration
         angle += TIME_STEP * angular_velocity
         angular_velocity += TIME_STEP * angular_acceleration
-        terminated = (tf.abs(position) > POSITION_LIMIT) | (tf.abs(angle) > ANGLE_LIMIT)
         physics = tf.stack([position, velocity, angle, angular_velocity], axis=-1)
-        return (
-            state._replace(physics=physics),
-            tf.ones_like(position, dtype=tf.float32),
-            terminated,
-        )
+        following = state._replace(physics=physics)
+        reward = tf.ones_like(position, dtype=tf.float32)
+        return following, reward, self.is_terminal(following)
+
+    def is_terminal(self, state: CartPoleState) -> tf.Tensor:
+        """Whether |position| > 2.4 m or |angle| > 12 degrees: [...] bool."""
+        position, angle = state.physics[..., 0], state.physics[..., 2]
+        return (tf.abs(position) > POSITION_LIMIT) | (tf.abs(angle) > ANGLE_LIMIT)
 
     def state_from_observation(self, observation: tf.Tensor) -> CartPoleState:
         """The observation [..., 4] itself, at step 0."""

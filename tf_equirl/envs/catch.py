@@ -10,8 +10,13 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_equirl.envs.environment import Environment
+from tf_equirl.envs.environment import Environment, first_where
 from tf_equirl.groups import Symmetry, cyclic_group, permutation_representation
+from tf_equirl.heads import CategoricalHead
+
+# Weight of the paddle beside the ball in the distance between states, equation 4.33 of the thesis
+# (whose text weights the ball instead).
+PADDLE_WEIGHT = 0.13
 
 # Drawings: pixels per cell, and colours that also the colour-blind tell apart (Okabe and Ito).
 CELL = 32
@@ -144,7 +149,7 @@ class Catch(Environment):
 
         A state whose ball is in the last row already is absorbing: nothing moves, the reward is 0.
         """
-        over = state.ball_row == self.rows - 1
+        over = self.is_terminal(state)
         moved = tf.clip_by_value(
             state.paddle_column + tf.cast(action, tf.int32) - 1, 0, self.columns - 1
         )
@@ -152,9 +157,76 @@ class Catch(Environment):
             ball_row=tf.where(over, state.ball_row, state.ball_row + 1),
             paddle_column=tf.where(over, state.paddle_column, moved),
         )
-        terminated = following.ball_row == self.rows - 1
+        terminated = self.is_terminal(following)
         outcome = tf.where(following.paddle_column == following.ball_column, 1.0, -1.0)
         return following, tf.where(terminated & ~over, outcome, 0.0), terminated
+
+    def is_terminal(self, state: CatchState) -> tf.Tensor:
+        """Whether the ball is in the last row: [...] bool."""
+        return state.ball_row == self.rows - 1
+
+    @property
+    def transition_head(self) -> CategoricalHead:
+        """The ball's cell on the whole board, the last row included, and the paddle's column."""
+        group, cells = self.symmetry.group, self.rows * self.columns
+        columns = np.arange(self.columns)
+        paddle = permutation_representation(group, np.stack([columns, columns[::-1]]))
+        # Above the last row every pixel is the ball, in the last row the paddle.
+        reading = np.zeros([cells, cells + self.columns], np.float32)
+        last = cells - self.columns
+        reading[np.arange(last), np.arange(last)] = 1
+        reading[last + columns, cells + columns] = 1
+        return CategoricalHead(
+            factors=(self.symmetry.state, paddle),
+            coordinates=(np.argwhere(np.ones([self.rows, self.columns])), columns[:, None]),
+            weights=(1.0, PADDLE_WEIGHT),
+            reading=reading,
+        )
+
+    def encode(self, state: CatchState) -> tf.Tensor:
+        """One-hot vectors of the ball's cell and the paddle's column, [..., (rows + 1) columns]."""
+        ball = tf.one_hot(
+            state.ball_row * self.columns + state.ball_column, self.rows * self.columns
+        )
+        return tf.concat([ball, tf.one_hot(state.paddle_column, self.columns)], axis=-1)
+
+    def decode(self, encoding: tf.Tensor) -> CatchState:
+        """The state, at step 0, of the largest number of each part of `encoding`."""
+        ball, paddle = tf.split(encoding, [self.rows * self.columns, self.columns], axis=-1)
+        cell = tf.argmax(ball, axis=-1, output_type=tf.int32)
+        return CatchState(
+            ball_column=cell % self.columns,
+            ball_row=cell // self.columns,
+            paddle_column=tf.argmax(paddle, axis=-1, output_type=tf.int32),
+            steps=tf.zeros_like(cell),
+        )
+
+    def all_states(self) -> CatchState:
+        """Every place of ball and paddle with the ball above the last row."""
+        places = np.argwhere(np.ones([self.rows - 1, self.columns, self.columns])).astype(np.int32)
+        row, column, paddle = (tf.constant(values) for values in places.T)
+        return CatchState(column, row, paddle, tf.zeros_like(row))
+
+    def validate_states(self, state: CatchState, name: str = "state") -> None:
+        """Checks that ball and paddle are on the board.
+
+        Raises:
+            ValueError: If one is not; the message says where.
+        """
+        super().validate_states(state, name)
+        for field, size in (
+            ("ball_column", self.columns),
+            ("ball_row", self.rows),
+            ("paddle_column", self.columns),
+        ):
+            values = np.asarray(getattr(state, field))
+            outside = (values < 0) | (values >= size) | (values != np.floor(values))
+            if outside.any():
+                raise ValueError(
+                    f"`{name}.{field}` must hold integers from 0 to {size - 1}: the board has "
+                    f"{self.rows} rows and {self.columns} columns. Received: "
+                    f"{first_where(outside, values, f'{name}.{field}')}"
+                )
 
     def state_from_observation(self, observation: tf.Tensor) -> CatchState:
         """The state, at step 0, that is observed as `observation` [..., *observation_shape].

@@ -11,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_equirl.groups import Symmetry
+from tf_equirl.heads import Head, RealHead
 
 
 class Environment(abc.ABC):
@@ -74,6 +75,66 @@ class Environment(abc.ABC):
             "num_actions": self.num_actions,
             "max_episode_steps": self.max_episode_steps,
         }
+
+    @property
+    def transition_head(self) -> Head:
+        """What a transition model of this environment predicts: the next observation, unless a
+        subclass declares something else, together with `encode` and `decode`.
+        """
+        return RealHead(self.symmetry.state)
+
+    def encode(self, state: Any) -> tf.Tensor:
+        """States as the vectors [..., d] float32 that `transition_head` speaks of."""
+        observation = self.observe(state)
+        leading = observation.shape[: -len(self.observation_shape)]
+        return tf.reshape(observation, [*leading, self.transition_head.representation.dim])
+
+    def decode(self, encoding: tf.Tensor) -> Any:
+        """The states, at step 0, that are encoded as `encoding` [..., d].
+
+        Raises:
+            ValueError: If a state of this environment cannot be set from an observation.
+        """
+        leading = encoding.shape[:-1]
+        return self.state_from_observation(
+            tf.reshape(encoding, [*leading, *self.observation_shape])
+        )
+
+    def is_terminal(self, state: Any) -> tf.Tensor:
+        """Whether an episode ends in a state: [...] bool. No transition starts from such a state.
+
+        Raises:
+            ValueError: If this environment does not define it.
+        """
+        raise ValueError(
+            f"{self.name} must define `is_terminal` for transition models. Received: state={state!r}"
+        )
+
+    def all_states(self) -> Any:
+        """Every state that is not terminal, at step 0 and with one leading dimension.
+
+        Raises:
+            ValueError: If this environment does not list them, as one of real numbers cannot.
+        """
+        raise ValueError(f"The states of {self.name} cannot be listed.")
+
+    def validate_states(self, state: Any, name: str = "state") -> None:
+        """Checks states on the host: that numbers are finite, and what a subclass adds.
+
+        Args:
+            state: A state of arrays or tensors.
+            name: What the message calls them.
+
+        Raises:
+            ValueError: If a number is NaN or infinite; the message says where.
+        """
+        for field, values in zip(state._fields, state, strict=True):
+            wrong = ~np.isfinite(np.asarray(values))
+            if wrong.any():
+                raise ValueError(
+                    f"`{name}` must hold finite numbers. Received: "
+                    f"{first_where(wrong, values, f'{name}.{field}')}"
+                )
 
     @abc.abstractmethod
     def initial_state(self, uniforms: tf.Tensor) -> Any:
@@ -221,13 +282,27 @@ class Environment(abc.ABC):
             ValueError: If the actions are not integers or not of the state's batch shape, or, when
                 executed eagerly (a compiled program cannot raise), out of range.
         """
+        following, moved, reward, terminated, truncated = self.advance(state, action, uniforms)
+        return following, self.observe(moved), reward, terminated, truncated
+
+    def advance(
+        self, state: Any, action: tf.Tensor, uniforms: tf.Tensor
+    ) -> tuple[Any, Any, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """`step_with_uniforms` with the true next *state* in the place of its observation.
+
+        Returns:
+            What to go on from, the true next state before any reset, reward, terminated, truncated.
+
+        Raises:
+            ValueError: As `step_with_uniforms` does.
+        """
         action = tf.convert_to_tensor(action)
         self._check_action(state, action)
         moved, reward, terminated = self.transition(state, action, uniforms)
         moved = moved._replace(steps=state.steps + 1)
         truncated = moved.steps >= self.max_episode_steps
         following = select(terminated | truncated, self.initial_state(uniforms), moved)
-        return following, self.observe(moved), reward, terminated, truncated
+        return following, moved, reward, terminated, truncated
 
     def draw_uniforms(
         self, seed: tf.Tensor | Sequence[int], batch_shape: Sequence[int]
@@ -281,6 +356,12 @@ class Environment(abc.ABC):
                 f"`action` must hold integers, shape {state.steps.shape}. Received: "
                 f"action={action!r}"
             )
+
+
+def first_where(wrong: NDArray[np.bool_], values: Any, name: str) -> str:
+    """The first of `values` where `wrong` holds, as in "state.ball_row[7]=12"."""
+    index = tuple(np.argwhere(wrong)[0].tolist())
+    return f"{name}{list(index) if index else ''}={np.asarray(values)[index]}"
 
 
 def select(condition: tf.Tensor, chosen: Any, otherwise: Any) -> Any:

@@ -1,5 +1,6 @@
 """From training results to numbers, tables and plots."""
 
+from tf_equirl.experiments.equivariance_reports import equivariance_report
 from tf_equirl.experiments.metrics import (
     area_under_curve,
     first_timestep_reaching,
@@ -9,6 +10,7 @@ from tf_equirl.experiments.metrics import (
 )
 from tf_equirl.experiments.plots import plot_learning_curves
 from tf_equirl.experiments.publish import publish
+from tf_equirl.experiments.publish_transition_model import publish_transition_model
 from tf_equirl.experiments.reports import (
     parameter_counts,
     summary_table,
@@ -24,36 +26,81 @@ from tf_equirl.experiments.statistics import (
     interquartile_mean,
     mean_and_error,
     paired_difference,
+    ratio_of_means,
     rounded,
 )
-from tf_equirl.experiments.tables import default_timesteps, returns_table
+from tf_equirl.experiments.tables import default_timesteps, markdown_table, returns_table
+from tf_equirl.experiments.transition_figures import (
+    errors_by_angle,
+    plot_cartpole_errors,
+    plot_catch_errors,
+    plot_errors_by_angle,
+    plot_image_correlation,
+    plot_sizes,
+)
+from tf_equirl.experiments.transition_reports import (
+    Report,
+    cartpole_report,
+    catch_report,
+    sizes_report,
+)
+from tf_equirl.experiments.transitions import (
+    KIND_LABELS,
+    Cell,
+    ResultsByCell,
+    TransitionExperiment,
+    cartpole_transitions,
+    catch_transitions,
+)
+from tf_equirl.experiments.zoo_folder import type_of_run
 
 __all__ = [
+    "KIND_LABELS",
     "SCHEDULES",
+    "Cell",
     "Column",
     "Difference",
     "Estimate",
     "Experiment",
+    "Report",
+    "ResultsByCell",
+    "TransitionExperiment",
     "area_under_curve",
     "cartpole",
+    "cartpole_report",
+    "cartpole_transitions",
     "catch",
+    "catch_report",
+    "catch_transitions",
     "default_timesteps",
+    "equivariance_report",
+    "errors_by_angle",
     "first_timestep_reaching",
     "interquartile_mean",
     "join_seeds",
+    "markdown_table",
     "mean_and_error",
     "paired_difference",
     "parameter_counts",
+    "plot_cartpole_errors",
+    "plot_catch_errors",
+    "plot_errors_by_angle",
+    "plot_image_correlation",
     "plot_learning_curves",
+    "plot_sizes",
     "publish",
+    "publish_transition_model",
+    "ratio_of_means",
     "return_at",
     "returns_table",
     "rounded",
     "single_environment_return_at",
+    "sizes_report",
     "summary_table",
     "tidy_rows",
     "to_csv",
     "to_markdown",
     "train_in_chunks",
+    "type_of_run",
     "worst_tenth",
 ]

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
@@ -18,7 +19,7 @@ from tf_equirl.experiments.metrics import worst_tenth
 
 _POINTS = 200
 # Okabe and Ito's palette: told apart by colour-blind readers too.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def plot_learning_curves(
@@ -45,17 +46,16 @@ def plot_learning_curves(
     """
     if not results or not all(result.returns.size for result in results.values()):
         raise ValueError(f"results must hold at least one trained run. Received: {list(results)}")
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(11, 4.2)
     everyone, worst = figure.subplots(1, 2, sharex=True, sharey=True)
-    for (label, result), color in zip(results.items(), _COLORS * len(results), strict=False):
+    for (label, result), color in zip(results.items(), COLORS * len(results), strict=False):
         times, returns = _smoothed(result)
         count = len(result.seeds)
         several = f" ({count} seeds)" if count > 1 else ""
-        _draw(everyone, times, returns, label + several, color)
+        draw_mean(everyone, times, returns, label + several, color)
         if count > 1 or len(results) == 1:
             rows = worst_tenth(result)
-            _draw(worst, times, returns[rows], f"{label} ({len(rows)} of {count})", color)
+            draw_mean(worst, times, returns[rows], f"{label} ({len(rows)} of {count})", color)
         if thesis and thesis.get(label):
             at, means, errors = np.transpose(thesis[label])
             everyone.errorbar(
@@ -70,14 +70,50 @@ def plot_learning_curves(
         axes.set_xlabel("environment steps per seed")
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.set_xlim(left=0)
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
+        tidy(axes)
         axes.legend(frameon=False, loc="lower right", fontsize="small")
     if title:
         figure.suptitle(title)
+    save_png(figure, path)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of that many inches, which belongs to no window."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_png(figure: Figure, path: str | os.PathLike) -> None:
+    """Writes the figure, whole or not at all."""
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=150)
     write_atomically(Path(path), lambda stream: stream.write(image.getvalue()))
+
+
+def tidy(axes: Axes) -> None:
+    """A faint grid, and no frame at the top and on the right."""
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def draw_mean(
+    axes: Axes, times: np.ndarray, values: np.ndarray, label: str | None, color: str
+) -> None:
+    """Mean over seeds with a band of two standard errors.
+
+    Args:
+      axes: where to draw.
+      times: `[points]`.
+      values: `[seeds, points]`.
+      label: in the legend.
+      color: of line and band.
+    """
+    mean = values.mean(axis=0)
+    axes.plot(times, mean, label=label, color=color)
+    if len(values) > 1:
+        error = 2 * values.std(axis=0, ddof=1) / np.sqrt(len(values))
+        axes.fill_between(times, mean - error, mean + error, color=color, alpha=0.2, linewidth=0)
 
 
 def _smoothed(result: TrainingResult) -> tuple[np.ndarray, np.ndarray]:
@@ -87,11 +123,3 @@ def _smoothed(result: TrainingResult) -> tuple[np.ndarray, np.ndarray]:
     )
     times = np.array([result.timesteps[c].mean() for c in columns])
     return times, np.stack([result.returns[:, c].mean(axis=1) for c in columns], axis=1)
-
-
-def _draw(axes, times: np.ndarray, returns: np.ndarray, label: str, color: str) -> None:
-    mean = returns.mean(axis=0)
-    axes.plot(times, mean, label=label, color=color)
-    if len(returns) > 1:
-        error = 2 * returns.std(axis=0, ddof=1) / np.sqrt(len(returns))
-        axes.fill_between(times, mean - error, mean + error, color=color, alpha=0.2, linewidth=0)

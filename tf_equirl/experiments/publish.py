@@ -1,12 +1,10 @@
-"""From a finished run to a model in the zoo."""
+"""From a finished run of PPO to a policy in the zoo."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,20 +16,27 @@ from tf_equirl import envs, evaluation, zoo
 from tf_equirl._checks import positive_integer
 from tf_equirl.agents import PPOConfig, TrainingResult, load_result
 from tf_equirl.agents.ppo import make_models
-from tf_equirl.agents.run_folder import nameless, read_description
+from tf_equirl.agents.ppo_runs import read_description
 from tf_equirl.experiments.metrics import area_under_curve
 from tf_equirl.experiments.plots import plot_learning_curves
-from tf_equirl.experiments.statistics import mean_and_error
-from tf_equirl.models.widths import trained_parameters
-from tf_equirl.zoo.records import file_record
+from tf_equirl.experiments.zoo_folder import (
+    EVALUATION_SEED,
+    GOLDEN,
+    check_arguments,
+    check_network,
+    check_run,
+    config_flags,
+    environment_fields,
+    network_fields,
+    seed_flags,
+    training_fields,
+    write_entry,
+)
 
 RULE = (
     "the best of all seeds: the highest mean return over the last tenth of training, among equals "
     "the largest area under the learning curve. The evaluation is of fresh episodes."
 )
-_ONLY = "it is the only one. The evaluation is of fresh episodes."
-_EVALUATION_SEED = 20_000_001  # of episodes that no training run with a usual seed has seen
-_GOLDEN = 64
 _STATES = 1000
 _FRAMES = 200
 _EPISODES_IN_FILM = 5
@@ -76,15 +81,13 @@ def publish(
       ValueError: if an argument breaks its rule, the folder holds no finished run, or one of
         networks that are not the configuration's.
     """
-    if not isinstance(name, str) or not zoo.NAME.fullmatch(name):
-        raise ValueError(f"`name` must be lower-case words joined by hyphens. Received: {name!r}")
+    check_arguments(name, limits)
     episodes = positive_integer("episodes", episodes)
     number = isinstance(success, int | float) and not isinstance(success, bool)
     if not number or not math.isfinite(success):
         raise ValueError(f"`success` must be a finite number. Received: success={success!r}")
-    if isinstance(limits, str):
-        raise ValueError(f"`limits` must be a list of sentences. Received: limits={limits!r}")
-    description_of_run = read_description(Path(run_dir))
+    check_run(run_dir, zoo.POLICY)
+    description_of_run = read_description(run_dir)
     env = envs.make(description_of_run["environment"]) if env is None else env
     result = load_result(run_dir, env)
     start_from = description_of_run["start_from"]
@@ -93,34 +96,23 @@ def publish(
     row = best_seed(result)
     seed = result.seeds[row]
     networks = {"actor": result.actor(seed), "critic": result.critic(seed)}
-    zoo_dir = Path(zoo_dir)
-    zoo_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=zoo_dir, prefix=".") as temporary:
-        place = Path(temporary) / name
-        place.mkdir()
+
+    def write(place: Path) -> dict[str, Any]:
         for role, network in networks.items():
             network.save(place / f"{role}.keras")
         _write_golden(place / "golden.npz", networks, env)
         _draw(place / "learning_curve.png", result, seed)
         _film(place / "episode.gif", networks["actor"], env)
-        card = {
+        return {
             "format": 1,
+            "type": zoo.POLICY.text,
             "name": name,
             "description": description or _description(env, config, start_from),
             "use": f"A trained policy for {env.name} to deploy, to compare with, or to train "
             f"further; its critic gives the values that training ended with.",
-            "environment": {
-                "name": env.name,
-                "gymnasium_id": f"tf_equirl/{env.name}-v{env.version}",
-                "config": env.get_config(),
-            },
-            "symmetry": {
-                "group": env.symmetry.group.name,
-                **env.symmetry_in_words,
-                "data": env.symmetry.get_config(),
-            },
+            **environment_fields(env),
             "networks": {
-                role: _network(network, getattr(config, role), meaning)
+                role: network_fields(network, getattr(config, role), meaning)
                 for (role, network), meaning in zip(
                     networks.items(), ("logits of the actions", "value of the state"), strict=True
                 )
@@ -138,16 +130,8 @@ def publish(
             "licence": "Apache-2.0",
             "limits": _limits(env, config, len(result.seeds), limits),
         }
-        card["files"] = {file.name: file_record(file) for file in sorted(place.iterdir())}
-        zoo.validate_card(card)
-        (place / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-        zoo.write_readme(place)
-        published = zoo_dir / name
-        if published.exists():  # aside first, so that an interruption loses neither
-            published.rename(Path(temporary) / "replaced")
-        place.rename(published)
-    zoo.write_index(zoo_dir)
-    return published
+
+    return write_entry(zoo_dir, name, write)
 
 
 def best_seed(result: TrainingResult) -> int:
@@ -169,22 +153,8 @@ def training_command(
     Raises:
       ValueError: unless the seeds are consecutive, as the launcher's are.
     """
-    if list(seeds) != list(range(seeds[0], seeds[0] + len(seeds))):
-        raise ValueError(f"seeds must be consecutive integers. Received: seeds={list(seeds)}")
-    flags = [f"--env={env}", f"--num_seeds={len(seeds)}"]
-    if start_from is not None:
-        flags.append(f"--start_from={start_from}")
-    if seeds[0]:
-        flags.append(f"--first_seed={seeds[0]}")
-    for field in dataclasses.fields(PPOConfig):
-        value = getattr(config, field.name)
-        if value == field.default:
-            continue
-        if isinstance(value, bool):
-            flags.append(f"--{'' if value else 'no'}{field.name}")
-        else:
-            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            flags.append(f"--{field.name}={text}")
+    start = [] if start_from is None else [f"--start_from={start_from}"]
+    flags = [f"--env={env}", *seed_flags(seeds), *start, *config_flags(config)]
     return " ".join(["python -m launchers.train_ppo", *flags, f"--run_dir={run_dir}"])
 
 
@@ -204,12 +174,7 @@ def _config_of(start_from: str) -> PPOConfig:
 def _check_networks(env: envs.Environment, config: PPOConfig, description: dict[str, Any]) -> None:
     """Raises a ValueError unless a run's networks are those that `config` describes."""
     for role, network in zip(("actor", "critic"), make_models(env, config), strict=True):
-        built = json.loads(network.to_json())
-        if nameless(built) != nameless(description["models"][role]):
-            raise ValueError(
-                f"run_dir must be a run of the networks that its configuration describes, so that "
-                f"the card's command can train them again. Received: a run with another {role}"
-            )
+        check_network(role, network, description["models"][role])
 
 
 def _limits(
@@ -228,22 +193,6 @@ def _limits(
     return [*sentences, *limits]
 
 
-def _network(network: keras.Model, kind: str, meaning: str) -> dict[str, Any]:
-    return {
-        "kind": kind,
-        "class": "Keras functional model",
-        "layers": [
-            f"{type(layer).__name__} {list(layer.output.shape[1:])}"
-            + (f" {layer.activation.__name__}" if hasattr(layer, "activation") else "")
-            for layer in network.layers
-        ],
-        "parameters": trained_parameters(network),
-        "input_shape": list(network.input_shape[1:]),
-        "output_shape": list(network.output_shape[1:]),
-        "meaning": meaning,
-    }
-
-
 def _training(
     result: TrainingResult,
     seed: int,
@@ -252,36 +201,30 @@ def _training(
     episodes: int,
     description: dict[str, Any],
 ) -> dict[str, Any]:
-    mean, two_errors = mean_and_error(_final_returns(result))
     run_dir = f"runs/{name}"
     command = f"python -m launchers.publish --run_dir={run_dir} --name={name} --success={success}"
     start_from = description["start_from"]
     return {
-        "seeds": list(result.seeds),
-        "num_seeds": len(result.seeds),
-        "kept_seed": seed,
-        "rule": RULE if len(result.seeds) > 1 else _ONLY,
+        **training_fields(
+            result.seeds, seed, RULE, "mean_return", _final_returns(result), description
+        ),
+        "mean_return_of": "the last tenth of training, all seeds",
         "start_from": start_from,
         "timesteps": result.config.num_updates * result.config.batch_size,
-        "mean_return": mean,
-        "mean_return_of": "the last tenth of training, all seeds",
-        "standard_error": None if math.isnan(two_errors) else two_errors / 2,
         "command": training_command(
             result.environment, result.config, result.seeds, run_dir, start_from
         ),
         "publish_command": command + (f" --episodes={episodes}" if episodes != 1000 else ""),
-        "git_commit": description["git_commit"],
-        "versions": description["versions"],
     }
 
 
 def _evaluation(
     actor: keras.Model, env: envs.Environment, episodes: int, greedy: bool, success: float
 ) -> dict[str, Any]:
-    scores = evaluation.evaluate(actor, env, episodes, greedy, _EVALUATION_SEED)
+    scores = evaluation.evaluate(actor, env, episodes, greedy, EVALUATION_SEED)
     return {
         "episodes": episodes,
-        "seed": _EVALUATION_SEED,
+        "seed": EVALUATION_SEED,
         "mean": scores.mean,
         "standard_error": 0.0 if episodes == 1 else scores.standard_error,
         "minimum": scores.minimum,
@@ -297,7 +240,7 @@ def _equivariance(network: keras.Model, env: envs.Environment) -> dict[str, floa
 
 
 def _write_golden(file: Path, networks: dict[str, keras.Model], env: envs.Environment) -> None:
-    observations = evaluation.visited_observations(env, _GOLDEN, seed=1)
+    observations = evaluation.visited_observations(env, GOLDEN, seed=1)
     logits, values = (
         keras.ops.convert_to_numpy(network(observations)) for network in networks.values()
     )

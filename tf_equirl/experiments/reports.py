@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from rich.table import Table
-from tabulate import tabulate
 
 from tf_equirl.agents import TrainingResult
 from tf_equirl.experiments.metrics import (
@@ -29,6 +28,7 @@ from tf_equirl.experiments.statistics import (
     paired_difference,
     rounded,
 )
+from tf_equirl.experiments.tables import markdown_table
 from tf_equirl.models.widths import trained_parameters
 
 Results = Mapping[Column, TrainingResult]
@@ -135,17 +135,17 @@ def to_markdown(experiment: Experiment, results: Results, rows: Sequence[Mapping
         "errors over seeds, *IQM* interquartile mean [95 % bootstrap interval], *worst tenth* mean "
         "over the seeds with the least area under their curve, *thesis* what the thesis prints, "
         "*one instant* our runs read as the thesis reads its own (± two standard errors).",
-        _table(["timestep", "", *labels], _return_rows(rows)),
+        markdown_table(["timestep", "", *labels], _return_rows(rows)),
         "**Differences over the same seeds**: mean [95 % interval], and in standard errors.",
-        _table(
+        markdown_table(
             ["", *(f"{timestep:,}" for timestep in experiment.timesteps), "whole run (area)"],
             _difference_rows(experiment, results),
         ),
         "**First timestep** at which the mean over seeds, averaged over 512 steps, reaches a "
         "level.",
-        _table(["level", *labels], _level_rows(experiment, results)),
+        markdown_table(["level", *labels], _level_rows(experiment, results)),
         "**Parameters** (in brackets: against the first column) and **cost**.",
-        _table(["", *labels], _size_rows(results)),
+        markdown_table(["", *labels], _size_rows(results)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -255,7 +255,3 @@ def _size_rows(results: Results) -> list[list[str]]:
     seconds = [f"{math.ceil(result.run_seconds)}" for result in results.values()]
     speeds = [f"{result.steps_per_second:,.0f}" for result in results.values()]
     return [*rows, ["training time, s", *seconds], ["steps/s over all seeds", *speeds]]
-
-
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return tabulate(rows, headings, tablefmt="github", disable_numparse=True)

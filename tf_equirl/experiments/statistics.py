@@ -72,6 +72,31 @@ def interquartile_mean(values: np.ndarray) -> Estimate:
     return Estimate(value, float(interval.low), float(interval.high))
 
 
+def ratio_of_means(values: np.ndarray, baseline: np.ndarray) -> Estimate:
+    """Ratio of two means over seeds, `mean(values) / mean(baseline)`, with a bootstrap interval.
+
+    The interval comes from 10,000 resamplings of either side's seeds with a fixed random key.
+
+    Args:
+      values: `[seeds]`, positive.
+      baseline: `[seeds]` of the other one, positive; not necessarily as many.
+
+    Returns:
+      The estimate; the interval is NaN where one side has a single seed.
+    """
+    value = float(np.mean(values) / np.mean(baseline))
+    if min(len(values), len(baseline)) < 2:
+        return Estimate(value, math.nan, math.nan)
+    interval = stats.bootstrap(
+        (values, baseline),
+        lambda x, y, axis: x.mean(axis=axis) / y.mean(axis=axis),
+        n_resamples=_RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return Estimate(value, float(interval.low), float(interval.high))
+
+
 def paired_difference(values: np.ndarray, baseline: np.ndarray) -> Difference:
     """Mean of `values - baseline`, both of the same seeds, with Student's interval.
 

@@ -1,10 +1,11 @@
-"""Tables of returns."""
+"""Tables, for the terminal and as Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from rich.table import Table
+from tabulate import tabulate
 
 from tf_equirl.agents import TrainingResult
 from tf_equirl.experiments.metrics import return_at, worst_tenth
@@ -47,3 +48,8 @@ def returns_table(
             cells += [rounded(mean, error), f"{worst:.{decimals_for(error)}f}"]
         table.add_row(f"{timestep:,}", *cells)
     return table
+
+
+def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as GitHub reads it; the texts are taken as they are."""
+    return tabulate(rows, headings, tablefmt="github", disable_numparse=True)

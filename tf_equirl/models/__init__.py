@@ -1,7 +1,18 @@
-"""Actors and critics as ordinary Keras functional models, built from a `Symmetry`."""
+"""Actors, critics and transition models as Keras functional models, built from a `Symmetry`."""
 
 from tf_equirl.models.actor import ACTOR_KINDS, actor
 from tf_equirl.models.critic import CRITIC_KINDS, critic
-from tf_equirl.models.initialization import fresh_weights, seeded
+from tf_equirl.models.initialization import fresh_weights, seeded, stacked_fresh_weights
+from tf_equirl.models.transition import TRANSITION_KINDS, transition_model
 
-__all__ = ["ACTOR_KINDS", "CRITIC_KINDS", "actor", "critic", "fresh_weights", "seeded"]
+__all__ = [
+    "ACTOR_KINDS",
+    "CRITIC_KINDS",
+    "TRANSITION_KINDS",
+    "actor",
+    "critic",
+    "fresh_weights",
+    "seeded",
+    "stacked_fresh_weights",
+    "transition_model",
+]

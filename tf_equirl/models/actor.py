@@ -122,7 +122,7 @@ def _mlp(symmetry, widths, initializer, x):
 
 
 def _gcnn(symmetry, widths, initializer, x):
-    x = regular_features(symmetry, widths, initializer, x)
+    x = regular_features(symmetry.state, widths, initializer, x)
     return EquivariantReadout(symmetry.action, kernel_initializer=initializer.clone())(x)
 
 
@@ -162,15 +162,15 @@ def _symmetrizer(basis, symmetry, widths, initializer, x):
     return keras.layers.Reshape((symmetry.action.dim,))(x)
 
 
-def regular_features(symmetry, widths, initializer, x):
-    """Lifting and group convolutions with ReLU: `[..., d_state]` to `[..., n, widths[-1]]`."""
+def regular_features(representation, widths, initializer, x):
+    """Lifting and group convolutions with ReLU: `[..., d]` to `[..., n, widths[-1]]`."""
     first, *rest = widths
     x = LiftingDense(
-        first, symmetry.state, activation="relu", kernel_initializer=initializer.clone()
+        first, representation, activation="relu", kernel_initializer=initializer.clone()
     )(x)
     for units in rest:
         x = GroupDense(
-            units, symmetry.group, activation="relu", kernel_initializer=initializer.clone()
+            units, representation.group, activation="relu", kernel_initializer=initializer.clone()
         )(x)
     return x
 

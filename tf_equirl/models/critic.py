@@ -62,7 +62,7 @@ def critic(
     def build(widths: tuple[int, ...]) -> keras.Model:
         observation, x = observation_input(symmetry, observation_shape)
         if kind == "invariant":
-            x = regular_features(symmetry, widths, initializer, x)
+            x = regular_features(symmetry.state, widths, initializer, x)
             readout = EquivariantReadout(
                 trivial_representation(symmetry.group), kernel_initializer=initializer.clone()
             )

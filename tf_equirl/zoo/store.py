@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from tf_equirl.zoo.card_rules import NAME, validate_card
+from tf_equirl.zoo.card_types import type_of
 from tf_equirl.zoo.model_file import read_model
 from tf_equirl.zoo.records import (
     CARD,
@@ -27,21 +28,41 @@ Folder = str | os.PathLike | None
 
 @dataclass(frozen=True, eq=False)
 class ZooEntry:
-    """A pretrained model.
+    """A pretrained model: a policy with its critic, or a transition model.
 
     Attributes:
       name: its name in the zoo.
-      actor: the policy network; observations `[batch, ...]` to logits `[batch, num_actions]`.
-      critic: the value network; observations `[batch, ...]` to values `[batch, 1]`.
+      networks: its networks by their role, `{"actor": ..., "critic": ...}` or
+        `{"transition": ...}`.
       card: what is known about it, as `card.json` holds it.
       path: its folder.
     """
 
     name: str
-    actor: keras.Model
-    critic: keras.Model
+    networks: dict[str, keras.Model]
     card: dict[str, Any]
     path: Path
+
+    @property
+    def actor(self) -> keras.Model | None:
+        """The policy network, observations `[batch, ...]` to logits `[batch, num_actions]`; None
+        of a transition model.
+        """
+        return self.networks.get("actor")
+
+    @property
+    def critic(self) -> keras.Model | None:
+        """The value network, observations `[batch, ...]` to values `[batch, 1]`; None of a
+        transition model.
+        """
+        return self.networks.get("critic")
+
+    @property
+    def transition_model(self) -> keras.Model | None:
+        """The transition model, called with a list of observations `[batch, ...]` and actions
+        `[batch, d_action]`, one-hot where they are discrete; None of a policy.
+        """
+        return self.networks.get("transition")
 
 
 def default_folder() -> Path:
@@ -97,12 +118,18 @@ def card(name: str, folder: Folder = None) -> dict[str, Any]:
     return _read_card(place, records)
 
 
-def load(name: str, folder: Folder = None) -> ZooEntry:
+def load(name: str, folder: Folder = None, must_be: str | None = None) -> ZooEntry:
     """Loads a model, after checking the SHA-256 of every file that it reads.
+
+    Args:
+      name: its name.
+      folder: a zoo other than the one that comes with the package.
+      must_be: "policy" or "transition model", where only one of them will do.
 
     Raises:
       ValueError: as `card` does, and if a file is missing, or its checksum is not the one in the
-        index and in the card (the message names the file and both sums), or it holds no model.
+        index and in the card (the message names the file and both sums), or it holds no model; or
+        if the model is not what it must be.
 
     Example:
       >>> from tf_equirl import zoo
@@ -111,17 +138,22 @@ def load(name: str, folder: Folder = None) -> ZooEntry:
       ((None, 2), (None, 1))
     """
     place, records = _find(name, folder)
-    content = _read_card(place, records)
-    actor, critic = (_load_role(role, place, records, content) for role in ("actor", "critic"))
-    return ZooEntry(name, actor, critic, content, place)
+    content = _read_card(place, records, must_be)
+    roles = type_of(content).outputs
+    networks = {role: _load_role(role, place, records, content) for role in roles}
+    return ZooEntry(name, networks, content, place)
 
 
-def load_model(name_or_path: str | os.PathLike, folder: Folder = None) -> keras.Model:
-    """The actor of a zoo model, checked as `load` does, or the model of a `.keras` file.
+def load_model(
+    name_or_path: str | os.PathLike, folder: Folder = None, must_be: str | None = None
+) -> keras.Model:
+    """The actor or the transition model of a zoo model, checked as `load` does, or the model of a
+    `.keras` file.
 
     Args:
       name_or_path: a name in the zoo, or the path of a file that ends in `.keras`.
       folder: a zoo other than the one that comes with the package.
+      must_be: as in `load`; files are taken as they are.
 
     Returns:
       The model, not compiled.
@@ -137,7 +169,8 @@ def load_model(name_or_path: str | os.PathLike, folder: Folder = None) -> keras.
         place, records = _find(text, folder)
     except ValueError as error:
         raise ValueError(f"no model in the zoo and no path of a .keras file: {error}") from error
-    return _load_role("actor", place, records, _read_card(place, records))
+    content = _read_card(place, records, must_be)
+    return _load_role(next(iter(type_of(content).outputs)), place, records, content)
 
 
 def verify(name: str, folder: Folder = None) -> dict[str, Any]:
@@ -193,13 +226,19 @@ def _find(name: str, folder: Folder) -> tuple[Path, dict[str, Any]]:
     return place / name, models[name]["files"]
 
 
-def _read_card(place: Path, records: dict[str, Any]) -> dict[str, Any]:
+def _read_card(place: Path, records: dict[str, Any], must_be: str | None = None) -> dict[str, Any]:
     check_file(place / CARD, records, INDEX)
     content = read_json(place / CARD)
     validate_card(content)
     if content["name"] != place.name:
         raise ValueError(
             f"{place / CARD} must be the card of {place.name}. Received: name={content['name']!r}"
+        )
+    found = type_of(content).text
+    if must_be is not None and found != must_be:
+        raise ValueError(
+            f"`name` must be the name of a {must_be}. Received: name={place.name!r}, which is a "
+            f"{found} for {content['environment']['name']}"
         )
     return content
 

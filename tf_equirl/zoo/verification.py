@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from tf_equirl.zoo.card_rules import success_return
+from tf_equirl.zoo.card_types import POLICY, type_of
 from tf_equirl.zoo.store import Folder, ZooEntry, load, verify
 
 # float32 rounds to 6e-8; sums of a few hundred terms, added in another order on another machine,
@@ -16,80 +17,140 @@ from tf_equirl.zoo.store import Folder, ZooEntry, load, verify
 GOLDEN_TOLERANCE = 1e-5
 # The episodes are those of the card; rounding on another machine may turn the end of a few.
 SCORE_TOLERANCE = 4.0  # standard errors of the card
-_FEW = 3  # episodes, where the card's standard error is zero
+# A rounded number may turn an action of the policy that the states are from, and so the rest of an
+# episode: some of the states are other ones then, and errors far ahead are those of few of them.
+ROLLOUT_TOLERANCE = 0.25
+_FEW = 3  # episodes or transitions, where the card's standard error is zero
 
 
 def verify_outputs(name: str, folder: Folder = None) -> float:
     """Compares a model's outputs with those stored when it was published (`golden.npz`).
 
     Returns:
-      The largest difference of logits and values, relative to the largest of each.
+      The largest difference of the outputs of a network, relative to the largest of them.
 
     Raises:
       ValueError: as `zoo.verify` does, or if the difference is above 1e-5.
     """
     verify(name, folder)
     entry = load(name, folder)
+    card_type = type_of(entry.card)
+    names = (*card_type.inputs, *card_type.outputs.values())
     file = entry.path / "golden.npz"
     try:
         with np.load(file, allow_pickle=False) as archive:
-            golden = {key: archive[key] for key in ("observations", "logits", "values")}
+            golden = {key: archive[key] for key in names}
     except (KeyError, ValueError, OSError) as error:
-        raise ValueError(
-            f"{file} must hold observations, logits, values. Received: {error}"
-        ) from error
-    differences = [
-        _difference(entry.actor, golden["observations"], golden["logits"]),
-        _difference(entry.critic, golden["observations"], golden["values"]),
-    ]
-    for role, difference in zip(("actor", "critic"), differences, strict=True):
+        raise ValueError(f"{file} must hold {', '.join(names)}. Received: {error}") from error
+    inputs = [golden[key] for key in card_type.inputs]
+    differences = {
+        role: _difference(entry.networks[role], inputs, golden[key])
+        for role, key in card_type.outputs.items()
+    }
+    for role, difference in differences.items():
         if not difference <= GOLDEN_TOLERANCE:  # also where it is NaN
             raise ValueError(
                 f"the {role} of {name} must give the outputs in {file} to {GOLDEN_TOLERANCE:g}. "
                 f"Received: a relative difference of {difference:.2g}"
             )
-    return max(differences)
+    return max(differences.values())
 
 
 def verify_score(name: str, folder: Folder = None) -> dict[str, Any]:
-    """Plays the episodes of the card's evaluation again.
+    """Makes the card's evaluation again: plays its episodes, or predicts its transitions.
+
+    Transition models need tf-agents for it.
 
     Returns:
-      The `Evaluation` of "greedy" and of "sampled" actions.
+      Of a policy the `Evaluation` of "greedy" and of "sampled" actions; of a transition model the
+      card's `evaluation` as found now.
 
     Raises:
       ValueError: as `zoo.load` does; if the environment of the card has other settings by now; or
         if a mean return differs from the card's by more than four standard errors of the
-        difference, or a success rate by more than four of its own.
+        difference, a success rate or an error of predictions by more than four of its own, or
+        errors several steps ahead by more than a quarter.
     """
-    from tf_equirl.evaluation import evaluate
-
     entry = load(name, folder)
     environment = _environment(entry)
+    if type_of(entry.card) == POLICY:
+        return _verify_episodes(entry, environment)
+    return _verify_predictions(entry, environment)
+
+
+def _verify_episodes(entry: ZooEntry, environment: Any) -> dict[str, Any]:
+    from tf_equirl.evaluation import evaluate
+
     found = {}
     for kind in ("greedy", "sampled"):
         scores = entry.card["evaluation"][kind]
         evaluation = evaluate(
-            entry.actor,
+            entry.networks["actor"],
             environment,
             episodes=scores["episodes"],
             greedy=kind == "greedy",
             seed=scores["seed"],
         )
         _compare(
-            f"{kind} mean return of {name}",
-            (scores["mean"], scores["standard_error"]),
+            f"{kind} mean return of {entry.name}",
+            scores["mean"],
             evaluation.mean,
-            2 * max(1.0, abs(scores["mean"])) * _FEW / scores["episodes"],
+            SCORE_TOLERANCE * scores["standard_error"]
+            + 2 * max(1.0, abs(scores["mean"])) * _FEW / scores["episodes"],
         )
-        rate = float(evaluation.success_rate(success_return(scores)))
         _compare(
-            f"{kind} success rate of {name}",
-            (scores["success_rate"], _share_error(scores["success_rate"], scores["episodes"])),
-            rate,
-            _FEW / scores["episodes"],
+            f"{kind} success rate of {entry.name}",
+            scores["success_rate"],
+            float(evaluation.success_rate(success_return(scores))),
+            SCORE_TOLERANCE * _share_error(scores["success_rate"], scores["episodes"])
+            + _FEW / scores["episodes"],
         )
         found[kind] = evaluation
+    return found
+
+
+def _verify_predictions(entry: ZooEntry, environment: Any) -> dict[str, Any]:
+    from tf_equirl.zoo.transition_scores import evaluate_transition_model
+
+    card = entry.card["evaluation"]
+    found = evaluate_transition_model(
+        entry.networks["transition"],
+        environment,
+        card["transitions"],
+        card["seed"],
+        card["rollout"]["starts"],
+    )
+    for metric, scores in card["metrics"].items():
+        _compare(
+            f"{metric} of {entry.name}",
+            scores["mean"],
+            found["metrics"][metric]["mean"],
+            SCORE_TOLERANCE * scores["standard_error"] + _rounding(metric == "accuracy", card["transitions"]),
+        )
+    if card["all_pairs"] is not None:
+        for metric in card["metrics"]:
+            expected, pairs = card["all_pairs"][metric], card["all_pairs"]["pairs"]
+            _compare(
+                f"{metric} of {entry.name} over all pairs",
+                expected,
+                found["all_pairs"][metric],
+                1e-3 * expected + _rounding(metric == "accuracy", pairs),
+            )
+    rollout = card["rollout"]
+    if len(found["rollout"]["errors"]) != len(rollout["errors"]):
+        raise ValueError(
+            f"the errors of {entry.name} several steps ahead must be {len(rollout['errors'])}. "
+            f"Received: {len(found['rollout']['errors'])}"
+        )
+    for i, (expected, error) in enumerate(
+        zip(rollout["errors"], found["rollout"]["errors"], strict=True)
+    ):
+        _compare(
+            f"error of {entry.name} {i + 1} steps ahead",
+            expected,
+            error,
+            ROLLOUT_TOLERANCE * expected + _rounding("accuracy" in card["metrics"], rollout["starts"]),
+        )
     return found
 
 
@@ -107,12 +168,10 @@ def _environment(entry: ZooEntry) -> Any:
     return environment
 
 
-def _compare(what: str, card: tuple[float, float], found: float, slack: float) -> None:
-    difference = abs(found - card[0])
-    allowed = SCORE_TOLERANCE * card[1] + slack
-    if not difference <= allowed:
+def _compare(what: str, expected: float, found: float, allowed: float) -> None:
+    if not abs(found - expected) <= allowed:  # also where it is NaN
         raise ValueError(
-            f"the {what} must be the card's, {card[0]:.6g}, to {allowed:.2g}. Received: {found:.6g}"
+            f"the {what} must be the card's, {expected:.6g}, to {allowed:.2g}. Received: {found:.6g}"
         )
 
 
@@ -120,8 +179,14 @@ def _share_error(share: float, episodes: int) -> float:
     return math.sqrt(share * (1 - share) / episodes)
 
 
-def _difference(model: keras.Model, observations: np.ndarray, expected: np.ndarray) -> float:
-    found = keras.ops.convert_to_numpy(model(observations)).astype(np.float64)
+def _rounding(is_share: bool, count: int) -> float:
+    """What rounding on another machine may change: a few of the things counted, or a little."""
+    return _FEW / count if is_share else 1e-6
+
+
+def _difference(model: keras.Model, inputs: list[np.ndarray], expected: np.ndarray) -> float:
+    outputs = model(inputs if len(inputs) > 1 else inputs[0])
+    found = keras.ops.convert_to_numpy(outputs).astype(np.float64)
     if found.shape != expected.shape:
         return math.nan
     scale = float(np.abs(expected).max()) or 1.0

@@ -1,0 +1,48 @@
+import keras
+import numpy as np
+import pytest
+
+from tf_equirl import envs, models
+
+
+def _built():
+    catch, cartpole = envs.make("Catch"), envs.make("CartPole")
+    for kind in models.TRANSITION_KINDS:
+        yield models.transition_model(catch.symmetry, kind, (4, 4), head=catch.transition_head)
+    for kind in models.ACTOR_KINDS:
+        yield models.actor(cartpole.symmetry, kind, (4, 4))
+    for kind in models.CRITIC_KINDS:
+        yield models.critic(cartpole.symmetry, kind, (4, 4))
+
+
+def _branching():
+    inputs = keras.Input((4,))
+    left = keras.layers.Dense(3)(inputs)
+    right = keras.layers.Dense(3, bias_initializer="random_normal")(keras.layers.Dense(2)(inputs))
+    fixed = keras.layers.Dense(3, kernel_initializer=keras.initializers.HeNormal(seed=1))(right)
+    return keras.Model(inputs, keras.layers.Add()([left, keras.layers.Dropout(0.1)(fixed)]))
+
+
+def _attention():
+    """Its layer makes initialisers while it is built, which only cloning repeats."""
+    inputs = keras.Input((5, 4))
+    return keras.Model(inputs, keras.layers.MultiHeadAttention(2, 3)(inputs, inputs))
+
+
+@pytest.mark.parametrize("model", [*_built(), _branching(), _attention()], ids=lambda m: m.name)
+def test_many_fresh_weights_are_those_of_each_seed_number_for_number(model):
+    seeds = [7, 0, 123456]
+    before = model.get_weights()
+    stacked = models.stacked_fresh_weights([model, model], seeds)
+    for k, seed in enumerate(seeds):
+        expected = models.fresh_weights([model, model], seed)
+        for found, one in zip(stacked, expected, strict=True):
+            np.testing.assert_array_equal(found[k], one)
+    assert np.abs(stacked[0][0] - stacked[0][1]).max() > 0.01
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_many_fresh_weights_need_a_seed():
+    with pytest.raises(ValueError, match=r"seeds must hold at least one. Received: seeds=\[\]"):
+        models.stacked_fresh_weights([_branching()], [])

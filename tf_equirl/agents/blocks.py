@@ -1,0 +1,48 @@
+"""Seeds, and the blocks in which they are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+# XLA picks kernels, and with them rounding, by the number of members: 4, 8, 16 and 32 members give
+# the same numbers to the last bit; fewer than 4, more than 32 or odd numbers may not. Seeds are
+# therefore trained in blocks of these sizes, filled up with copies that are dropped again. Blocks
+# of 32 are also faster than larger ones, whose data outgrow the caches.
+_BLOCK_SIZES = (4, 8, 16, 32)
+
+
+def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
+    """Returns `seeds` as a tuple of Python ints.
+
+    Raises:
+      ValueError: unless they are distinct integers from 0 to 2**31 - 1, at least one.
+    """
+    rule = "seeds must be distinct integers from 0 to 2**31 - 1, at least one"
+    try:
+        seeds = tuple(seeds)
+    except TypeError as error:
+        raise ValueError(f"{rule}. Received: seeds={seeds!r}") from error
+    valid = all(isinstance(s, int | np.integer) and not isinstance(s, bool) for s in seeds)
+    if not seeds or not valid or len(set(seeds)) < len(seeds):
+        raise ValueError(f"{rule}. Received: seeds={seeds!r}")
+    if min(seeds) < 0 or max(seeds) >= 2**31:
+        raise ValueError(f"{rule}. Received: seeds={seeds!r}")
+    return tuple(int(s) for s in seeds)
+
+
+def blocks_of(seeds: tuple[int, ...]) -> list[list[int]]:
+    """Splits seeds into blocks; the last one is filled up with copies of its first seed."""
+    largest = _BLOCK_SIZES[-1]
+    blocks = [list(seeds[i : i + largest]) for i in range(0, len(seeds), largest)]
+    last = blocks[-1]
+    size = next(size for size in _BLOCK_SIZES if size >= len(last))
+    last += [last[0]] * (size - len(last))
+    return blocks
+
+
+def join_blocks(of_blocks: list[np.ndarray], count: int, axis: int) -> np.ndarray:
+    """Joins what the blocks of `count` seeds gave along their `axis`, without the copies."""
+    joined = np.concatenate(of_blocks, axis)
+    return joined.take(np.arange(count), axis)  # copies stand last

@@ -1,0 +1,31 @@
+"""Learned models of the environment, and planning in them."""
+
+from tf_equirl.dyna.config import TransitionModelConfig
+from tf_equirl.dyna.datasets import (
+    DATASET_KINDS,
+    all_transitions,
+    collect_transitions,
+    half_and_half,
+    make_dataset,
+    one_action_of_each_orbit,
+)
+from tf_equirl.dyna.fit import fit_transition_model
+from tf_equirl.dyna.fit_run import FitProgress
+from tf_equirl.dyna.result import TransitionResult, load_transition_result
+from tf_equirl.dyna.transitions import Transitions, join
+
+__all__ = [
+    "DATASET_KINDS",
+    "FitProgress",
+    "TransitionModelConfig",
+    "TransitionResult",
+    "Transitions",
+    "all_transitions",
+    "collect_transitions",
+    "fit_transition_model",
+    "half_and_half",
+    "join",
+    "load_transition_result",
+    "make_dataset",
+    "one_action_of_each_orbit",
+]

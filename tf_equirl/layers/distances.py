@@ -1,0 +1,165 @@
+"""Distances between states and predicted states, for `ProximalPooling`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import ArrayLike
+
+
+@keras.saving.register_keras_serializable(package="tf_equirl")
+def l1(state: Any, image: Any) -> Any:
+    """Sum of absolute differences over the last axis."""
+    return ops.sum(ops.abs(image - state), axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="tf_equirl")
+def l2(state: Any, image: Any) -> Any:
+    """Euclidean distance over the last axis."""
+    square = ops.sum(ops.square(image - state), axis=-1)
+    # The root's slope is infinite at 0, where its gradient would be NaN.
+    positive = ops.where(square > 0, square, ops.ones_like(square))
+    return ops.where(square > 0, ops.sqrt(positive), ops.zeros_like(square))
+
+
+DISTANCES = {"l1": l1, "l2": l2}
+
+# Logits tie when they are equal up to rounding to float32.
+MODE_TIE = 1e-6
+
+
+def shares_of_least(values: Any, tie: float) -> Any:
+    """Weights that pick the least number, or share 1 among the least ones where several tie.
+
+    They are continuous in the numbers: beyond the least one the weight falls to 0 at a gap of
+    `tie` times the mean of |values|, as the square of the distance from there. Rounding moves them
+    a little, where with a bare argmin it exchanges two that are nearly equal.
+
+    Args:
+        values: [..., n].
+        tie: Positive.
+
+    Returns:
+        [..., n], at least 0 and with sum 1.
+    """
+    gaps = values - ops.min(values, axis=-1, keepdims=True)
+    band = tie * ops.mean(ops.abs(values), axis=-1, keepdims=True)
+    band = ops.where(band > 0, band, ops.ones_like(band))
+    shares = ops.square(ops.relu(1.0 - gaps / band))
+    return shares / ops.sum(shares, axis=-1, keepdims=True)
+
+
+@keras.saving.register_keras_serializable(package="tf_equirl")
+class ModeDistance:
+    """Weighted L1 distance between the most likely categories of factored distributions.
+
+        d(s, s') = sum_f weight_f |x_f(mode s_f) - x_f(mode s'_f)|_1
+
+    with `x_f` the position of a category, or the mean of the positions where several categories are
+    most likely. The thesis' equation 4.33 is the case of two factors, the cells of
+    ball and paddle, with weights 1 and 0.13 ("Exploiting Symmetries With Equivariant Transition
+    Models", University College London, 2023).
+
+    Law: `d(P s, P s') = d(s, s')` for every permutation P of the categories that moves their
+    positions by an affine isometry of L1, such as the reflection of a board.
+
+    Vectors are concatenations of the factors' logits, probabilities or one-hot vectors. Nothing
+    flows back through it: a most likely category has no gradient.
+
+    Args:
+        coordinates: For each factor the positions [categories, k] of its categories.
+        weights: One number of at least 0 for each factor.
+
+    Raises:
+        ValueError: If an argument is not one of those.
+    """
+
+    def __init__(self, coordinates: Sequence[ArrayLike], weights: Sequence[float]) -> None:
+        """Checks and keeps the arguments."""
+        self.coordinates = [np.asarray(positions, np.float32) for positions in coordinates]
+        if not self.coordinates or any(
+            positions.ndim != 2 or not positions.size or not np.isfinite(positions).all()
+            for positions in self.coordinates
+        ):
+            raise ValueError(
+                "`coordinates` must hold a matrix [categories, k] of finite numbers for each "
+                f"factor. Received: coordinates={coordinates!r}"
+            )
+        numbers = np.asarray(weights, np.float64)
+        if (
+            numbers.shape != (len(self.coordinates),)
+            or not np.isfinite(numbers).all()
+            or numbers.min() < 0
+        ):
+            raise ValueError(
+                f"`weights` must hold {len(self.coordinates)} finite numbers of at least 0, one "
+                f"for each factor. Received: weights={weights!r}"
+            )
+        self.weights: list[float] = numbers.tolist()
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of categories of each factor."""
+        return tuple(len(positions) for positions in self.coordinates)
+
+    def __call__(self, state: Any, image: Any) -> Any:
+        """The distance over the last axis; the other axes broadcast.
+
+        Raises:
+            ValueError: If a vector is not as long as the categories are many.
+        """
+        distance: Any = 0.0
+        modes = zip(self._modes(state), self._modes(image), self.weights, strict=True)
+        for a, b, weight in modes:
+            distance = distance + weight * ops.sum(ops.abs(b - a), axis=-1)
+        return distance
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments as plain JSON values."""
+        coordinates = [positions.tolist() for positions in self.coordinates]
+        return {"coordinates": coordinates, "weights": list(self.weights)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> ModeDistance:
+        """The distance that `get_config` described."""
+        return cls(**config)
+
+    def _modes(self, vectors: Any) -> list[Any]:
+        """For each factor the positions [..., k] of the most likely categories."""
+        if vectors.shape[-1] != sum(self.sizes):
+            raise ValueError(
+                f"ModeDistance compares vectors of {sum(self.sizes)} numbers, one for each "
+                f"category. Received: a vector of shape {tuple(vectors.shape)}"
+            )
+        parts = ops.split(vectors, np.cumsum(self.sizes)[:-1].tolist(), axis=-1)
+        shares = [ops.stop_gradient(shares_of_least(-part, MODE_TIE)) for part in parts]
+        return [
+            ops.matmul(share, ops.cast(positions, share.dtype))
+            for share, positions in zip(shares, self.coordinates, strict=True)
+        ]
+
+
+def get_distance(distance: Any) -> Callable[[Any, Any], Any]:
+    """The function that a name, a configuration or a function stands for.
+
+    Args:
+        distance: "l1", "l2", the dict that Keras serialised a distance to, or a function
+            `distance(state [..., d], image [..., d]) -> [...]` whose leading axes broadcast.
+
+    Raises:
+        ValueError: If it is none of these.
+    """
+    if isinstance(distance, dict):
+        distance = keras.saving.deserialize_keras_object(distance)
+    if isinstance(distance, str) and distance in DISTANCES:
+        return DISTANCES[distance]
+    if not callable(distance):
+        raise ValueError(
+            f"`distance` must be {' or '.join(map(repr, DISTANCES))} or a function of two vectors. "
+            f"Received: distance={distance!r}"
+        )
+    return distance

@@ -1,0 +1,177 @@
+"""Transition models built from a symmetry: what follows a state and an action."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from tf_equirl.groups import Symmetry
+from tf_equirl.heads import CategoricalHead, Head, RealHead
+from tf_equirl.layers import (
+    EquivariantReadout,
+    GroupAveraging,
+    GroupDense,
+    ProximalPooling,
+    TransitionImages,
+)
+from tf_equirl.models.actor import regular_features
+from tf_equirl.models.inputs import (
+    check_initializer,
+    check_kind,
+    check_symmetry_argument,
+    observation_input,
+)
+from tf_equirl.models.widths import build_with_widths
+
+TRANSITION_KINDS = ("mlp", "gcnn-proximal", "gcnn-averaged", "gcnn-readout")
+
+
+def transition_model(
+    symmetry: Symmetry,
+    kind: str = "gcnn-readout",
+    hidden_units: Sequence[int] = (64, 64),
+    match_parameters: int | None = None,
+    kernel_initializer: str | keras.initializers.Initializer = "he_normal",
+    name: str | None = None,
+    observation_shape: Sequence[int] | None = None,
+    *,
+    head: Head | None = None,
+    predict_change: bool = False,
+    distance: str | Callable[[Any, Any], Any] | None = None,
+    selection: str = "hard",
+    average_ties: bool = True,
+) -> keras.Model:
+    r"""A transition model: the pair of observations `[batch, *observation_shape]` and actions
+    `[batch, d_action]` to next states `[batch, d]`, as the head says.
+
+    A discrete action comes in as a one-hot vector, a continuous one as itself: the group acts on
+    it by $\rho_A$. All kinds but `"mlp"` obey, for every group element g,
+
+    $$ T(\rho_S(g) s, \rho_A(g) a) = \rho(g) T(s, a) $$
+
+    with $\rho$ the head's representation.
+
+    * `"mlp"`: ReLU layers on state and action, unconstrained; the baseline.
+    * `"gcnn-proximal"`: lifting, group convolutions with ReLU, one candidate next state per group
+      element (`TransitionImages`), of which `ProximalPooling` takes the closest to the present
+      state: the thesis' model ("Exploiting Symmetries With Equivariant Transition Models",
+      University College London, 2023, sections 4.7.3 and 4.7.4).
+    * `"gcnn-averaged"`: the same with the mean of the candidates (`GroupAveraging`).
+    * `"gcnn-readout"`: lifting, group convolutions and an equivariant readout to $\rho$.
+
+    Args:
+      symmetry: the group and how it acts on observations and actions.
+      kind: one of `TRANSITION_KINDS`, as above.
+      hidden_units: widths of the hidden layers; channels per group element for `"gcnn-..."`.
+      match_parameters: if given, `hidden_units` are only proportions, scaled so that the model
+        comes closest to this number of trained parameters; the choice is printed.
+      kernel_initializer: a Keras initialiser, its name or its configuration, for every kernel.
+      name: the model's name.
+      observation_shape: shape of an observation, if it is not flat; the group acts on its
+        `symmetry.state.dim` numbers in row-major order.
+      head: what is predicted, an environment's `transition_head`. None is the next observation as
+        real numbers.
+      predict_change: whether the network predicts the state's change, to which the model adds the
+        state. Its output is the next state all the same. For a `RealHead`.
+      distance: of `"gcnn-proximal"`, see `ProximalPooling`; None is the head's.
+      selection: of `"gcnn-proximal"`: `"hard"` or `"soft"`.
+      average_ties: of `"gcnn-proximal"`: see `ProximalPooling`. False is the thesis' model.
+
+    Returns:
+      A Keras functional model, called with a list `[observation, action]`.
+
+    Raises:
+      ValueError: for an unknown kind, widths that are not positive integers, a budget that is too
+        small, an `observation_shape` of another size than the state, a head that does not fit the
+        symmetry, arguments that `ProximalPooling` refuses, such as a distance that is not
+        invariant, or `predict_change` with categories.
+
+    Example:
+      >>> from tf_equirl import envs, models
+      >>> env = envs.make("Catch")
+      >>> model = models.transition_model(env.symmetry, head=env.transition_head)
+      >>> model.output_shape
+      (None, 55)
+    """
+    check_symmetry_argument(symmetry)
+    check_kind(kind, TRANSITION_KINDS)
+    initializer = check_initializer(kernel_initializer)
+    head = RealHead(symmetry.state) if head is None else head
+    _check_head(symmetry, head, predict_change)
+    name = name or f"{kind.replace('-', '_')}_transition_model"
+
+    def build(widths: tuple[int, ...]) -> keras.Model:
+        observation, flat = observation_input(symmetry, observation_shape)
+        action = keras.Input((symmetry.action.dim,), name="action")
+        x = keras.layers.Concatenate()([flat, action])
+        state = flat if head.reading is None else ops.matmul(flat, head.reading)
+
+        def following(predicted):
+            """Next states of what the network predicts, a vector or one for each element."""
+            if not predict_change:
+                return predicted
+            images = len(predicted.shape) > len(state.shape)
+            return predicted + (ops.expand_dims(state, -2) if images else state)
+
+        dim = head.representation.dim
+        if kind == "mlp":
+            for units in widths:
+                x = keras.layers.Dense(units, "relu", kernel_initializer=initializer.clone())(x)
+            x = keras.layers.Dense(dim, kernel_initializer=initializer.clone())(x)
+            return keras.Model([observation, action], following(x), name=name)
+        x = regular_features(symmetry.state + symmetry.action, widths, initializer, x)
+        if kind == "gcnn-readout":
+            x = EquivariantReadout(head.representation, kernel_initializer=initializer.clone())(x)
+            return keras.Model([observation, action], following(x), name=name)
+        x = GroupDense(dim, symmetry.group, kernel_initializer=initializer.clone())(x)
+        images = following(TransitionImages(head.representation, name="images")(x))
+        if kind == "gcnn-averaged":
+            return keras.Model([observation, action], GroupAveraging()(images), name=name)
+        pooling = ProximalPooling(
+            head.distance if distance is None else distance,
+            selection,
+            representation=head.representation,
+            average_ties=average_ties,
+        )
+        return keras.Model([observation, action], pooling([state, images]), name=name)
+
+    return build_with_widths(build, hidden_units, match_parameters)
+
+
+def _check_head(symmetry: Symmetry, head: Head, predict_change: bool) -> None:
+    if not isinstance(head, Head):
+        raise ValueError(
+            f"head must be a RealHead or a CategoricalHead, such as an environment's "
+            f"transition_head. Received: head={head!r}"
+        )
+    if head.representation.group != symmetry.group:
+        raise ValueError(
+            f"head must be one of the symmetry's group, {symmetry.group.name}. Received: a head of "
+            f"{head.representation.group.name}"
+        )
+    state, encoding = symmetry.state, head.representation
+    reading = np.eye(encoding.dim) if head.reading is None else np.asarray(head.reading)
+    if len(reading) != state.dim:
+        raise ValueError(
+            f"head must read observations of {state.dim} numbers. Received: a head that reads "
+            f"{len(reading)}"
+        )
+    moved = state.matrices.transpose(0, 2, 1) @ reading - reading @ encoding.matrices.transpose(
+        0, 2, 1
+    )
+    worst = int(np.abs(moved).max(axis=(1, 2)).argmax())
+    if np.abs(moved).max() > 1e-6:
+        raise ValueError(
+            "head must read encodings that the group moves as it moves observations, "
+            f"encoding(rho_S(g) s) = rho(g) encoding(s). Received: a head that element {worst} of "
+            f"{symmetry.group.name} contradicts"
+        )
+    if predict_change and isinstance(head, CategoricalHead):
+        raise ValueError(
+            "predict_change must be False for a head of categories, which have no difference. "
+            f"Received: predict_change={predict_change!r}"
+        )
