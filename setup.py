@@ -96,6 +96,7 @@ setup(
             "equirl-publish = tf_equirl.launchers.publish:run",
             "equirl-reproduce = tf_equirl.launchers.reproduce:run",
             "equirl-train-ppo = tf_equirl.launchers.train_ppo:run",
+            "equirl-train-transition-model = tf_equirl.launchers.train_transition_model:run",
             "equirl-zoo = tf_equirl.launchers.zoo_models:run",
         ]
     },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +17,14 @@ from tf_equirl import envs
 
 if TYPE_CHECKING:  # launchers that do not train need no tf-agents
     from tf_equirl.agents import PPOConfig, Progress, TrainingResult
+    from tf_equirl.dyna import FitProgress, TransitionModelConfig, TransitionResult, Transitions
 
-_BAR = "{desc} {percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt} steps{postfix} [{remaining} left]"
+_EPOCHS_BAR = (
+    "{desc} {percentage:3.0f}% |{bar:20}| epoch {n:.4g}/{total}{postfix} [{remaining} left]"
+)
+_STEPS_BAR = (
+    "{desc} {percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt} steps{postfix} [{remaining} left]"
+)
 INTERRUPTED = 130  # exit status of a program stopped by Ctrl-C
 
 
@@ -34,6 +41,8 @@ def define_config_flags(config_class: type) -> None:
             flags.DEFINE_float(field.name, field.default, text)
         elif field.type in ("str", "str | None"):
             flags.DEFINE_string(field.name, field.default, text)
+        elif field.type == "float | None":
+            flags.DEFINE_float(field.name, field.default, text)
         else:
             flags.DEFINE_integer(field.name, field.default, text)
 
@@ -72,6 +81,57 @@ def parse_integers(name: str, texts: list[str]) -> tuple[int, ...]:
         ) from error
 
 
+def seed_range(num_seeds: int, first_seed: int) -> range:
+    """The seeds of the flags `num_seeds` and `first_seed`.
+
+    Raises:
+      ValueError: if there are none.
+    """
+    if num_seeds < 1:
+        raise ValueError(f"num_seeds must be at least 1. Received: num_seeds={num_seeds}")
+    return range(first_seed, first_seed + num_seeds)
+
+
+class ProgressBar:
+    """A bar that is made at the first report, below whatever is printed while models are built.
+
+    Args:
+      label: text on its left.
+      total: what it counts up to.
+      form: `tqdm`'s `bar_format`.
+    """
+
+    def __init__(self, label: str, total: int, form: str):
+        """See the class."""
+        self._arguments = {"desc": label, "total": total, "bar_format": form, "unit_scale": True}
+        self._bar: tqdm | None = None
+
+    def show(self, done: float, finished: bool, text: str) -> None:
+        """Moves the bar.
+
+        Args:
+          done: how far the run is.
+          finished: whether that is its end.
+          text: on the right; empty or "compiling" as long as this process has trained nothing.
+        """
+        first = self._bar is None
+        if first and finished:
+            return  # nothing was left to do
+        if self._bar is None:
+            self._bar = tqdm(**self._arguments)
+        self._bar.n = done
+        if text in ("", "compiling"):
+            # Neither compilation nor what an earlier process did counts in the time left.
+            self._bar.initial = done
+            self._bar.unpause()
+        self._bar.set_postfix_str(text)
+
+    def close(self) -> None:
+        """Leaves the bar as it is on the screen."""
+        if self._bar is not None:
+            self._bar.close()
+
+
 def train_with_progress(
     env: envs.Environment,
     config: PPOConfig,
@@ -84,28 +144,17 @@ def train_with_progress(
     """Calls `train_ppo` with a progress bar: steps/s of all seeds, mean return, time left."""
     from tf_equirl.agents import train_ppo
 
-    # Made at the first report, below whatever is printed while the models are built.
-    bars: list[tqdm] = []
+    bar = ProgressBar(label, config.num_updates * config.batch_size, _STEPS_BAR)
 
     def show(progress: Progress) -> None:
-        if not bars:
-            if progress.updates == progress.num_updates:
-                return  # nothing was left to do
-            total = config.num_updates * config.batch_size
-            bars.append(tqdm(total=total, unit_scale=True, bar_format=_BAR, desc=label))
-        bar = bars[0]
-        bar.n = progress.timesteps
+        finished = progress.updates == progress.num_updates
+        text = "" if finished or progress.compile_seconds else "compiling"
         if progress.steps_per_second:
-            bar.set_postfix_str(
+            text = (
                 f"{progress.steps_per_second:,.0f} steps/s over all seeds, "
                 f"mean return {progress.mean_return:.3g}"
             )
-            return
-        # Neither compilation nor what an earlier process did counts in the time left.
-        bar.initial = progress.timesteps
-        bar.unpause()
-        done = progress.updates == progress.num_updates
-        bar.set_postfix_str("" if done or progress.compile_seconds else "compiling")
+        bar.show(progress.timesteps, finished, text)
 
     try:
         return train_ppo(
@@ -118,8 +167,52 @@ def train_with_progress(
             on_progress=show,
         )
     finally:
-        for bar in bars:
-            bar.close()
+        bar.close()
+
+
+def fit_with_progress(
+    env: envs.Environment,
+    data: Transitions,
+    config: TransitionModelConfig,
+    seeds: list[int] | range,
+    run_dir: Path,
+    *,
+    validation: Transitions,
+    resume: bool,
+    label: str,
+) -> TransitionResult:
+    """Calls `fit_transition_model` with a progress bar: epoch, losses, time left."""
+    from tf_equirl.dyna import fit_transition_model
+
+    bar = ProgressBar(label, config.num_epochs, _EPOCHS_BAR)
+
+    def show(progress: FitProgress) -> None:
+        finished = progress.epochs == progress.num_epochs
+        text = "" if finished or progress.compile_seconds else "compiling"
+        if progress.steps_per_second:
+            metrics = {"loss": progress.loss}
+            metrics.update({f"validation {k}": v for k, v in progress.validation.items()})
+            text = ", ".join(
+                f"{name.replace('_', ' ')} {value:.3g}"
+                for name, value in metrics.items()
+                if progress.epochs
+            )
+            text = text or f"{progress.steps_per_second:,.0f} gradient steps/s"
+        bar.show(progress.done * progress.num_epochs, finished, text)
+
+    try:
+        return fit_transition_model(
+            env,
+            data,
+            config,
+            seeds,
+            run_dir,
+            validation=validation,
+            resume=resume,
+            on_progress=show,
+        )
+    finally:
+        bar.close()
 
 
 def describe_times(result: TrainingResult) -> str:
@@ -128,6 +221,21 @@ def describe_times(result: TrainingResult) -> str:
         f"compiled in {result.compile_seconds:.1f} s, trained in {result.run_seconds:.1f} s "
         f"({result.steps_per_second:,.0f} environment steps/s over {len(result.seeds)} seeds)"
     )
+
+
+def how_to_go_on(launcher: str, run_dir: Path | None) -> str:
+    """What `launch` tells after Ctrl-C: that a run is saved, and the command to resume it.
+
+    Args:
+      launcher: name of the launcher's module.
+      run_dir: its run folder, or None as long as none is chosen.
+    """
+    if run_dir is None or not (run_dir / "run.json").exists():
+        return "Nothing was trained yet."
+    script = Path(sys.argv[0]).name
+    program = f"python -m launchers.{launcher}" if script == f"{launcher}.py" else script
+    folder = shlex.quote(str(run_dir))
+    return f"What was trained is saved. Go on with:\n  {program} --resume --run_dir={folder}"
 
 
 def launch(main: Callable[[], None], how_to_go_on: Callable[[], str]) -> None:

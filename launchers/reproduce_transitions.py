@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tf_equirl import experiments
 from tf_equirl._files import write_text_atomically
+from tf_equirl.dyna import TransitionResult
 from tf_equirl.experiments import Report, ResultsByCell, TransitionExperiment
 
 from . import common
@@ -17,8 +18,20 @@ from . import common
 NUM_SEEDS = 16
 
 
+def _fit_below(folder: Path) -> Callable[..., TransitionResult]:
+    """`fit_transition_model` with a progress bar that names the run."""
+
+    def fit(env, data, config, seeds, run_dir, *, validation, resume):
+        label = str(run_dir.relative_to(folder))
+        return common.fit_with_progress(
+            env, data, config, seeds, run_dir, validation=validation, resume=resume, label=label
+        )
+
+    return fit
+
+
 def _train(experiment: TransitionExperiment, folder: Path, num_seeds: int) -> ResultsByCell:
-    return experiment.train(folder, num_seeds, fit=common.fit_with_progress)
+    return experiment.train(folder, num_seeds, fit=_fit_below(folder))
 
 
 def _cartpole_table(folder: Path, num_seeds: int) -> None:
@@ -41,7 +54,7 @@ def _equivariance_table(folder: Path, num_seeds: int) -> None:
 
 def _sizes_table(folder: Path, num_seeds: int) -> None:
     experiment = experiments.cartpole_transitions()
-    results = experiment.train_sizes(folder, num_seeds, fit=common.fit_with_progress)
+    results = experiment.train_sizes(folder, num_seeds, fit=_fit_below(folder))
     file = folder / "table_transitions-sizes"
     _write(experiments.sizes_report(experiment, results), file)
     image = folder / "figure_transitions-sizes.png"

@@ -7,8 +7,6 @@ Shows progress, prints a table of returns and writes learning_curve.png into the
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 from pathlib import Path
 
@@ -91,18 +89,11 @@ def run() -> None:
 
 
 def _seeds() -> range:
-    if _NUM_SEEDS.value < 1:
-        raise ValueError(f"num_seeds must be at least 1. Received: num_seeds={_NUM_SEEDS.value}")
-    return range(_FIRST_SEED.value, _FIRST_SEED.value + _NUM_SEEDS.value)
+    return common.seed_range(_NUM_SEEDS.value, _FIRST_SEED.value)
 
 
 def _how_to_go_on() -> str:
-    if not _chosen_run_dir or not (_chosen_run_dir[0] / "run.json").exists():
-        return "Nothing was trained yet."
-    script = Path(sys.argv[0]).name
-    program = "python -m launchers.train_ppo" if script == "train_ppo.py" else script
-    folder = shlex.quote(str(_chosen_run_dir[0]))
-    return f"What was trained is saved. Go on with:\n  {program} --resume --run_dir={folder}"
+    return common.how_to_go_on("train_ppo", _chosen_run_dir[0] if _chosen_run_dir else None)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,8 @@ def _list(folder: Path) -> None:
     rich.print(table)
     if not others:
         return
-    table = _table("transition models", ["kind", "measure"], ["error", "accuracy"], others)
+    title = "transition models: mean square error or cross-entropy, of fresh transitions"
+    table = _table(title, ["kind"], ["error", "accuracy"], others)
     for card in others:
         metrics, loss = card["evaluation"]["metrics"], card["head"]["metrics"][0]
         accuracy = f"{metrics['accuracy']['mean']:.4g}" if "accuracy" in metrics else ""
@@ -76,7 +77,6 @@ def _list(folder: Path) -> None:
             card["name"],
             card["environment"]["name"],
             card["networks"]["transition"]["kind"],
-            loss.replace("_", " "),
             f"{metrics[loss]['mean']:.4g}",
             accuracy,
         )

@@ -166,7 +166,7 @@ class CategoricalHead(Head):
 
     def split(self, vectors: Any) -> list[Any]:
         """The factors' parts [..., categories] of encodings or outputs [..., d]."""
-        return ops.split(vectors, np.cumsum(self.sizes)[:-1].tolist(), axis=-1)
+        return self._distance.split(vectors)
 
     def metrics(self, outputs: Any, target: Any) -> tuple[Any, Any]:
         """See `Head.metrics`."""

@@ -513,27 +513,27 @@ BAD = {
     "nan": (
         "CartPole",
         changed("state", physics=((2, 1), np.nan)),
-        r"`data\.state.*` must hold finite numbers.*data\.state\.physics\[2, 1\]=nan",
+        r"`data\.state.*` must hold finite numbers.*Received: .*state\.physics.*nan",
     ),
     "infinite": (
         "CartPole",
         changed("next_state", physics=((7, 3), np.inf)),
-        r"`data\.next_state.*` must hold finite numbers.*physics\[7, 3\]=inf",
+        r"`data\.next_state.*` must hold finite numbers.*Received: .*next_state\.physics.*inf",
     ),
     "ball outside": (
         "Catch",
         changed("state", ball_column=(3, 5)),
-        r"`data\.state\.ball_column` must hold integers from 0 to 4.*\[3\]=5",
+        r"`data\.state\.ball_column` must hold integers from 0 to 4.*Received: .*=5",
     ),
     "next ball outside": (
         "Catch",
         changed("next_state", ball_row=(1, 10)),
-        r"`data\.next_state\.ball_row` must hold integers from 0 to 9.*\[1\]=10",
+        r"`data\.next_state\.ball_row` must hold integers from 0 to 9.*Received: .*=10",
     ),
     "paddle outside": (
         "Catch",
         changed("next_state", paddle_column=(1, -1)),
-        r"`data\.next_state\.paddle_column`.*\[1\]=-1",
+        r"`data\.next_state\.paddle_column`.*Received: .*=-1",
     ),
     "high action": ("Catch", with_action(3), r"`data\.action` .*0 to 2\. Received: 3 in row 4"),
     "negative action": ("CartPole", with_action(-1), r"`data\.action` .*0 to 1\..*-1 in row 4"),
@@ -602,7 +602,7 @@ def test_bad_datasets(case, tmp_path):
         ({"state": np.zeros([2, 50])}, r"`data\.state` must be a CatchState"),
         ({"ball_row": [0.5, 0.0]}, r"`data\.state\.ball_row` must hold .*of int32.*float64"),
         ({"ball_row": ["a", "b"]}, r"`data\.state\.ball_row` must hold .*of int32.*<U1"),
-        ({"ball_row": [0, 10]}, r"`data\.state\.ball_row` .*\[1\]=10"),
+        ({"ball_row": [0, 10]}, r"`data\.state\.ball_row` .*Received: .*=10"),
         ({"provenance": {"by": {1, 2}}}, r"`provenance` must be a dict of plain JSON types"),
     ],
 )

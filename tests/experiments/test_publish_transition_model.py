@@ -5,11 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 from PIL import Image
 
-from launchers import publish as launcher
 from tf_equirl import dyna, envs, experiments, zoo
 from tf_equirl.experiments.publish_transition_model import training_command
 from tf_equirl.experiments.zoo_folder import training_fields, type_of_run
@@ -131,7 +128,12 @@ def test_the_score_is_reached_again(published):
         (("all_pairs", "accuracy"), lambda x: x + 0.1, "accuracy of .* over all pairs"),
         (("all_pairs", "cross_entropy"), lambda x: 1.01 * x, "cross_entropy of .* over all pairs"),
         (("rollout", "errors"), lambda x: [x[0] / 2, *x[1:]], "error of .* 1 steps ahead"),
-        (("rollout", "errors"), lambda x: x[:4], "several steps ahead must be 4"),
+        (("all_pairs",), lambda x: None, "measures over all pairs of"),
+        (
+            ("rollout", "errors"),
+            lambda x: x[:4],
+            "number of steps ahead of .* must be the card's, 4",
+        ),
     ],
 )
 def test_a_better_score_than_the_true_one_is_noticed(
@@ -192,6 +194,10 @@ def test_runs_that_cannot_be_published_are_refused(run, tmp_path):
         (tmp_path / "run.json").write_text(json.dumps({**description, **change}))
         with pytest.raises(ValueError, match=message):
             experiments.publish_transition_model(tmp_path, NAME, tmp_path / "zoo")
+    assert type_of_run(run[0]) == zoo.TRANSITION_MODEL
+    (tmp_path / "run.json").write_text(json.dumps({**description, "models": {"actor": {}}}))
+    with pytest.raises(ValueError, match="trained a transition model. .* which trained a policy"):
+        experiments.publish_transition_model(tmp_path, NAME, tmp_path / "zoo")
     with pytest.raises(ValueError, match="trained a policy. .* which trained a transition model"):
         experiments.publish(run[0], NAME, 1, tmp_path / "zoo")
     assert not (tmp_path / "zoo").exists()
@@ -211,42 +217,6 @@ def test_bad_arguments_are_refused_before_any_work(run, arguments, message, tmp_
     with pytest.raises(ValueError, match=message):
         experiments.publish_transition_model(zoo_dir=tmp_path / "zoo", **arguments)
     assert not (tmp_path / "zoo").exists()
-
-
-def launch(*arguments):
-    flags.FLAGS.unparse_flags()
-    with flagsaver.flagsaver():
-        flags.FLAGS(["publish", *map(str, arguments)])
-        launcher.main()
-
-
-def test_the_launcher_sees_what_a_folder_holds(run, tmp_path, monkeypatch, capsys):
-    calls = []
-    monkeypatch.setattr(
-        experiments, "publish_transition_model", lambda **given: calls.append(given) or "there"
-    )
-    assert type_of_run(run[0]) == zoo.TRANSITION_MODEL
-    given = [f"--run_dir={run[0]}", f"--name={NAME}", f"--zoo_dir={tmp_path}"]
-    launch(*given, "--transitions=60", "--limit=Tiny.")
-    assert "published: there" in capsys.readouterr().out
-    (call,) = calls
-    assert (call["transitions"], call["limits"], call["name"]) == (60, ["Tiny."], NAME)
-    for flag in ("success", "episodes"):
-        with pytest.raises(ValueError, match=f"--{flag} must not be given for a transition model"):
-            launch(*given, f"--{flag}=5")
-    policy = tmp_path / "policy"
-    policy.mkdir()
-    description = json.loads((run[0] / "run.json").read_text())
-    description["models"] = {"actor": {}, "critic": {}}
-    (policy / "run.json").write_text(json.dumps(description))
-    given[0] = f"--run_dir={policy}"
-    with pytest.raises(ValueError, match="--success must be given for a policy"):
-        launch(*given)
-    with pytest.raises(ValueError, match="--transitions must not be given for a policy"):
-        launch(*given, "--success=5", "--transitions=60")
-    monkeypatch.undo()
-    with pytest.raises(ValueError, match="trained a transition model. .* which trained a policy"):
-        experiments.publish_transition_model(policy, NAME, tmp_path / "zoo")
 
 
 def test_a_single_seed_has_no_standard_error():

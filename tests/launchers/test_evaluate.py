@@ -1,35 +1,15 @@
-"""`launchers.evaluate` in processes of its own."""
+"""`launchers.evaluate`."""
 
 import re
 
 import keras
 import numpy as np
 import pytest
+from in_process import run_here
 from processes import run_python
 
-from tf_equirl.evaluation import evaluate
-
-# The launcher as it is, with a zoo of one model and a second environment that it fits.
-WITH_A_ZOO = """
-import os, sys
 from tf_equirl import envs, zoo
-from launchers import evaluate
-
-class Short(envs.CartPole):
-    name = "Short"
-
-envs.register("Short", lambda: Short(max_episode_steps=9))
-load = zoo.load_model
-zoo.load_model = lambda name, **_: load({"pet": os.environ["PET"]}[name])
-scores = {"greedy": {"success": "return of at least 9"}}
-zoo.card = lambda name: {"pet": {"environment": {"name": "Short"}, "evaluation": scores}}[name]
-sys.argv[0] = "evaluate.py"
-evaluate.run()
-"""
-
-
-def run(*arguments, start=("-m", "launchers.evaluate"), **variables):
-    return run_python(*start, *arguments, **variables)
+from tf_equirl.evaluation import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +23,8 @@ def model_file(tmp_path_factory):
 
 
 def test_it_reports_what_the_library_finds(model_file):
-    result = run(f"--model={model_file}", "--episodes=300", "--success=45", "--seed=4")
+    flags = (f"--model={model_file}", "--episodes=300", "--success=45", "--seed=4")
+    result = run_python("-m", "launchers.evaluate", *flags)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     assert "leaning on CartPole: 300 episodes, seed 4" in result.stdout
@@ -58,9 +39,20 @@ def test_it_reports_what_the_library_finds(model_file):
     assert "relative equivariance error under C2, on 1,000 visited states: 0\n" in result.stdout
 
 
-def test_the_card_of_a_zoo_model_names_the_environment(model_file):
-    flags = ("--model=pet", "--episodes=5", "--policy=greedy")
-    result = run(*flags, start=("-c", WITH_A_ZOO), PET=str(model_file))
+def test_the_card_of_a_zoo_model_names_the_environment(model_file, monkeypatch):
+    """A zoo of one model, and a second environment that it fits."""
+
+    class Short(envs.CartPole):
+        name = "Short"
+
+    constructors = {"CartPole": envs.CartPole, "Short": lambda: Short(max_episode_steps=9)}
+    monkeypatch.setattr("tf_equirl.envs.registry._CONSTRUCTORS", constructors)
+    load = zoo.load_model
+    scores = {"greedy": {"success": "return of at least 9"}}
+    card = {"environment": {"name": "Short"}, "evaluation": scores}
+    monkeypatch.setattr(zoo, "load_model", lambda name, **_: load({"pet": model_file}[name]))
+    monkeypatch.setattr(zoo, "card", lambda name: {"pet": card}[name])
+    result = run_here("evaluate", "--model=pet", "--episodes=5", "--policy=greedy")
     assert result.returncode == 0, result.stderr
     assert re.search("greedy *│ *9 │ *0 │ *9 │ *9 │ *100.0% │", result.stdout)
     assert "on Short: 5 episodes" in result.stdout and "sampled" not in result.stdout
@@ -75,6 +67,6 @@ def test_the_card_of_a_zoo_model_names_the_environment(model_file):
     ],
 )
 def test_bad_flags_give_one_clear_line(model_file, flags, message):
-    result = run(f"--model={model_file}", *flags)
+    result = run_here("evaluate", f"--model={model_file}", *flags)
     assert result.returncode != 0 and message in result.stderr
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1

@@ -1,4 +1,4 @@
-"""The launchers as a user runs them: in processes of their own."""
+"""The launchers that train; in processes of their own where that makes a difference."""
 
 import json
 import re
@@ -8,19 +8,17 @@ import sys
 import time
 
 import pytest
+from in_process import run_here
 from processes import ROOT, run_python
 
 QUICK = ["--actor=odd", "--hidden_units=8", "--num_seeds=4", "--rollout_steps=32"]
 
 
-def run(*arguments, module="train_ppo"):
-    return run_python("-m", f"launchers.{module}", *arguments)
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("launcher") / "run"
-    result = run(*QUICK, "--total_timesteps=2560", f"--run_dir={folder}")
+    arguments = [*QUICK, "--total_timesteps=2560", f"--run_dir={folder}"]
+    result = run_python("-m", "launchers.train_ppo", *arguments)
     assert result.returncode == 0, result.stderr
     return folder, result
 
@@ -47,7 +45,7 @@ def test_a_user_sees_no_chatter_of_the_libraries(trained):
 
 def test_resuming_needs_only_the_folder(trained):
     folder, first = trained
-    again = run("--resume", f"--run_dir={folder}")
+    again = run_here("train_ppo", "--resume", f"--run_dir={folder}")
     assert again.returncode == 0, again.stderr
     table = re.compile(r"│.*│")
     assert table.findall(again.stdout) == table.findall(first.stdout)
@@ -91,24 +89,19 @@ def test_ctrl_c_saves_a_checkpoint_and_says_how_to_go_on(tmp_path):
     ],
 )
 def test_bad_flags_give_one_clear_line(arguments, message):
-    result = run(*arguments)
+    result = run_here("train_ppo", *arguments)
     assert result.returncode != 0
     assert message in result.stderr
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
 
 
-CONSOLE_SCRIPT = "import sys; sys.argv[0] = 'script'; from launchers.train_ppo import run; run()"
+def run_module(name, *arguments):
+    return run_python("-m", f"launchers.{name}", *arguments)
 
 
-@pytest.mark.parametrize("start", [["-m", "launchers.train_ppo"], ["-c", CONSOLE_SCRIPT]])
-def test_help_documents_every_field(start):
-    result = subprocess.run(
-        [sys.executable, *start, "--helpshort"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
+@pytest.mark.parametrize("run", [run_module, run_here], ids=["module", "console script"])
+def test_help_documents_every_field(run):
+    result = run("train_ppo", "--helpshort")
     assert "Trains PPO agents" in result.stdout
     for flag in ("--learning_rate", "--[no]anneal_learning_rate", "--hidden_units", "--num_seeds"):
         assert flag in result.stdout
@@ -118,7 +111,8 @@ def test_help_documents_every_field(start):
 
 
 def test_the_demo_compares_both_agents(tmp_path):
-    result = run("--num_seeds=4", "--total_timesteps=2048", f"--run_dir={tmp_path}", module="demo")
+    arguments = ["--num_seeds=4", "--total_timesteps=2048", f"--run_dir={tmp_path}"]
+    result = run_here("demo", *arguments)
     assert result.returncode == 0, result.stderr
     assert re.search(r"G-CNN minus MLP at 2,048 steps, same seeds: [+-]\d", result.stdout)
     assert (tmp_path / "learning_curves.png").stat().st_size > 10_000

@@ -1,34 +1,17 @@
-"""`launchers.play` in processes of its own."""
+"""`launchers.play`."""
 
+import contextlib
 import os
 import pty
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
+from in_process import run_here
 from PIL import Image
-from processes import ROOT, user_environment
+from processes import run_python
 
 from tf_equirl.evaluation import record
-
-
-def start(*arguments, **kwargs):
-    return subprocess.Popen(
-        [sys.executable, "-m", "launchers.play", *arguments],
-        cwd=ROOT,
-        env=user_environment(),
-        text=True,
-        stderr=subprocess.PIPE,
-        **kwargs,
-    )
-
-
-def run(*arguments):
-    with start(*arguments, stdout=subprocess.PIPE) as process:
-        output, errors = process.communicate(timeout=300)
-    return process.returncode, output, errors
 
 
 @pytest.fixture(scope="module")
@@ -43,29 +26,27 @@ def model_file(tmp_path_factory):
 
 
 def test_without_a_terminal_the_frames_stand_one_below_the_other(model_file):
-    status, output, errors = run(f"--model={model_file}", "--seed=2")
-    assert (status, errors) == (0, "")
+    result = run_python("-m", "launchers.play", f"--model={model_file}", "--seed=2")
+    assert (result.returncode, result.stderr) == (0, "")
     frames, episode_return = record(
         keras.models.load_model(model_file), "Catch", seed=2, mode="ansi"
     )
     expected = "".join(f"{frame}\n\n" for frame in frames)
-    assert output == f"{expected}return: {episode_return:g} in 9 steps\n"
+    assert result.stdout == f"{expected}return: {episode_return:g} in 9 steps\n"
 
 
 def test_in_a_terminal_each_frame_replaces_the_one_before(model_file):
     reader, terminal = pty.openpty()
     shown = b""
-    with start(f"--model={model_file}", "--fps=200", "--env=Catch", stdout=terminal) as process:
-        os.close(terminal)
-        while True:
-            try:
-                chunk = os.read(reader, 4096)
-            except OSError:  # the other end is closed
-                break
-            if not chunk:
-                break
-            shown += chunk
-        assert process.wait(timeout=100) == 0, process.stderr.read()
+    with os.fdopen(terminal, "w") as stdout:
+        # The terminal's buffer holds all ten frames.
+        flags = (f"--model={model_file}", "--fps=200", "--env=Catch")
+        result = run_here("play", *flags, stdout=stdout)
+        assert result.returncode == 0, result.stderr
+        os.set_blocking(reader, False)
+        with contextlib.suppress(BlockingIOError):
+            while chunk := os.read(reader, 4096):
+                shown += chunk
     os.close(reader)
     frames = shown.decode().replace("\r\n", "\n").split("\x1b[H\x1b[J")
     assert len(frames) == 11 and frames[0] == ""
@@ -76,9 +57,10 @@ def test_in_a_terminal_each_frame_replaces_the_one_before(model_file):
 
 def test_a_film(model_file, tmp_path):
     film = tmp_path / "film.GIF"
-    status, output, errors = run(f"--model={model_file}", f"--output={film}", "--policy=sampled")
-    assert (status, errors) == (0, "")
-    assert output.startswith(f"film: {film}\nreturn: ")
+    flags = (f"--model={model_file}", f"--output={film}", "--policy=sampled")
+    result = run_here("play", *flags)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"film: {film}\nreturn: ")
     with Image.open(film) as image:
         assert image.size == (160, 320)
         assert image.n_frames == 10  # the ball moves every step
@@ -95,6 +77,6 @@ def test_a_film(model_file, tmp_path):
     ],
 )
 def test_bad_flags_give_one_clear_line(model_file, flags, message):
-    status, _, errors = run(f"--model={model_file}", *flags)
-    assert status != 0 and message in errors
-    assert errors.startswith("error: ") and errors.count("\n") == 1
+    result = run_here("play", f"--model={model_file}", *flags)
+    assert result.returncode != 0 and message in result.stderr
+    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1

@@ -1,35 +1,35 @@
-"""`launchers.reproduce` in processes of its own; its experiments made short."""
+"""`launchers.reproduce`, its experiments made short."""
 
 import csv
+import dataclasses
 
 import matplotlib.image
 import pytest
-from processes import run_python
+from in_process import run_here
 
-# The launcher as it is, with fewer columns and steps.
-SHORTENED = """
-import dataclasses, sys
-from launchers import reproduce
 
 def short(make):
+    """An experiment with fewer agents and steps."""
+
     def experiment(*schedule):
         whole = make(*schedule)
         columns = tuple(
             dataclasses.replace(c, config=dataclasses.replace(c.config, total_timesteps=640))
-            for c in whole.columns if c.name in ("mlp", "gcnn-invariant-critic")
+            for c in whole.columns
+            if c.name == "mlp"
         )
         return dataclasses.replace(whole, timesteps=(320, 480, 640), columns=columns)
+
     return experiment
 
-for by_number in (reproduce._TABLES, reproduce._FIGURES):
-    by_number["4.4"] = short(by_number["4.4"])
-sys.argv[0] = "reproduce.py"
-reproduce.run()
-"""
+
+def shorten(launcher):
+    for by_number in (launcher._TABLES, launcher._FIGURES):
+        by_number["4.4"] = short(by_number["4.4"])
 
 
 def reproduce(*arguments):
-    return run_python("-c", SHORTENED, *arguments)
+    return run_here("reproduce", *arguments, change=shorten)
 
 
 def test_a_table_and_a_figure_come_from_the_same_runs(tmp_path):
@@ -41,12 +41,12 @@ def test_a_table_and_a_figure_come_from_the_same_runs(tmp_path):
         rows = list(csv.DictReader(file))
     assert [(r["timestep"], r["agent"], r["thesis"]) for r in rows[:2]] == [
         ("320", "MLP", "-0.51"),
-        ("320", "G-CNN, invariant critic", ""),
+        ("480", "MLP", "0.7"),
     ]
     report = (tmp_path / "table_4.4.md").read_text()
     assert "-0.51 ± 0.07" in report and "Catch, PPO, constant learning rate, 6 seeds" in report
     runs = sorted(p.relative_to(tmp_path) for p in tmp_path.glob("*/*/*/run.json"))
-    assert len(runs) == 4
+    assert [run.parent.name for run in runs] == ["seeds-0-3", "seeds-4-5"]
     times = [(tmp_path / run).stat().st_mtime_ns for run in runs]
 
     second = reproduce("--table=4.4", "--figure=4.4", *flags)
@@ -60,8 +60,10 @@ def test_a_table_and_a_figure_come_from_the_same_runs(tmp_path):
     ("arguments", "message"),
     [
         ([], "--table or --figure must be given"),
-        (["--table=4.3"], "value should be one of <4.2|4.4>"),
+        (["--table=4.3"], "value should be one of <4.2|4.4|transitions-cartpole|"),
         (["--table=4.4", "--num_seeds=0"], "`num_seeds` must be a positive integer"),
+        (["--table=transitions-catch", "--num_seeds=0"], "`num_seeds` must be a positive integer"),
+        (["--figure=4.6", "--schedule=constant"], "--schedule is for PPO"),
         (["--figure=4.3", "--schedule=cosine"], "value should be one of <constant|annealed>"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from tf_equirl.groups import (
     FiniteGroup,
@@ -23,11 +25,14 @@ from tf_equirl.groups import (
 )
 from tf_equirl.layers import (
     EquivariantReadout,
+    GroupAveraging,
     GroupDense,
     GroupPooling,
     LiftingDense,
     PermutationEquivariantDense,
+    ProximalPooling,
     SymmetrizerDense,
+    TransitionImages,
 )
 
 GROUPS = {
@@ -73,6 +78,13 @@ def skew(group: FiniteGroup) -> Representation:
     return Representation(group, basis @ regular @ np.linalg.inv(basis))
 
 
+def turned(group: FiniteGroup) -> Representation:
+    """Orthogonal, but no signed permutation."""
+    regular = regular_representation(group).matrices
+    basis, _ = np.linalg.qr(np.random.default_rng(1).normal(size=regular.shape[1:]))
+    return Representation(group, basis @ regular @ basis.T)
+
+
 def triple(group: FiniteGroup) -> Representation:
     return trivial_representation(group, 3)
 
@@ -83,6 +95,10 @@ class Case:
 
     `make(inputs, outputs, units, **kwargs)` builds the layer. `rows` are True when the
     representation acts on the axis before the channels.
+
+    Where a layer's input or output is not one array that the group acts on along one axis, the
+    suite works with flat vectors: `unpack(x, n)` makes the input out of them, `pack(y, n)` makes
+    them out of the output, for a group of order n.
     """
 
     name: str
@@ -96,6 +112,8 @@ class Case:
     has_weights: bool = True
     # Whether every row of the output, or only their mean, starts with the variance of `Dense`.
     variance_by_row: bool = True
+    unpack: Callable[[Any, int], Any] | None = None
+    pack: Callable[[Any, int], Any] | None = None
 
     def build(
         self, group: FiniteGroup, channels: int = 3, units: int = 4, **kwargs: Any
@@ -107,8 +125,30 @@ class Case:
         if self.activation is not None:
             kwargs.setdefault("activation", self.activation)
         layer = self.make(self.inputs(group), self.outputs(group), units, **kwargs)
-        layer.build((None, *self.input_shape(group, channels)))
+        layer.build(self.layer_shape(group, (None, *self.input_shape(group, channels))))
         return layer
+
+    def layer_input(self, group: FiniteGroup, inputs: Any) -> Any:
+        """The layer's own input, out of the suite's."""
+        return inputs if self.unpack is None else self.unpack(inputs, group.order)
+
+    def layer_shape(self, group: FiniteGroup, shape: tuple[int | None, ...]) -> Any:
+        """The shape of the layer's own input, out of that of the suite's."""
+        parts = self.layer_input(group, keras.KerasTensor(shape))
+        return [part.shape for part in parts] if isinstance(parts, list) else parts.shape
+
+    def function(
+        self, group: FiniteGroup, layer: keras.layers.Layer
+    ) -> Callable[[Any], Any] | keras.layers.Layer:
+        """The layer as a map from the suite's inputs to its outputs."""
+        if self.unpack is None:
+            return layer
+
+        def flat(inputs: Any) -> Any:
+            outputs = layer(self.layer_input(group, inputs))
+            return outputs if self.pack is None else self.pack(outputs, group.order)
+
+        return flat
 
     def input_shape(self, group: FiniteGroup, channels: int = 3) -> tuple[int, ...]:
         dim = self.inputs(group).dim
@@ -154,12 +194,75 @@ def pooling(mode):
     return lambda inputs, outputs, units, **kwargs: GroupPooling(mode, **kwargs)
 
 
+def rows(vectors: Any, order: int) -> Any:
+    """[..., n * d] to [..., n, d]."""
+    return ops.stack(ops.split(vectors, order, axis=-1), axis=-2)
+
+
+def flat(rows: Any, order: int) -> Any:
+    """[..., n, d] to [..., n * d]."""
+    return ops.concatenate(ops.unstack(rows, order, axis=-2), axis=-1)
+
+
+def state_and_images(vectors: Any, order: int) -> list[Any]:
+    """[..., (n + 1) * d] to [..., d] and [..., n, d]."""
+    state, *images = ops.split(vectors, order + 1, axis=-1)
+    return [state, ops.stack(images, axis=-2)]
+
+
+def images_of(rho: Callable[[FiniteGroup], Representation]):
+    """How the group acts on transition images: it permutes the rows and moves each of them."""
+    return functools.cache(lambda group: regular(group) * rho(group))
+
+
+def transition_images(rho):
+    return Case(
+        f"images_{rho.__name__}",
+        TransitionImages,
+        lambda inputs, outputs, units, **kwargs: TransitionImages(rho(inputs.group), **kwargs),
+        functools.cache(
+            lambda group: regular(group) * trivial_representation(group, rho(group).dim)
+        ),
+        images_of(rho),
+        unpack=rows,
+        pack=flat,
+        **no_weights,
+    )
+
+
+def averaging(rho):
+    return Case(
+        f"averaging_{rho.__name__}",
+        GroupAveraging,
+        lambda inputs, outputs, units, **kwargs: GroupAveraging(**kwargs),
+        images_of(rho),
+        rho,
+        unpack=rows,
+        **no_weights,
+    )
+
+
+def proximal(distance, selection, rho):
+    return Case(
+        f"proximal_{distance}_{selection}_{rho.__name__}",
+        ProximalPooling,
+        lambda inputs, outputs, units, **kwargs: ProximalPooling(
+            distance, selection, representation=outputs, **kwargs
+        ),
+        functools.cache(lambda group: rho(group) + images_of(rho)(group)),
+        rho,
+        unpack=state_and_images,
+        **no_weights,
+    )
+
+
 def mixed(group: FiniteGroup) -> Representation:
     return signed(group) + natural(group)
 
 
 regular = regular_representation
 no_rows = {"output_rows": False}
+no_weights = {"input_rows": False, "output_rows": False, "has_weights": False}
 CASES = [
     Case("lift_skew", LiftingDense, lifting, skew, regular, input_rows=False, activation="relu"),
     Case("lift_signed", LiftingDense, lifting, signed, regular, input_rows=False),
@@ -211,4 +314,8 @@ CASES = [
         )
         for mode in ("mean", "max", "sum")
     ),
+    transition_images(skew),
+    averaging(skew),
+    proximal("l1", "hard", signed),
+    proximal("l2", "soft", turned),
 ]

@@ -267,6 +267,9 @@ def test_shares_of_right_predictions_stand_where_there_are_some(transition_card,
     transition_card["evaluation"]["metrics"] = {"another": scores}
     with pytest.raises(ValueError, match="`evaluation.metrics` must be of head.metrics"):
         zoo.validate_card(transition_card)
+    transition_card["evaluation"].update(metrics=dict.fromkeys(metrics, scores), all_pairs={"x": 1})
+    with pytest.raises(ValueError, match="`evaluation.all_pairs` must be null, or say how many"):
+        zoo.validate_card(transition_card)
 
 
 @pytest.mark.parametrize("file", ["transition.keras", "golden.npz"])

@@ -48,9 +48,7 @@ def make_transition_entry(folder, name="cartpole-transition-gcnn", environment="
     place.mkdir(parents=True)
     env = envs.make(environment)
     keras.utils.set_random_seed(0)
-    model = models.transition_model(
-        env.symmetry, "gcnn-readout", (4,), head=env.transition_head
-    )
+    model = models.transition_model(env.symmetry, "gcnn-readout", (4,), head=env.transition_head)
     model.set_weights([w + np.float32(0.1) for w in model.get_weights()])
     model.save(place / "transition.keras")
     rng = np.random.default_rng(0)

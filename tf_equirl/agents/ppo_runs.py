@@ -16,6 +16,7 @@ from tf_equirl.envs import Environment
 
 PPO_RUN = RunKind(
     trainer="train_ppo",
+    models=frozenset({"actor", "critic"}),
     identity=(
         "environment",
         "environment_config",

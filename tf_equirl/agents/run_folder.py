@@ -42,12 +42,14 @@ class RunKind:
 
     Attributes:
       trainer: name of the function that makes such runs.
+      models: roles of the models that it trains.
       identity: keys of `run.json` that make two runs the same run; the rest of it only records.
       config: the config of its default values. A run that is older than a field has the default.
       defaults: values of keys that are younger than the first runs.
     """
 
     trainer: str
+    models: frozenset[str]
     identity: tuple[str, ...]
     config: Config
     defaults: dict[str, Any]
@@ -226,7 +228,8 @@ def read_description(path: str | os.PathLike, kind: RunKind) -> dict[str, Any]:
         raise ValueError(f"run.json must be JSON. Received: {file} ({error})") from error
     if isinstance(description, dict):
         description = {**kind.defaults, **description}
-    if not isinstance(description, dict) or not set(kind.identity) <= set(description):
+    known = isinstance(description, dict) and set(kind.identity) <= set(description)
+    if not known or kind.models != set(description["models"]):
         raise ValueError(
             f"run.json must describe a run of {kind.trainer}. Received: {file}, which does not"
         )

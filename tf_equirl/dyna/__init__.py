@@ -9,14 +9,23 @@ from tf_equirl.dyna.datasets import (
     make_dataset,
     one_action_of_each_orbit,
 )
+from tf_equirl.dyna.equivariance import (
+    TransitionEquivariance,
+    image_correlation,
+    sample_pairs,
+    transition_equivariance,
+)
 from tf_equirl.dyna.fit import fit_transition_model
 from tf_equirl.dyna.fit_run import FitProgress
+from tf_equirl.dyna.measures import rollout_errors, transition_errors
+from tf_equirl.dyna.members import initial_weights
 from tf_equirl.dyna.result import TransitionResult, load_transition_result
 from tf_equirl.dyna.transitions import Transitions, join
 
 __all__ = [
     "DATASET_KINDS",
     "FitProgress",
+    "TransitionEquivariance",
     "TransitionModelConfig",
     "TransitionResult",
     "Transitions",
@@ -24,8 +33,14 @@ __all__ = [
     "collect_transitions",
     "fit_transition_model",
     "half_and_half",
+    "image_correlation",
+    "initial_weights",
     "join",
     "load_transition_result",
     "make_dataset",
     "one_action_of_each_orbit",
+    "rollout_errors",
+    "sample_pairs",
+    "transition_equivariance",
+    "transition_errors",
 ]

@@ -166,7 +166,7 @@ def _resolve(env: Environment, policy: Any) -> tuple[keras.Model | None, dict[st
     if isinstance(policy, str) and policy == "random":
         return None, {"kind": "random"}
     try:
-        model = zoo.load_model(policy) if isinstance(policy, str) else policy
+        model = zoo.load_model(policy, must_be="policy") if isinstance(policy, str) else policy
         check_policy(model, env)
     except ValueError as error:
         raise ValueError(

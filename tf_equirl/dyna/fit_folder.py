@@ -16,6 +16,7 @@ from tf_equirl.envs import Environment
 
 TRANSITION_RUN = RunKind(
     trainer="fit_transition_model",
+    models=frozenset({"transition_model"}),
     identity=(
         "environment",
         "environment_config",

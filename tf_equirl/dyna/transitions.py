@@ -199,7 +199,7 @@ class Transitions:
                 refuses what it holds.
         """
         file = Path(path)
-        must = "`path` must be a file that `Transitions.save` wrote"
+        must = "`path` must be a file that `Transitions.save` wrote for this environment"
         try:
             header, arrays = _read(file)
             # First of all: another environment's states have other fields.
@@ -249,10 +249,9 @@ def _map(function: Callable[..., Any], *states: Any) -> Any:
 
 def _read(file: Path) -> tuple[dict[str, Any], dict[str, NDArray]]:
     """The header, without the number of its format, and the arrays of a file."""
-    stored = np.load(file, allow_pickle=False)
-    if not isinstance(stored, np.lib.npyio.NpzFile):
-        raise ValueError("it is no .npz file.")
-    with stored:
+    if file.is_file() and not zipfile.is_zipfile(file):
+        raise ValueError("it is no .npz file, or a damaged one.")
+    with np.load(file, allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
     header = json.loads(str(arrays.pop("header")))
     types = {"format": int, "environment": str, "environment_config": dict, "provenance": dict}

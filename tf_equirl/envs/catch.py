@@ -211,7 +211,7 @@ class Catch(Environment):
         """Checks that ball and paddle are on the board.
 
         Raises:
-            ValueError: If one is not; the message says where.
+            ValueError: If one is not; the message says in which row.
         """
         super().validate_states(state, name)
         for field, size in (

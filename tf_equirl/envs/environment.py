@@ -107,7 +107,8 @@ class Environment(abc.ABC):
             ValueError: If this environment does not define it.
         """
         raise ValueError(
-            f"{self.name} must define `is_terminal` for transition models. Received: state={state!r}"
+            f"{self.name} must define `is_terminal` for transition models. Received: "
+            f"state={state!r}"
         )
 
     def all_states(self) -> Any:
@@ -126,7 +127,7 @@ class Environment(abc.ABC):
             name: What the message calls them.
 
         Raises:
-            ValueError: If a number is NaN or infinite; the message says where.
+            ValueError: If a number is NaN or infinite; the message says in which row.
         """
         for field, values in zip(state._fields, state, strict=True):
             wrong = ~np.isfinite(np.asarray(values))
@@ -359,9 +360,9 @@ class Environment(abc.ABC):
 
 
 def first_where(wrong: NDArray[np.bool_], values: Any, name: str) -> str:
-    """The first of `values` where `wrong` holds, as in "state.ball_row[7]=12"."""
-    index = tuple(np.argwhere(wrong)[0].tolist())
-    return f"{name}{list(index) if index else ''}={np.asarray(values)[index]}"
+    """The first of `values` where `wrong` holds, as in "state.ball_row=12 in row 7"."""
+    index = tuple(np.argwhere(wrong)[0])
+    return f"{name}={np.asarray(values)[index]}" + (f" in row {index[0]}" if index else "")
 
 
 def select(condition: tf.Tensor, chosen: Any, otherwise: Any) -> Any:

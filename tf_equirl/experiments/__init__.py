@@ -8,7 +8,7 @@ from tf_equirl.experiments.metrics import (
     single_environment_return_at,
     worst_tenth,
 )
-from tf_equirl.experiments.plots import plot_learning_curves
+from tf_equirl.experiments.plots import plot_learning_curves, plot_training
 from tf_equirl.experiments.publish import publish
 from tf_equirl.experiments.publish_transition_model import publish_transition_model
 from tf_equirl.experiments.reports import (
@@ -88,6 +88,7 @@ __all__ = [
     "plot_image_correlation",
     "plot_learning_curves",
     "plot_sizes",
+    "plot_training",
     "publish",
     "publish_transition_model",
     "ratio_of_means",

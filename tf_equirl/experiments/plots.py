@@ -15,6 +15,7 @@ from matplotlib.ticker import EngFormatter
 
 from tf_equirl._files import write_atomically
 from tf_equirl.agents import TrainingResult
+from tf_equirl.dyna.result import TransitionResult
 from tf_equirl.experiments.metrics import worst_tenth
 
 _POINTS = 200
@@ -74,6 +75,36 @@ def plot_learning_curves(
         axes.legend(frameon=False, loc="lower right", fontsize="small")
     if title:
         figure.suptitle(title)
+    save_png(figure, path)
+
+
+def plot_training(
+    result: TransitionResult, path: str | os.PathLike, kept_seed: int | None = None
+) -> None:
+    """Draws every metric of the validation set by epoch, and writes a PNG.
+
+    Args:
+      result: a run with validation data.
+      path: the file to write.
+      kept_seed: a seed that has a line of its own beside the mean over all.
+    """
+    figure = new_figure(5.5 * len(result.validation), 4.2)
+    panels = figure.subplots(1, len(result.validation), squeeze=False)[0]
+    epochs = 1 + np.arange(result.config.num_epochs)
+    count = len(result.seeds)
+    for axes, (metric, values) in zip(panels, result.validation.items(), strict=True):
+        draw_mean(axes, epochs, values, f"{count} seed{'s' if count > 1 else ''}", COLORS[0])
+        if kept_seed is not None and count > 1:
+            row = result.seeds.index(kept_seed)
+            draw_mean(axes, epochs, values[row : row + 1], f"seed {kept_seed}, kept", COLORS[1])
+        if metric == result.metric_names[0]:
+            axes.set_yscale("log")
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(f"{metric.replace('_', ' ')}, validation set")
+        tidy(axes)
+    panels[0].legend(frameon=False, fontsize="small")
+    title = f"{result.environment}, transition model, {result.config.kind}"
+    figure.suptitle(f"{title}: mean ± two standard errors" if count > 1 else title)
     save_png(figure, path)
 
 

@@ -15,8 +15,8 @@ from tf_equirl._checks import positive_integer
 from tf_equirl.agents.run_folder import read_description
 from tf_equirl.dyna.config import TransitionModelConfig
 from tf_equirl.dyna.fit_folder import TRANSITION_RUN
-from tf_equirl.dyna.result import TransitionResult, load_transition_result
-from tf_equirl.experiments.plots import COLORS, draw_mean, new_figure, save_png, tidy
+from tf_equirl.dyna.result import load_transition_result
+from tf_equirl.experiments.plots import plot_training
 from tf_equirl.experiments.transitions import build_model
 from tf_equirl.experiments.zoo_folder import (
     EVALUATION_SEED,
@@ -165,36 +165,6 @@ def training_command(run: dict[str, Any], config: TransitionModelConfig, run_dir
         *config_flags(config),
     ]
     return " ".join(["python -m launchers.train_transition_model", *flags, f"--run_dir={run_dir}"])
-
-
-def plot_training(
-    result: TransitionResult, path: str | os.PathLike, kept_seed: int | None = None
-) -> None:
-    """Draws every metric of the validation set by epoch, and writes a PNG.
-
-    Args:
-      result: a run with validation data.
-      path: the file to write.
-      kept_seed: a seed that has a line of its own beside the mean over all.
-    """
-    figure = new_figure(5.5 * len(result.validation), 4.2)
-    panels = figure.subplots(1, len(result.validation), squeeze=False)[0]
-    epochs = 1 + np.arange(result.config.num_epochs)
-    count = len(result.seeds)
-    for axes, (metric, values) in zip(panels, result.validation.items(), strict=True):
-        draw_mean(axes, epochs, values, f"{count} seed{'s' if count > 1 else ''}", COLORS[0])
-        if kept_seed is not None and count > 1:
-            row = result.seeds.index(kept_seed)
-            draw_mean(axes, epochs, values[row : row + 1], f"seed {kept_seed}, kept", COLORS[1])
-        if metric == result.metric_names[0]:
-            axes.set_yscale("log")
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(f"{metric.replace('_', ' ')}, validation set")
-        tidy(axes)
-    panels[0].legend(frameon=False, fontsize="small")
-    title = f"{result.environment}, transition model, {result.config.kind}"
-    figure.suptitle(f"{title}: mean ± two standard errors" if count > 1 else title)
-    save_png(figure, path)
 
 
 def _origin(run: dict[str, Any], which: str) -> dict[str, Any]:

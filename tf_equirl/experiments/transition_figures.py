@@ -238,7 +238,7 @@ def plot_sizes(
     sizes = np.array(list(results))
     first = next(iter(results.values()))
     datasets = list(dict.fromkeys(cell.dataset for cell in first))
-    figure = new_figure(4.6 * len(datasets), 4.4)
+    figure = new_figure(max(7, 4.6 * len(datasets)), 4.4)
     panels = figure.subplots(1, len(datasets), sharey=True, squeeze=False)
     for axes, dataset in zip(panels[0], datasets, strict=True):
         for kind in experiment.kinds:

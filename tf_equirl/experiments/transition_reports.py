@@ -11,7 +11,6 @@ import numpy as np
 from tf_equirl import envs
 from tf_equirl.dyna.datasets import all_transitions
 from tf_equirl.dyna.measures import rollout_errors, transition_errors
-from tf_equirl.dyna.result import TransitionResult
 from tf_equirl.dyna.transitions import Transitions
 from tf_equirl.experiments.statistics import decimals_for, mean_and_error, ratio_of_means, rounded
 from tf_equirl.experiments.tables import markdown_table
@@ -100,17 +99,20 @@ def catch_report(experiment: TransitionExperiment, results: ResultsByCell) -> Re
         f"{reachable.sum()} reachable pairs": {},
     }
     whole: dict[Cell, np.ndarray] = {}
+    # The pairs are all that there is: a prediction for each tells the accuracy on any dataset.
+    seen = {d: _numbers(pairs, experiment.training_set(d)) for d in experiment.datasets}
     for cell, result in results.items():
-        right = _accuracy(experiment, result, pairs)
+        model = result.model(result.seeds[0])
+        right = transition_errors(experiment.env, model, result.weights, pairs)["accuracy"]
         values = (
-            _accuracy(experiment, result, experiment.training_set(cell.dataset)).mean(axis=1),
+            right[:, seen[cell.dataset]].mean(axis=1),
             result.validation["accuracy"][:, -1],
             right.mean(axis=1),
             right[:, reachable].mean(axis=1),
         )
         for accuracies, value in zip(measures.values(), values, strict=True):
             accuracies[cell] = value
-        whole[cell] = right.all(axis=1)
+        whole[cell] = right.min(axis=1) == 1
     rollouts = _rollouts(experiment, results, max(CATCH_STEPS))
     wrong = {
         (cell, steps): values[:, steps - 1]
@@ -134,14 +136,14 @@ def catch_report(experiment: TransitionExperiment, results: ResultsByCell) -> Re
     texts[f"seeds right on all {len(pairs)}"] = {
         c: f"**{x.sum()} of {len(x)}**" for c, x in whole.items()
     }
-    seen = ", ".join(
-        f"{label}: {_distinct(experiment.training_set(dataset)):,}"
+    counts = ", ".join(
+        f"{label}: {len(np.unique(seen[dataset])):,}"
         for dataset, label in experiment.datasets.items()
     )
     parts = [
         f"**{experiment.title}, {_seeds(results)} seeds.** Accuracy in percent, mean ± two "
         "standard errors over seeds; ball and paddle must both be right. *thesis*: what its code "
-        f"printed. Of the {len(pairs)} pairs of state and action the training sets hold: {seen}.",
+        f"printed. Of the {len(pairs)} pairs of state and action the training sets hold: {counts}.",
         _by_dataset(experiment, texts),
         "**Rollouts**: percentage of wrong states after k steps of the model's own predictions "
         "under random actions, from states of the validation set, while the true episode goes on.",
@@ -161,6 +163,7 @@ def sizes_report(experiment: TransitionExperiment, results: Mapping[int, Results
     rows: list[dict[str, Any]] = []
     means, ratios = [], []
     cells = list(next(iter(results.values())))
+    config = next(iter(results.values()))[cells[0]].config
     datasets = list(dict.fromkeys(cell.dataset for cell in cells))
     for dataset in datasets:
         for size, by_cell in results.items():
@@ -181,21 +184,15 @@ def sizes_report(experiment: TransitionExperiment, results: Mapping[int, Results
     parts = [
         f"**{experiment.title}: how many transitions it takes**, "
         f"{_seeds(next(iter(results.values())))} seeds. Mean square on the common validation set "
-        "in units of 1e-4, mean ± two standard errors. Every run takes as many gradient steps as "
-        "those of the whole set.",
+        f"in units of 1e-4, mean ± two standard errors. Every run takes as many gradient steps as "
+        f"{config.num_epochs} epochs of {experiment.num_transitions:,}, at a rate that falls from "
+        f"{config.learning_rate:g} to 0.",
         markdown_table([*headings, *kinds], means),
         "**How many times the MLP's error is larger**: ratio of the means over seeds "
         "[95 % bootstrap interval].",
         markdown_table([*headings, *kinds[1:]], ratios),
     ]
     return Report("\n\n".join(parts) + "\n", rows)
-
-
-def _accuracy(
-    experiment: TransitionExperiment, result: TransitionResult, data: Transitions
-) -> np.ndarray:
-    model = result.model(result.seeds[0])
-    return transition_errors(experiment.env, model, result.weights, data)["accuracy"]
 
 
 def _rollouts(experiment: TransitionExperiment, results: ResultsByCell, steps: int) -> Values:
@@ -223,10 +220,17 @@ def _reachable(pairs: Transitions) -> np.ndarray:
     return np.abs(column - column.max() // 2) <= pairs.state.ball_row
 
 
-def _distinct(data: Transitions) -> int:
-    """The number of different pairs of state and action."""
-    fields = [values for name, values in data.state._asdict().items() if name != "steps"]
-    return len(np.unique(np.column_stack([*fields, data.action]), axis=0))
+def _numbers(pairs: Transitions, data: Transitions) -> np.ndarray:
+    """[N] the row of `pairs`, all of an environment's, that each state and action of `data` is."""
+
+    def columns(part: Transitions) -> np.ndarray:
+        fields = [values for name, values in part.state._asdict().items() if name != "steps"]
+        return np.column_stack([*fields, part.action])
+
+    both = np.concatenate([columns(pairs), columns(data)])
+    key = np.unique(both, axis=0, return_inverse=True)[1].reshape(-1)
+    row = np.argsort(key[: len(pairs)])  # keys of the pairs are 0, 1, ...
+    return row[key[len(pairs) :]]
 
 
 def _row(

@@ -12,16 +12,16 @@ import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
-from tf_equirl import envs, models
+from tf_equirl import envs
 from tf_equirl._checks import positive_integer
 from tf_equirl.dyna.config import TransitionModelConfig
 from tf_equirl.dyna.datasets import make_dataset
-from tf_equirl.dyna.fit import fit_transition_model
+from tf_equirl.dyna.fit import build_model, fit_transition_model
 from tf_equirl.dyna.result import TransitionResult
 from tf_equirl.dyna.transitions import Transitions
 from tf_equirl.models.widths import trained_parameters
@@ -34,6 +34,8 @@ KIND_LABELS = {
 }
 SIZES = (300, 1_000, 3_000, 10_000, 40_000)
 SIZE_DATASETS = ("joint",)
+# Of the many runs on smaller sets.
+_SHORT: dict[str, Any] = {"num_epochs": 20, "learning_rate": 1e-3, "anneal_learning_rate": True}
 _VALIDATION_SIZE = 10_000
 _TRAINING_SEED, _VALIDATION_SEED = 0, 1
 
@@ -99,14 +101,9 @@ class TransitionExperiment:
             budget = trained_parameters(build_model(self.env, self._config("mlp", None)))
         return self._config(kind, budget)
 
-    def model(self, kind: str, **options: bool) -> keras.Model:
-        """An untrained model of one kind.
-
-        Args:
-          kind: the kind.
-          **options: further arguments of `models.transition_model`.
-        """
-        return build_model(self.env, self.config_of(kind), **options)
+    def model(self, kind: str, average_ties: bool = True) -> keras.Model:
+        """An untrained model of one kind; see `models.transition_model`."""
+        return build_model(self.env, self.config_of(kind), average_ties=average_ties)
 
     def train(
         self,
@@ -124,6 +121,7 @@ class TransitionExperiment:
         Raises:
           ValueError: if an argument breaks its rule or a folder holds another run.
         """
+        num_seeds = positive_integer("num_seeds", num_seeds)
         return {
             cell: self._fit(
                 fit,
@@ -147,7 +145,8 @@ class TransitionExperiment:
 
         A smaller set is the first rows of the whole one, which is shuffled, repeated until there
         are as many: all sizes take the same number of gradient steps, with the same learning rates,
-        and are validated after as many. The whole set has the run of `train`.
+        and are validated after as many. There are a fifth of the steps of `train`, at a rate that
+        starts higher and falls to 0, which gets as far.
 
         Args:
           folder: runs are in `folder/<name>-sizes/<dataset>/<kind>/<size>`.
@@ -162,23 +161,22 @@ class TransitionExperiment:
         Raises:
           ValueError: if an argument breaks its rule or a folder holds another run.
         """
+        num_seeds = positive_integer("num_seeds", num_seeds)
         for size in sizes:
             if not 0 < size <= self.num_transitions:
                 raise ValueError(
                     f"sizes must lie between 1 and {self.num_transitions}. Received: sizes={sizes}"
                 )
+        short = dataclasses.replace(self, config=dataclasses.replace(self.config, **_SHORT))
         results: dict[int, dict[Cell, TransitionResult]] = {size: {} for size in sizes}
         for size in sizes:
             for dataset in datasets:
                 whole = self.training_set(dataset)
+                data = whole.take(np.arange(len(whole)) % size)
                 for kind in self.kinds:
-                    folder_of = Path(folder) / self.name / dataset / kind
-                    data = whole
-                    if size < self.num_transitions:
-                        folder_of = Path(folder) / f"{self.name}-sizes" / dataset / kind / str(size)
-                        data = whole.take(np.arange(len(whole)) % size)
-                    results[size][Cell(dataset, kind)] = self._fit(
-                        fit, data, kind, num_seeds, folder_of
+                    run_dir = Path(folder) / f"{self.name}-sizes" / dataset / kind / str(size)
+                    results[size][Cell(dataset, kind)] = short._fit(
+                        fit, data, kind, num_seeds, run_dir
                     )
         return results
 
@@ -187,7 +185,7 @@ class TransitionExperiment:
             self.env,
             data,
             self.config_of(kind),
-            range(positive_integer("num_seeds", num_seeds)),
+            range(num_seeds),
             run_dir,
             validation=self.validation_set(),
             resume=(run_dir / "run.json").exists(),
@@ -195,23 +193,6 @@ class TransitionExperiment:
 
     def _config(self, kind: str, match_parameters: int | None) -> TransitionModelConfig:
         return dataclasses.replace(self.config, kind=kind, match_parameters=match_parameters)
-
-
-def build_model(
-    env: envs.Environment, config: TransitionModelConfig, **options: bool
-) -> keras.Model:
-    """The model that a config describes; `options` go to `models.transition_model`."""
-    return models.transition_model(
-        env.symmetry,
-        config.kind,
-        config.hidden_units,
-        config.match_parameters,
-        observation_shape=env.observation_shape,
-        head=env.transition_head,
-        predict_change=config.predict_change,
-        selection=config.selection,
-        **options,
-    )
 
 
 def cartpole_transitions() -> TransitionExperiment:

@@ -28,30 +28,6 @@ def l2(state: Any, image: Any) -> Any:
 
 DISTANCES = {"l1": l1, "l2": l2}
 
-# Logits tie when they are equal up to rounding to float32.
-MODE_TIE = 1e-6
-
-
-def shares_of_least(values: Any, tie: float) -> Any:
-    """Weights that pick the least number, or share 1 among the least ones where several tie.
-
-    They are continuous in the numbers: beyond the least one the weight falls to 0 at a gap of
-    `tie` times the mean of |values|, as the square of the distance from there. Rounding moves them
-    a little, where with a bare argmin it exchanges two that are nearly equal.
-
-    Args:
-        values: [..., n].
-        tie: Positive.
-
-    Returns:
-        [..., n], at least 0 and with sum 1.
-    """
-    gaps = values - ops.min(values, axis=-1, keepdims=True)
-    band = tie * ops.mean(ops.abs(values), axis=-1, keepdims=True)
-    band = ops.where(band > 0, band, ops.ones_like(band))
-    shares = ops.square(ops.relu(1.0 - gaps / band))
-    return shares / ops.sum(shares, axis=-1, keepdims=True)
-
 
 @keras.saving.register_keras_serializable(package="tf_equirl")
 class ModeDistance:
@@ -128,19 +104,28 @@ class ModeDistance:
         """The distance that `get_config` described."""
         return cls(**config)
 
-    def _modes(self, vectors: Any) -> list[Any]:
-        """For each factor the positions [..., k] of the most likely categories."""
+    def split(self, vectors: Any) -> list[Any]:
+        """The factors' parts [..., categories] of vectors [..., d].
+
+        Raises:
+            ValueError: If a vector is not as long as the categories are many.
+        """
         if vectors.shape[-1] != sum(self.sizes):
             raise ValueError(
                 f"ModeDistance compares vectors of {sum(self.sizes)} numbers, one for each "
                 f"category. Received: a vector of shape {tuple(vectors.shape)}"
             )
-        parts = ops.split(vectors, np.cumsum(self.sizes)[:-1].tolist(), axis=-1)
-        shares = [ops.stop_gradient(shares_of_least(-part, MODE_TIE)) for part in parts]
-        return [
-            ops.matmul(share, ops.cast(positions, share.dtype))
-            for share, positions in zip(shares, self.coordinates, strict=True)
-        ]
+        ends = np.cumsum(self.sizes).tolist()
+        return [vectors[..., end - size : end] for end, size in zip(ends, self.sizes, strict=True)]
+
+    def _modes(self, vectors: Any) -> list[Any]:
+        """For each factor the positions [..., k] of the most likely categories."""
+        modes = []
+        for part, positions in zip(self.split(vectors), self.coordinates, strict=True):
+            most = ops.cast(ops.equal(part, ops.max(part, axis=-1, keepdims=True)), part.dtype)
+            total = ops.matmul(most, ops.cast(positions, part.dtype))
+            modes.append(total / ops.sum(most, axis=-1, keepdims=True))
+        return modes
 
 
 def get_distance(distance: Any) -> Callable[[Any, Any], Any]:

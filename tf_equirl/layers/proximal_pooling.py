@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from numbers import Real
 from typing import Any
 
 import keras
@@ -13,7 +13,7 @@ from keras import ops
 
 from tf_equirl.groups import Representation
 from tf_equirl.layers.base import object_of
-from tf_equirl.layers.distances import get_distance, shares_of_least
+from tf_equirl.layers.distances import get_distance
 from tf_equirl.layers.transition_images import check_rows, rows_spec
 
 SELECTIONS = ("hard", "soft")
@@ -41,7 +41,7 @@ class ProximalPooling(keras.layers.Layer):
     Models" (University College London, 2023, equation 4.28), whose Catch model lost equivariance
     by it. The mean of tied rows restores it, because ties are permuted among themselves. A row
     that is farther than the closest one by up to 2 % of the mean distance has a share in the mean,
-    which falls to 0 continuously (`shares_of_least`), so that rounding cannot break the law.
+    which falls to 0 continuously, so that rounding cannot break the law.
 
     With `"hard"` gradients flow through the selected rows only, and not through the distance.
     Distances are computed in float32 at least, whatever the layer's precision.
@@ -88,7 +88,7 @@ class ProximalPooling(keras.layers.Layer):
                 f"`selection` must be one of {', '.join(SELECTIONS)}. Received: "
                 f"selection={selection!r}"
             )
-        if not isinstance(temperature, Real) or not 0 < float(temperature) < float("inf"):
+        if not isinstance(temperature, (int, float)) or not 0 < temperature < math.inf:
             raise ValueError(
                 f"`temperature` must be a positive number. Received: temperature={temperature!r}"
             )
@@ -163,12 +163,10 @@ class ProximalPooling(keras.layers.Layer):
     def _weights(self, distances: Any) -> Any:
         """The rows' shares in the output, `[..., n]`."""
         if self.selection == "soft":
-            # From the least one on: at a low temperature the others may overflow.
-            least = ops.stop_gradient(ops.min(distances, axis=-1, keepdims=True))
-            return ops.softmax((least - distances) / self.temperature, axis=-1)
+            return ops.softmax(-distances / self.temperature, axis=-1)
         distances = ops.stop_gradient(distances)
         if self.average_ties:
-            return shares_of_least(distances, _TIE)
+            return _shares_of_least(distances, _TIE)
         closest = ops.argmin(distances, axis=-1)
         return ops.one_hot(closest, distances.shape[-1], dtype=distances.dtype)
 
@@ -201,3 +199,24 @@ class ProximalPooling(keras.layers.Layer):
     def _evaluate(self, state: np.ndarray, images: np.ndarray) -> np.ndarray:
         state, images = (ops.convert_to_tensor(x, "float32") for x in (state, images))
         return np.asarray(ops.convert_to_numpy(self.distance(state, images)))
+
+
+def _shares_of_least(values: Any, tie: float) -> Any:
+    """Weights that pick the least number, or share 1 among the least ones where several tie.
+
+    They are continuous in the numbers: beyond the least one the weight falls to 0 at a gap of
+    `tie` times the mean of |values|, as the square of the distance from there. Rounding moves them
+    a little, where with a bare argmin it exchanges two that are nearly equal.
+
+    Args:
+        values: [..., n].
+        tie: Positive.
+
+    Returns:
+        [..., n], at least 0 and with sum 1.
+    """
+    gaps = values - ops.min(values, axis=-1, keepdims=True)
+    band = tie * ops.mean(ops.abs(values), axis=-1, keepdims=True)
+    band = ops.where(band > 0, band, ops.ones_like(band))
+    shares = ops.square(ops.relu(1.0 - gaps / band))
+    return shares / ops.sum(shares, axis=-1, keepdims=True)

@@ -160,15 +160,13 @@ def _check_head(symmetry: Symmetry, head: Head, predict_change: bool) -> None:
             f"head must read observations of {state.dim} numbers. Received: a head that reads "
             f"{len(reading)}"
         )
-    moved = state.matrices.transpose(0, 2, 1) @ reading - reading @ encoding.matrices.transpose(
-        0, 2, 1
-    )
-    worst = int(np.abs(moved).max(axis=(1, 2)).argmax())
-    if np.abs(moved).max() > 1e-6:
+    moved = np.swapaxes(state.matrices, 1, 2) @ reading
+    error = np.abs(moved - reading @ np.swapaxes(encoding.matrices, 1, 2)).max(axis=(1, 2))
+    if error.max() > 1e-6:
         raise ValueError(
             "head must read encodings that the group moves as it moves observations, "
-            f"encoding(rho_S(g) s) = rho(g) encoding(s). Received: a head that element {worst} of "
-            f"{symmetry.group.name} contradicts"
+            "encoding(rho_S(g) s) = rho(g) encoding(s). Received: a head for which element "
+            f"{error.argmax()} of {symmetry.group.name} does not"
         )
     if predict_change and isinstance(head, CategoricalHead):
         raise ValueError(

@@ -30,7 +30,7 @@ from tf_equirl.zoo.records import FORMAT, check_records
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SUCCESS = "return of at least "
 
-_NETWORK = {
+_NETWORK: dict[str, Any] = {
     "kind": TEXT,
     "class": TEXT,
     "parameters": COUNT,
@@ -38,7 +38,7 @@ _NETWORK = {
     "output_shape": SHAPE,
     "meaning": TEXT,
 }
-_TRAINING = {
+_TRAINING: dict[str, Any] = {
     "seeds": SEEDS,
     "kept_seed": SEED,
     "rule": TEXT,
@@ -49,7 +49,7 @@ _TRAINING = {
     "git_commit": or_null(TEXT),
     "versions": OBJECT,
 }
-_COMMON = {
+_COMMON: dict[str, Any] = {
     "format": Rule(
         f"{FORMAT}, the only format known here", lambda x: COUNT.holds(x) and x == FORMAT
     ),
@@ -67,7 +67,7 @@ _COMMON = {
     "files": OBJECT,
 }
 
-_EPISODES = {
+_EPISODES: dict[str, Any] = {
     "episodes": COUNT,
     "seed": SEED,
     "mean": NUMBER,
@@ -82,8 +82,8 @@ _EPISODES = {
         ),
     ),
 }
-_ERROR = {"max": SIZE, "mean": SIZE}
-_POLICY = {
+_ERROR: dict[str, Any] = {"max": SIZE, "mean": SIZE}
+_POLICY: dict[str, Any] = {
     **_COMMON,
     "networks": {"actor": _NETWORK, "critic": _NETWORK},
     "training": {**_TRAINING, "timesteps": COUNT, "mean_return": NUMBER},
@@ -97,7 +97,7 @@ _MEAN = Rule(
         isinstance(x, dict) and all(SIZE.holds(x.get(key)) for key in ("mean", "standard_error"))
     ),
 )
-_TRANSITION_MODEL = {
+_TRANSITION_MODEL: dict[str, Any] = {
     **_COMMON,
     "head": {"class": TEXT, "meaning": TEXT, "sizes": SHAPE, "metrics": TEXTS},
     "networks": {"transition": {**_NETWORK, "input_shape": SHAPES}},
@@ -150,6 +150,9 @@ def validate_card(card: Any) -> None:
     elif list(card["evaluation"]["metrics"]) != card["head"]["metrics"]:
         metrics = list(card["evaluation"]["metrics"])
         reject("evaluation.metrics", f"of head.metrics, {card['head']['metrics']}", metrics)
+    elif "pairs" not in (card["evaluation"]["all_pairs"] or ["pairs"]):
+        all_pairs = card["evaluation"]["all_pairs"]
+        reject("evaluation.all_pairs", "null, or say how many `pairs`", all_pairs)
     check_records(card["files"], "the card's field `files`")
     for file in (*(f"{role}.keras" for role in card_type.outputs), "golden.npz"):
         if file not in card["files"]:

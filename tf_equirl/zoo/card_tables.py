@@ -9,7 +9,7 @@ from typing import Any
 
 from tf_equirl._files import write_text_atomically
 from tf_equirl.zoo.card_rules import validate_card
-from tf_equirl.zoo.card_types import POLICY, TRANSITION_MODEL, CardType, type_of
+from tf_equirl.zoo.card_types import POLICY, TRANSITION_MODEL, type_of
 from tf_equirl.zoo.markdown import percent, rows, with_error
 from tf_equirl.zoo.records import README
 
@@ -29,9 +29,7 @@ _TRANSITION_HEADINGS += ["seeds", "all seeds", "error", "accuracy", "all pairs r
 _TRANSITION_HEADINGS += ["steps ahead", "error there", "equivariant", "size"]
 
 
-def table(
-    cards: Iterable[dict[str, Any]], link: str | None = None, of: str = POLICY.text
-) -> str:
+def table(cards: Iterable[dict[str, Any]], link: str | None = None, of: str = POLICY.text) -> str:
     """One of the two benchmark tables of `docs/zoo.md`, in Markdown.
 
     Args:

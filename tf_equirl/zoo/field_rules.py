@@ -51,7 +51,9 @@ SEEDS = Rule(
     lambda x: _is_list(x) and all(map(SEED.holds, x)) and len(set(x)) == len(x),
 )
 TEXTS = Rule("a list of texts", lambda x: _is_list(x) and all(map(_is_text, x)))
-SIZES = Rule("a list of finite numbers of at least 0", lambda x: _is_list(x) and all(map(SIZE.holds, x)))
+SIZES = Rule(
+    "a list of finite numbers of at least 0", lambda x: _is_list(x) and all(map(SIZE.holds, x))
+)
 
 
 def or_null(rule: Rule) -> Rule:

@@ -120,36 +120,38 @@ def _verify_predictions(entry: ZooEntry, environment: Any) -> dict[str, Any]:
         card["seed"],
         card["rollout"]["starts"],
     )
+    rollout, steps = card["rollout"], len(card["rollout"]["errors"])
+    for what, wanted, given in (
+        ("measures", list(card["metrics"]), list(found["metrics"])),
+        ("measures over all pairs", list(card["all_pairs"] or ()), list(found["all_pairs"] or ())),
+        ("number of steps ahead", steps, len(found["rollout"]["errors"])),
+    ):
+        if wanted != given:
+            raise ValueError(
+                f"the {what} of {entry.name} must be the card's, {wanted}. Received: {given}"
+            )
+    is_share = "accuracy" in card["metrics"]
     for metric, scores in card["metrics"].items():
         _compare(
             f"{metric} of {entry.name}",
             scores["mean"],
             found["metrics"][metric]["mean"],
-            SCORE_TOLERANCE * scores["standard_error"] + _rounding(metric == "accuracy", card["transitions"]),
+            SCORE_TOLERANCE * scores["standard_error"]
+            + _rounding(metric == "accuracy", card["transitions"]),
         )
-    if card["all_pairs"] is not None:
-        for metric in card["metrics"]:
-            expected, pairs = card["all_pairs"][metric], card["all_pairs"]["pairs"]
-            _compare(
-                f"{metric} of {entry.name} over all pairs",
-                expected,
-                found["all_pairs"][metric],
-                1e-3 * expected + _rounding(metric == "accuracy", pairs),
-            )
-    rollout = card["rollout"]
-    if len(found["rollout"]["errors"]) != len(rollout["errors"]):
-        raise ValueError(
-            f"the errors of {entry.name} several steps ahead must be {len(rollout['errors'])}. "
-            f"Received: {len(found['rollout']['errors'])}"
-        )
-    for i, (expected, error) in enumerate(
-        zip(rollout["errors"], found["rollout"]["errors"], strict=True)
-    ):
+    for metric, expected in (card["all_pairs"] or {}).items():
         _compare(
-            f"error of {entry.name} {i + 1} steps ahead",
+            f"{metric} of {entry.name} over all pairs",
             expected,
-            error,
-            ROLLOUT_TOLERANCE * expected + _rounding("accuracy" in card["metrics"], rollout["starts"]),
+            found["all_pairs"][metric],
+            1e-3 * expected + _rounding(metric == "accuracy", card["all_pairs"]["pairs"]),
+        )
+    for step, expected in enumerate(rollout["errors"]):
+        _compare(
+            f"error of {entry.name} {step + 1} steps ahead",
+            expected,
+            found["rollout"]["errors"][step],
+            ROLLOUT_TOLERANCE * expected + _rounding(is_share, rollout["starts"]),
         )
     return found
 
@@ -171,7 +173,8 @@ def _environment(entry: ZooEntry) -> Any:
 def _compare(what: str, expected: float, found: float, allowed: float) -> None:
     if not abs(found - expected) <= allowed:  # also where it is NaN
         raise ValueError(
-            f"the {what} must be the card's, {expected:.6g}, to {allowed:.2g}. Received: {found:.6g}"
+            f"the {what} must be the card's, {expected:.6g}, to {allowed:.2g}. Received: "
+            f"{found:.6g}"
         )
 
 

@@ -1,0 +1,64 @@
+"""Launchers in this process, for what needs no process of its own: a start takes seconds."""
+
+import contextlib
+import importlib
+import io
+import subprocess
+import sys
+from unittest import mock
+
+from absl import app, flags
+
+import launchers
+
+app.define_help_flags()  # as `app.run` does
+
+
+@contextlib.contextmanager
+def launcher(name):
+    """The module of a launcher. Its flags go with it: other launchers have the same."""
+    known = set(flags.FLAGS)
+    loaded = set(sys.modules)
+    try:
+        yield importlib.import_module(f"launchers.{name}")
+    finally:
+        for flag in set(flags.FLAGS) - known:
+            delattr(flags.FLAGS, flag)
+        for module in set(sys.modules) - loaded:
+            package, _, last = module.rpartition(".")
+            if package == "launchers":
+                del sys.modules[module]
+                delattr(launchers, last)
+
+
+def run_here(name, *arguments, stdout=None, change=None):
+    """What the console script of a launcher does.
+
+    Args:
+      name: the launcher.
+      *arguments: of the command line.
+      stdout: a text file to write to, which then is not part of the result.
+      change: called with the launcher's module before it runs.
+    """
+    output, errors = io.StringIO(), io.StringIO()
+    argv = [name, *map(str, arguments)]
+    main = sys.modules["__main__"]
+    with (
+        launcher(name) as module,
+        mock.patch.object(sys, "argv", argv),
+        mock.patch.object(main, "__doc__", main.__doc__),
+        # The true one also renames this process and takes over its log.
+        mock.patch.object(app, "run", lambda m: m(app.parse_flags_with_usage(argv))),
+        contextlib.redirect_stdout(stdout or output),
+        contextlib.redirect_stderr(errors),
+    ):
+        status = 0
+        if change is not None:
+            change(module)
+        try:
+            module.run()
+        except SystemExit as end:  # as the interpreter treats it
+            status = end.code if isinstance(end.code, int) else 1
+            if isinstance(end.code, str):
+                print(end.code, file=errors)
+    return subprocess.CompletedProcess(argv, status, output.getvalue(), errors.getvalue())
