@@ -358,7 +358,7 @@ def test_a_run_that_cannot_be_read_is_named(finished, tmp_path):
 def test_a_run_of_the_other_trainer_is_named(finished, tmp_path):
     from tf_equirl.agents import load_result
 
-    with pytest.raises(ValueError, match=r"run.json must describe a run of train_ppo"):
+    with pytest.raises(ValueError, match=r"run_dir must hold a run of train_ppo"):
         load_result(finished.run_dir)
     description = json.loads((finished.run_dir / "run.json").read_text())
     (tmp_path / "run.json").write_text(json.dumps({**description, "models": {"actor": {}}}))

@@ -219,6 +219,23 @@ def read_description(path: str | os.PathLike, kind: RunKind) -> dict[str, Any]:
     Raises:
       ValueError: if the folder holds no run or another trainer's, or the file is damaged.
     """
+    description = {**kind.defaults, **read_any_description(path)}
+    if not set(kind.identity) <= set(description) or kind.models != set(description["models"]):
+        raise ValueError(
+            f"run_dir must hold a run of {kind.trainer}. Received: run_dir={path}, whose run.json "
+            "describes none"
+        )
+    if isinstance(description["config"], dict):  # fields that are younger than the run
+        description["config"] = {**kind.config.to_json(), **description["config"]}
+    return description
+
+
+def read_any_description(path: str | os.PathLike) -> dict[str, Any]:
+    """The contents of the `run.json` of whichever trainer's run.
+
+    Raises:
+      ValueError: if the folder holds no run, or the file is damaged.
+    """
     file = Path(path) / "run.json"
     if not file.exists():
         raise ValueError(f"run_dir must hold a run (a run.json). Received: run_dir={path}")
@@ -226,15 +243,8 @@ def read_description(path: str | os.PathLike, kind: RunKind) -> dict[str, Any]:
         description = json.loads(file.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"run.json must be JSON. Received: {file} ({error})") from error
-    if isinstance(description, dict):
-        description = {**kind.defaults, **description}
-    known = isinstance(description, dict) and set(kind.identity) <= set(description)
-    if not known or kind.models != set(description["models"]):
-        raise ValueError(
-            f"run.json must describe a run of {kind.trainer}. Received: {file}, which does not"
-        )
-    if isinstance(description["config"], dict):  # fields that are younger than the run
-        description["config"] = {**kind.config.to_json(), **description["config"]}
+    if not isinstance(description, dict) or not isinstance(description.get("models"), dict):
+        raise ValueError(f"run.json must describe a run. Received: {file}, which does not")
     return description
 
 

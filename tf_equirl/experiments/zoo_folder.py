@@ -15,8 +15,7 @@ import keras
 import numpy as np
 
 from tf_equirl import envs, zoo
-from tf_equirl.agents.ppo_runs import read_description
-from tf_equirl.agents.run_folder import nameless
+from tf_equirl.agents.run_folder import nameless, read_any_description
 from tf_equirl.experiments.statistics import mean_and_error
 from tf_equirl.models.widths import trained_parameters
 from tf_equirl.zoo.records import file_record
@@ -43,7 +42,7 @@ def type_of_run(run_dir: str | os.PathLike) -> zoo.CardType:
     Raises:
       ValueError: if it holds no run, or its `run.json` is damaged.
     """
-    found = read_description(run_dir)["models"]  # which every trainer's runs have
+    found = read_any_description(run_dir)["models"]  # which every trainer's runs have
     return zoo.TRANSITION_MODEL if "transition_model" in found else zoo.POLICY
 
 
