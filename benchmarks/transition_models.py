@@ -37,7 +37,7 @@ _EXPERIMENTS = {
 }
 _ENV = flags.DEFINE_enum("env", "CartPole", list(_EXPERIMENTS), "environment")
 _SEEDS = flags.DEFINE_integer("seeds", 16, "models of each kind, side by side", lower_bound=1)
-_STEPS = flags.DEFINE_integer("steps", 20, "gradient steps of a timed call", lower_bound=1)
+_STEPS = flags.DEFINE_integer("steps", 20, "gradient steps of a timed call", 1, 256)
 _REPEATS = flags.DEFINE_integer("repeats", 50, "timed calls of each kind", lower_bound=1)
 _WARM_UP = flags.DEFINE_integer("warm_up", 3, "calls of each kind before", lower_bound=0)
 

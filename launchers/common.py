@@ -223,19 +223,20 @@ def describe_times(result: TrainingResult) -> str:
     )
 
 
-def how_to_go_on(launcher: str, run_dir: Path | None) -> str:
+def how_to_go_on(launcher: str, run_dir: Path | None, *further: str) -> str:
     """What `launch` tells after Ctrl-C: that a run is saved, and the command to resume it.
 
     Args:
       launcher: name of the launcher's module.
       run_dir: its run folder, or None as long as none is chosen.
+      *further: flags that the run needs again.
     """
     if run_dir is None or not (run_dir / "run.json").exists():
         return "Nothing was trained yet."
     script = Path(sys.argv[0]).name
     program = f"python -m launchers.{launcher}" if script == f"{launcher}.py" else script
-    folder = shlex.quote(str(run_dir))
-    return f"What was trained is saved. Go on with:\n  {program} --resume --run_dir={folder}"
+    flags_again = shlex.join(["--resume", f"--run_dir={run_dir}", *further])
+    return f"What was trained is saved. Go on with:\n  {program} {flags_again}"
 
 
 def launch(main: Callable[[], None], how_to_go_on: Callable[[], str]) -> None:

@@ -74,6 +74,11 @@ def main() -> None:
                 "--schedule is for PPO; transition models have their own. "
                 f"Received: --{kind}={number} --schedule={_SCHEDULE.value}"
             )
+        if flags.FLAGS["seeds_per_chunk"].present:
+            raise ValueError(
+                "--seeds_per_chunk is for PPO; the seeds of a transition model train together. "
+                f"Received: --{kind}={number} --seeds_per_chunk={_SEEDS_PER_CHUNK.value}"
+            )
         num_seeds = transitions.NUM_SEEDS if _NUM_SEEDS.value is None else _NUM_SEEDS.value
         write(Path(_OUT_DIR.value), num_seeds)
 

@@ -43,6 +43,12 @@ _VALIDATION_TRANSITIONS = flags.DEFINE_integer(
     10_000,
     "number of transitions to be validated on after each epoch, always of the kind joint",
 )
+_EXPERT = flags.DEFINE_string(
+    "expert",
+    None,
+    "policy of joint, left and expert transitions: a name in the zoo or a .keras file (default: "
+    "the zoo's <env>-ppo-gcnn)",
+)
 _VALIDATION_SEED = flags.DEFINE_integer(
     "validation_seed", 1, "seed of the transitions to be validated on"
 )
@@ -136,9 +142,9 @@ def _seeds() -> range:
 
 
 def _how_to_go_on() -> str:
-    return common.how_to_go_on(
-        "train_transition_model", _chosen_run_dir[0] if _chosen_run_dir else None
-    )
+    run_dir = _chosen_run_dir[0] if _chosen_run_dir else None
+    further = [f"--data={_DATA.value}"] if _DATA.value.endswith(".npz") else []
+    return common.how_to_go_on("train_transition_model", run_dir, *further)
 
 
 def _collected(run: dict[str, Any]) -> dict[str, Any]:
@@ -176,7 +182,7 @@ def _datasets(
             f"learn from. Received: data_seed={seed}, validation_seed={validation_seed}"
         )
     if kind in dyna.DATASET_KINDS:
-        data = dyna.make_dataset(env, kind, value(_NUM_TRANSITIONS), seed)
+        data = dyna.make_dataset(env, kind, value(_NUM_TRANSITIONS), seed, _EXPERT.value)
     elif kind.endswith(".npz"):
         data = dyna.Transitions.load(kind, env)
     else:
@@ -184,7 +190,9 @@ def _datasets(
             f"data must be one of {', '.join(dyna.DATASET_KINDS)}, or a path that ends in .npz. "
             f"Received: data={kind!r}"
         )
-    validation = dyna.make_dataset(env, "joint", value(_VALIDATION_TRANSITIONS), validation_seed)
+    validation = dyna.make_dataset(
+        env, "joint", value(_VALIDATION_TRANSITIONS), validation_seed, _EXPERT.value
+    )
     return data, validation, Path(kind).name
 
 

@@ -86,7 +86,7 @@ class RealHead(Head):
 
     @property
     def distance(self) -> str:
-        """L1, as the thesis has it, where the group permutes coordinates up to sign; else L2.
+        """L1, as the thesis' text has it, where the group permutes coordinates up to sign; else L2.
 
         L2 is invariant under every orthogonal representation, L1 under those alone.
         """

@@ -146,7 +146,7 @@ def test_a_pole_has_fallen_beyond_its_limits():
 def test_what_an_environment_does_not_say():
     with pytest.raises(ValueError, match="states of CartPole cannot be listed"):
         CartPole().all_states()
-    with pytest.raises(ValueError, match="CartPole must define `is_terminal`.*Received: state="):
+    with pytest.raises(ValueError, match="CartPole must define `is_terminal`"):
         Environment.is_terminal(CartPole(), cartpole_states())
 
 

@@ -26,6 +26,7 @@ class TransitionModelConfig(Config):
       predict_change: whether the network predicts the state's change instead of the next state;
         for environments whose states are real numbers.
       selection: of the kind "gcnn-proximal": "hard" or "soft".
+      temperature: of the selection "soft", in units of the distance between states.
       num_epochs: passes over the data.
       batch_size: transitions of a gradient step; all of the data if they are fewer. What remains
         of an epoch's shuffled data after its last whole batch is left out.
@@ -40,6 +41,7 @@ class TransitionModelConfig(Config):
     match_parameters: int | None = None
     predict_change: bool = False
     selection: str = "hard"
+    temperature: float = 1.0
     num_epochs: int = 100
     batch_size: int = 256
     learning_rate: float = 1e-4
@@ -58,6 +60,9 @@ class TransitionModelConfig(Config):
         self._check_choice("kind", TRANSITION_KINDS)
         self._check_hidden_units()
         self._check_choice("selection", SELECTIONS)
+        if self.selection != "hard" and self.kind != "gcnn-proximal":
+            self._reject("selection", '"hard" for every kind but "gcnn-proximal"')
+        self._check_positive("temperature")
         for field in ("num_epochs", "batch_size"):
             self._check_integer(field)
         if self.match_parameters is not None:

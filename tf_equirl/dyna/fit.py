@@ -116,5 +116,6 @@ def build_model(
         head=env.transition_head,
         predict_change=config.predict_change,
         selection=config.selection,
+        temperature=config.temperature,
         **options,
     )

@@ -106,10 +106,7 @@ class Environment(abc.ABC):
         Raises:
             ValueError: If this environment does not define it.
         """
-        raise ValueError(
-            f"{self.name} must define `is_terminal` for transition models. Received: "
-            f"state={state!r}"
-        )
+        raise ValueError(f"{self.name} must define `is_terminal` for transition models.")
 
     def all_states(self) -> Any:
         """Every state that is not terminal, at step 0 and with one leading dimension.

@@ -14,10 +14,10 @@ from tf_equirl import envs, evaluation, zoo
 from tf_equirl._checks import positive_integer
 from tf_equirl.agents.run_folder import read_description
 from tf_equirl.dyna.config import TransitionModelConfig
+from tf_equirl.dyna.fit import build_model
 from tf_equirl.dyna.fit_folder import TRANSITION_RUN
 from tf_equirl.dyna.result import load_transition_result
 from tf_equirl.experiments.plots import plot_training
-from tf_equirl.experiments.transitions import build_model
 from tf_equirl.experiments.zoo_folder import (
     EVALUATION_SEED,
     GOLDEN,

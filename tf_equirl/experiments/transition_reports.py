@@ -68,7 +68,7 @@ def cartpole_report(experiment: TransitionExperiment, results: ResultsByCell) ->
         f"**{experiment.title}, {_seeds(results)} seeds.** Mean square of the error of the next "
         f"state on the common validation set of {len(data):,} transitions, in units of 1e-4: mean "
         "± two standard errors over seeds, and the worst seed. *thesis*: what its code printed, "
-        "one seed. That nothing changes would be wrong by "
+        "the best epoch of one seed on data of its own. That nothing changes would be wrong by "
         f"{_change(experiment.env, data) / _UNIT:.0f}.",
         _by_dataset(experiment, {"mean": mean, "worst seed": worst, "thesis": thesis}),
         "**How many times the MLP's error is larger**: ratio of the means over seeds "

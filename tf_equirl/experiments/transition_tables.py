@@ -35,7 +35,7 @@ def transition_table(result: TransitionResult, rollouts: np.ndarray, title: str)
         table.add_row(
             f"{name.replace('_', ' ')}, validation set", _mean(final), _text(worst(final))
         )
-    lasting = int(np.isfinite(rollouts).all(axis=0).sum())
+    lasting = int((~np.isnan(rollouts)).any(axis=0).sum())  # NaN: all episodes have ended
     kind = "wrong predictions" if "accuracy" in result.metric_names else "mean square"
     for steps in [k for k in _STEPS if k < lasting] + [lasting] * (lasting > 0):
         errors = rollouts[:, steps - 1]

@@ -145,8 +145,8 @@ class TransitionExperiment:
 
         A smaller set is the first rows of the whole one, which is shuffled, repeated until there
         are as many: all sizes take the same number of gradient steps, with the same learning rates,
-        and are validated after as many. There are a fifth of the steps of `train`, at a rate that
-        starts higher and falls to 0, which gets as far.
+        and are validated after as many. They take 20 epochs of the whole set, at a rate that falls
+        from 1e-3 to 0.
 
         Args:
           folder: runs are in `folder/<name>-sizes/<dataset>/<kind>/<size>`.
@@ -156,7 +156,7 @@ class TransitionExperiment:
           fit: called as `fit_transition_model` is.
 
         Returns:
-          ResultsByCell by size and cell.
+          For each size, results by cell.
 
         Raises:
           ValueError: if an argument breaks its rule or a folder holds another run.

@@ -41,7 +41,9 @@ class ProximalPooling(keras.layers.Layer):
     Models" (University College London, 2023, equation 4.28), whose Catch model lost equivariance
     by it. The mean of tied rows restores it, because ties are permuted among themselves. A row
     that is farther than the closest one by up to 2 % of the mean distance has a share in the mean,
-    which falls to 0 continuously, so that rounding cannot break the law.
+    which falls to 0 continuously: rounding moves the output a little, where with a bare argmin it
+    exchanges rows. A distance that jumps itself, as `ModeDistance` does where two categories are
+    equally likely up to rounding, still jumps.
 
     With `"hard"` gradients flow through the selected rows only, and not through the distance.
     Distances are computed in float32 at least, whatever the layer's precision.

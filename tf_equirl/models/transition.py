@@ -43,6 +43,7 @@ def transition_model(
     predict_change: bool = False,
     distance: str | Callable[[Any, Any], Any] | None = None,
     selection: str = "hard",
+    temperature: float = 1.0,
     average_ties: bool = True,
 ) -> keras.Model:
     r"""A transition model: the pair of observations `[batch, *observation_shape]` and actions
@@ -79,6 +80,7 @@ def transition_model(
         state. Its output is the next state all the same. For a `RealHead`.
       distance: of `"gcnn-proximal"`, see `ProximalPooling`; None is the head's.
       selection: of `"gcnn-proximal"`: `"hard"` or `"soft"`.
+      temperature: of the selection `"soft"`, in units of the distance.
       average_ties: of `"gcnn-proximal"`: see `ProximalPooling`. False is the thesis' model.
 
     Returns:
@@ -135,6 +137,7 @@ def transition_model(
             head.distance if distance is None else distance,
             selection,
             representation=head.representation,
+            temperature=temperature,
             average_ties=average_ties,
         )
         return keras.Model([observation, action], pooling([state, images]), name=name)

@@ -34,7 +34,7 @@ def evaluate_transition_model(
     data = make_dataset(env, "joint", transitions, seed)
     measured = transition_errors(env, model, None, data)
     errors = rollout_errors(env, model, None, data.take(slice(starts)), _STEPS, seed)[0]
-    counted = errors[: int(np.isfinite(errors).cumprod().sum())]  # until all episodes ended
+    counted = errors[: int((~np.isnan(errors)).cumprod().sum())]  # until all episodes ended
     return {
         "meaning": "half of them by a policy that acts at random, half by the zoo's G-CNN policy "
         "with sampled actions",
