@@ -107,7 +107,9 @@ def test_leading_dimensions_and_compilation():
     assert_equal(env.decode(env.encode(single)), single)
 
 
-@pytest.mark.parametrize("env", [CartPole(), CartPole("float64"), Square()], ids=str)
+@pytest.mark.parametrize(
+    "env", [CartPole(), CartPole("float64"), Square()], ids=["float32", "float64", "Square"]
+)
 def test_cartpole_encodes_what_it_observes(env):
     states = cartpole_states(dtype=env.dtype.name)
     encoding = env.encode(states)
