@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -37,13 +38,12 @@ def test_a_result_comes_back_from_its_folder(run):
 
 
 def test_only_finished_runs_come_back(run, tmp_path):
-    def stop(progress):
-        if progress.updates:
-            raise KeyboardInterrupt
+    def stop(progress):  # before anything is compiled
+        raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train_ppo("Catch", CONFIG, [0], tmp_path / "run", on_progress=stop)
-    with pytest.raises(ValueError, match="finished run; resume it first. .* of 10 updates"):
+    with pytest.raises(ValueError, match="finished run; resume it first. .* 0 of 10 updates"):
         load_result(tmp_path / "run")
     with pytest.raises(ValueError, match="must take observations of Catch, shape"):
         load_result(run[0], envs.make("Catch", rows=5))
@@ -108,9 +108,16 @@ def test_the_command_names_what_is_not_default():
         training_command("CartPole", config, [1, 3], "runs/x")
 
 
-def test_networks_that_the_configuration_does_not_describe_are_not_published(tmp_path):
-    own = keras.Sequential([keras.Input((50,)), keras.layers.Dense(3)])
-    train_ppo("Catch", CONFIG, [0], tmp_path / "run", actor=own)
+def test_networks_that_the_configuration_does_not_describe_are_not_published(run, tmp_path):
+    """A run whose networks are of the same shapes but have another activation."""
+    file = shutil.copytree(run[0], tmp_path / "run") / "run.json"
+    description = json.loads(file.read_text())
+    actor = json.dumps(description["models"]["actor"])
+    other = actor.replace('"activation": "relu"', '"activation": "tanh"')
+    assert other != actor
+    description["models"]["actor"] = json.loads(other)
+    file.write_text(json.dumps(description))
+    load_result(tmp_path / "run")  # can be read
     with pytest.raises(ValueError, match="a run with another actor"):
         experiments.publish(tmp_path / "run", "catch-own", 1, tmp_path / "zoo")
 

@@ -23,11 +23,20 @@ def _experiment(*configs):
     return experiments.Experiment("small", "Small", "CartPole", (640,), (5.0, 499.0), columns)
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """An experiment, its runs and their folder."""
+    wider = dataclasses.replace(SMALL, hidden_units=(9, 9))
+    experiment = _experiment(SMALL, wider)
+    folder = tmp_path_factory.mktemp("runs")
+    return experiment, experiment.train(folder, num_seeds=8, seeds_per_chunk=8), folder
+
+
 class _Interrupted:
-    """`train_ppo`, interrupted by Ctrl-C at its second report of every chunk's first attempt."""
+    """`train_ppo`, interrupted by Ctrl-C at the first attempt of the second chunk."""
 
     def __init__(self):
-        self.attempts = {}
+        self.attempts, self.first_updates = {}, {}
 
     def __call__(self, env, config, seeds, run_dir, resume):
         attempt = self.attempts[run_dir.name] = self.attempts.get(run_dir.name, 0) + 1
@@ -35,58 +44,49 @@ class _Interrupted:
 
         def stop(progress):
             updates.append(progress.updates)
-            if attempt == 1 and 0 < progress.updates < progress.num_updates:
+            second = run_dir.name == "seeds-4-5" and attempt == 1
+            if second and 0 < progress.updates < progress.num_updates:
                 raise KeyboardInterrupt
 
         result = train_ppo(env, config, seeds, run_dir, resume=resume, on_progress=stop)
-        self.last_first_update = updates[0]
+        self.first_updates[run_dir.name] = updates[0]
         return result
 
 
-def test_chunks_resume_where_they_were_interrupted_and_change_no_number(tmp_path):
+def test_chunks_resume_where_they_were_interrupted_and_change_no_number(trained, tmp_path):
     train = _Interrupted()
     experiment = _experiment(SMALL)
-    for _ in range(2):  # once in each of the two chunks
-        with pytest.raises(KeyboardInterrupt):
-            experiment.train(tmp_path, num_seeds=6, seeds_per_chunk=4, train=train)
+    with pytest.raises(KeyboardInterrupt):
+        experiment.train(tmp_path, num_seeds=6, seeds_per_chunk=4, train=train)
     results = experiment.train(tmp_path, num_seeds=6, seeds_per_chunk=4, train=train)
-    assert train.attempts == {"seeds-0-3": 3, "seeds-4-5": 2}
-    assert train.last_first_update > 0  # it did not start anew
+    assert train.attempts == {"seeds-0-3": 2, "seeds-4-5": 2}
+    assert train.first_updates == {"seeds-0-3": 10, "seeds-4-5": 1}  # they did not start anew
     (joined,) = results.values()
-    whole = train_ppo("CartPole", SMALL, range(6))
-    assert joined.seeds == whole.seeds and joined.config == whole.config
-    np.testing.assert_array_equal(joined.returns, whole.returns)
-    np.testing.assert_array_equal(joined.first_returns, whole.first_returns)
+    whole = next(iter(trained[1].values()))  # of eight seeds at once
+    assert joined.seeds == whole.seeds[:6] and joined.config == whole.config
+    np.testing.assert_array_equal(joined.returns, whole.returns[:6])
+    np.testing.assert_array_equal(joined.first_returns, whole.first_returns[:6])
     for name, values in whole.metrics.items():
         # The sums that are reported, unlike those that train, may be added in another order.
-        np.testing.assert_allclose(joined.metrics[name], values, atol=1e-6)
+        np.testing.assert_allclose(joined.metrics[name], values[:6], atol=1e-6)
     for ours, theirs in zip(joined.weights, whole.weights, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+        np.testing.assert_array_equal(ours, theirs[:6])
     state = np.ones((1, 4), np.float32)
     np.testing.assert_array_equal(joined.actor(5)(state), whole.actor(5)(state))
 
 
-def test_a_folder_with_another_run_is_not_used(tmp_path):
-    experiment = _experiment(SMALL)
-    experiment.train(tmp_path, num_seeds=4, seeds_per_chunk=4)
+def test_a_folder_with_another_run_is_not_used(trained):
+    experiment, _, folder = trained
     other = _experiment(dataclasses.replace(SMALL, learning_rate=1e-3))
     with pytest.raises(ValueError, match="differs in learning_rate"):
-        other.train(tmp_path, num_seeds=4, seeds_per_chunk=4)
+        other.train(folder, num_seeds=8, seeds_per_chunk=8)
     for arguments in ({"num_seeds": 0}, {"seeds_per_chunk": 0}, {"num_seeds": 1.5}):
         with pytest.raises(ValueError, match="must be a positive integer"):
-            experiment.train(tmp_path, **arguments)
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    wider = dataclasses.replace(SMALL, hidden_units=(9, 9))
-    experiment = _experiment(SMALL, wider)
-    folder = tmp_path_factory.mktemp("runs")
-    return experiment, experiment.train(folder, num_seeds=8, seeds_per_chunk=8)
+            experiment.train(folder, **arguments)
 
 
 def test_the_csv_holds_every_statistic(trained):
-    experiment, results = trained
+    experiment, results, _ = trained
     rows = experiments.tidy_rows(experiment, results)
     read = list(csv.DictReader(io.StringIO(experiments.to_csv(rows))))
     keys = [(row["timestep"], row["agent"]) for row in read]
@@ -105,7 +105,7 @@ def test_the_csv_holds_every_statistic(trained):
 
 
 def test_the_report_shows_our_numbers_beside_the_thesis(trained):
-    experiment, results = trained
+    experiment, results, _ = trained
     rows = experiments.tidy_rows(experiment, results)
     report = experiments.to_markdown(experiment, results, rows)
     cells = [[c.strip() for c in line.split("|")[1:-1]] for line in report.splitlines()]
@@ -123,7 +123,7 @@ def test_the_report_shows_our_numbers_beside_the_thesis(trained):
 
 
 def test_runs_of_different_kinds_are_not_joined(trained):
-    _, results = trained
+    _, results, _ = trained
     one, other = results.values()
     with pytest.raises(ValueError, match="must share environment and config"):
         experiments.join_seeds([one, other])
@@ -134,19 +134,22 @@ def test_runs_of_different_kinds_are_not_joined(trained):
 
 
 @pytest.mark.parametrize("make", [experiments.cartpole, experiments.catch])
-@pytest.mark.parametrize("schedule", experiments.SCHEDULES)
-def test_the_thesis_experiments_compare_equal_sizes(make, schedule):
+def test_the_thesis_experiments_compare_equal_sizes(make):
     from tf_equirl import envs
     from tf_equirl.agents.ppo import make_models
 
-    experiment = make(schedule)
+    networks = {}  # of a column: the schedules have the same
+    for schedule in experiments.SCHEDULES:
+        experiment = make(schedule)
+        for column in experiment.columns:
+            config = column.config
+            assert config.anneal_learning_rate == (schedule == "annealed")
+            assert config.total_timesteps == experiment.timesteps[-1]
+            assert len(column.thesis) in (0, len(experiment.timesteps))
+            config = dataclasses.replace(config, anneal_learning_rate=False)
+            assert networks.setdefault(column.name, config) == config
     env = envs.make(experiment.environment)
-    sizes = []
-    for column in experiment.columns:
-        assert column.config.anneal_learning_rate == (schedule == "annealed")
-        assert column.config.total_timesteps == experiment.timesteps[-1]
-        assert len(column.thesis) in (0, len(experiment.timesteps))
-        sizes.append([m.count_params() for m in make_models(env, column.config)])
+    sizes = [[m.count_params() for m in make_models(env, c)] for c in networks.values()]
     np.testing.assert_allclose(sizes, [sizes[0]] * len(sizes), rtol=0.1)
 
 

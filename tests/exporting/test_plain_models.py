@@ -49,8 +49,8 @@ def model_of(layer, *shape):
 
 
 @pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS.keys())
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_every_layer_has_a_plain_form(case, group):
+@pytest.mark.parametrize("case", [c for c in CASES if not c.unpack], ids=lambda case: case.name)
+def test_every_layer_of_an_actor_has_a_plain_form(case, group):
     model = model_of(case.build(group), *case.input_shape(group))
     plain = to_plain(model)
     assert_plain(model, plain)
@@ -283,6 +283,18 @@ def test_a_layer_without_a_plain_form_is_named(name):
 def test_other_models_are_refused(model, message):
     with pytest.raises(ValueError, match=message):
         to_plain(model)
+
+
+def test_transition_models():
+    """One that ends in a readout is a stack of dense layers; transition images are refused."""
+    symmetry = SYMMETRIES["CartPole"]
+    model = randomised(models.transition_model(symmetry, "gcnn-readout", (6, 4)))
+    plain = to_plain(model)
+    assert_plain(model, plain)
+    assert kinds(plain).count("Dense") == 3
+    for kind in ("gcnn-proximal", "gcnn-averaged"):
+        with pytest.raises(ValueError, match="TransitionImages 'images' has none"):
+            to_plain(models.transition_model(symmetry, kind, (4,)))
 
 
 def test_rows_on_the_batch_axis_are_refused():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import zoo_cases
 
-from tf_equirl import envs, zoo
+from tf_equirl import envs, evaluation, zoo
 
 NAME = "cartpole-ppo-gcnn"
 TRANSITION_NAME = "cartpole-transition-gcnn"
@@ -23,6 +23,22 @@ def measured_zoo(pristine, tmp_path_factory):
 @pytest.fixture
 def measured(measured_zoo, tmp_path):
     return shutil.copytree(measured_zoo, tmp_path / "measured")
+
+
+@pytest.fixture(scope="module")
+def found(measured_zoo):
+    return zoo.verify_score(NAME, measured_zoo)
+
+
+@pytest.fixture
+def played(found, monkeypatch):
+    """The evaluations that a card is compared with, not played again for every card."""
+
+    def evaluate(model, env, *, episodes, greedy, seed):
+        assert (env.name, episodes, seed) == ("CartPole", 20, 7)
+        return found["greedy" if greedy else "sampled"]
+
+    monkeypatch.setattr(evaluation, "evaluate", evaluate)
 
 
 def change_scores(folder, kind, **changes):
@@ -82,16 +98,16 @@ def test_other_weights_are_noticed(folder):
         zoo.verify_outputs(NAME, folder)
 
 
-def test_the_score_is_reached_again(measured):
-    found = zoo.verify_score(NAME, measured)
+def test_the_score_is_reached_again(found, measured):
     card = zoo.card(NAME, measured)["evaluation"]
     assert list(found) == ["greedy", "sampled"]
-    for kind, evaluation in found.items():
-        assert evaluation.mean == pytest.approx(card[kind]["mean"])
-        assert len(evaluation.returns) == card[kind]["episodes"] == 20
+    for kind, scores in found.items():
+        assert scores.mean == pytest.approx(card[kind]["mean"])
+        assert len(scores.returns) == card[kind]["episodes"] == 20
     assert card["greedy"]["mean"] != card["sampled"]["mean"]
 
 
+@pytest.mark.usefixtures("played")
 @pytest.mark.parametrize("kind", ["greedy", "sampled"])
 def test_a_better_score_than_the_true_one_is_noticed(measured, kind):
     change_scores(measured, kind, mean=499.0, standard_error=0.1, maximum=500.0)
@@ -99,17 +115,20 @@ def test_a_better_score_than_the_true_one_is_noticed(measured, kind):
         zoo.verify_score(NAME, measured)
 
 
+@pytest.mark.usefixtures("played")
 def test_a_better_success_rate_than_the_true_one_is_noticed(measured):
     change_scores(measured, "sampled", success_rate=0.9)
     with pytest.raises(ValueError, match=f"sampled success rate of {NAME} must be the card's, 0.9"):
         zoo.verify_score(NAME, measured)
 
 
+@pytest.mark.usefixtures("played")
 def test_the_success_rate_counts_from_the_card_s_return(measured):
     change_scores(measured, "greedy", success="return of at least 1", success_rate=1.0)
     assert zoo.verify_score(NAME, measured)["greedy"].minimum >= 1
 
 
+@pytest.mark.usefixtures("played")
 def test_a_deviation_within_the_errors_is_allowed(measured):
     scores = zoo.card(NAME, measured)["evaluation"]["sampled"]
     change_scores(measured, "sampled", mean=scores["mean"] + scores["standard_error"])
