@@ -60,6 +60,17 @@ class Head(abc.ABC):
     def prediction(self, outputs: Any) -> Any:
         """The encoding [..., d] of the next state that the outputs [..., d] stand for."""
 
+    @abc.abstractmethod
+    def disagreement(self, outputs: Any) -> Any:
+        """How much the models of an ensemble differ about single predictions.
+
+        Args:
+            outputs: [models, ..., d].
+
+        Returns:
+            [...], at least 0.
+        """
+
 
 class RealHead(Head):
     """The next state itself, as real numbers.
@@ -99,6 +110,10 @@ class RealHead(Head):
     def prediction(self, outputs: Any) -> Any:
         """The outputs themselves."""
         return outputs
+
+    def disagreement(self, outputs: Any) -> Any:
+        """The standard deviation over the models, root mean square over the coordinates."""
+        return ops.sqrt(ops.mean(ops.var(outputs, axis=0), axis=-1))
 
 
 class CategoricalHead(Head):
@@ -184,3 +199,9 @@ class CategoricalHead(Head):
             for logits in self.split(outputs)
         ]
         return ops.concatenate(parts, axis=-1)
+
+    def disagreement(self, outputs: Any) -> Any:
+        """The share of models that predict another state than their mean does, from 0 to 1."""
+        mean = self.prediction(ops.mean(outputs, axis=0))
+        differs = ops.any(ops.not_equal(self.prediction(outputs), mean[None]), axis=-1)
+        return ops.mean(ops.cast(differs, outputs.dtype), axis=0)

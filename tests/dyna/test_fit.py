@@ -174,7 +174,7 @@ def test_transitions_from_terminal_states_count_for_nothing(name):
     for part, numbers in ((data, rows[:, :40]), (mixed, rows)):
         program = program_of(name, part, part, batch_size=70)
         carry = program.start(seeds)
-        found = program.gradients(carry.weights, program.batch(tf.constant(numbers)))
+        found = program.loss.gradients(carry.weights, program.batch(tf.constant(numbers)))
         results.append([*tf.nest.flatten(found), program.evaluate(carry.weights)])
     for alone, among in zip(*results, strict=True):
         np.testing.assert_allclose(among, alone, rtol=1e-4, atol=1e-6)

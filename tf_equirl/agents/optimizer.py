@@ -59,7 +59,7 @@ def adam_step(
       weights: stacked weights, `[members, ...]` each.
       gradients: of the same shapes.
       state: the moments so far.
-      step: float scalar, the number of this step, from 1.
+      step: float scalar or `[members]`, the number of this step, from 1.
       learning_rate: step size.
       config: `max_gradient_norm`, `adam_beta_1`, `adam_beta_2` and `adam_epsilon`.
 
@@ -72,11 +72,13 @@ def adam_step(
         gradients = [g * tf.reshape(scale, [-1] + [1] * (g.shape.rank - 1)) for g in gradients]
     beta_1, beta_2 = config.adam_beta_1, config.adam_beta_2
     first, second, updated = [], [], []
+    step = tf.convert_to_tensor(step)
     for w, g, m, v in zip(weights, gradients, state.first, state.second, strict=True):
+        count = tf.reshape(step, [-1] + [1] * (g.shape.rank - 1)) if step.shape.rank else step
         m = beta_1 * m + (1 - beta_1) * g
         v = beta_2 * v + (1 - beta_2) * g * g
-        corrected = m / (1 - beta_1**step)
-        root = tf.sqrt(v / (1 - beta_2**step))
+        corrected = m / (1 - beta_1**count)
+        root = tf.sqrt(v / (1 - beta_2**count))
         first.append(m)
         second.append(v)
         updated.append(w - learning_rate * corrected / (root + config.adam_epsilon))

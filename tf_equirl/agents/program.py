@@ -123,8 +123,29 @@ class PopulationProgram:
           index: int32 scalar, the number of the update, from 0.
         """
         acting, transitions = self.collect(carry, index)
+        return self.learn(carry, acting, transitions, index, self.learning_rate(index), index)
+
+    def learn(
+        self,
+        carry: Carry,
+        acting: ActingState,
+        transitions: Transitions,
+        index: tf.Tensor,
+        rate: tf.Tensor,
+        made: tf.Tensor,
+    ) -> tuple[Carry, Metrics]:
+        """The update that follows a rollout, whatever it was collected in.
+
+        Args:
+          carry: the state before the rollout.
+          acting: the acting state after it.
+          transitions: the rollout.
+          index: int32 scalar that keys the random numbers.
+          rate: Adam's step size.
+          made: int32 scalar or `[members]`, updates made before.
+        """
         batch = self.batch(carry.weights, transitions)
-        weights, adam, losses = self.train(carry, batch, index)
+        weights, adam, losses = self.train(carry, batch, index, rate, made)
         finite = tf.reduce_all(tf.stack([tf.math.is_finite(x) for x in losses]), axis=0)
         for w in weights:
             finite &= tf.reduce_all(tf.math.is_finite(w), axis=list(range(1, w.shape.rank)))
@@ -133,16 +154,38 @@ class PopulationProgram:
         metrics = Metrics._make([*losses, finite, *returns])
         return Carry(carry.seeds, weights, adam, acting), metrics
 
-    def collect(self, carry: Carry, index: tf.Tensor) -> tuple[ActingState, Transitions]:
-        """The rollout of update `index`: `[steps, members, envs, ...]`."""
+    def learning_rate(self, index: tf.Tensor) -> tf.Tensor:
+        """Adam's step size in update `index`, a float scalar."""
+        rate = self.config.learning_rate * tf.ones([])
+        if self.config.anneal_learning_rate:
+            rate = rate * (1.0 - tf.cast(index, tf.float32) / self.config.num_updates)
+        return rate
+
+    def collect(
+        self,
+        carry: Carry,
+        index: tf.Tensor,
+        env: Environment | None = None,
+        with_states: bool = False,
+    ) -> tuple[ActingState, Transitions]:
+        """The rollout of update `index`: `[steps, members, envs, ...]`.
+
+        Args:
+          carry: where to start.
+          index: int32 scalar that keys the random numbers.
+          env: what to act in instead of `self.env`, such as a model of it.
+          with_states: see `rollout.collect`.
+        """
+        env = self.env if env is None else env
         c = self.config
-        shape = [c.rollout_steps, c.num_environments, 1 + self.env.num_uniforms]
+        shape = [c.rollout_steps, c.num_environments, 1 + env.num_uniforms]
         uniforms = member_uniforms(carry.seeds, Purpose.ROLLOUT, index, shape)
 
         def policy(observation):
-            return self._outputs(self.actor, carry.weights, observation)
+            return self.outputs(self.actor, carry.weights, observation)
 
-        return collect(self.env, policy, carry.acting, tf.transpose(uniforms, [1, 0, 2, 3]))
+        steps_first = tf.transpose(uniforms, [1, 0, 2, 3])
+        return collect(env, policy, carry.acting, steps_first, with_states)
 
     def batch(self, weights: list[tf.Tensor], rollout: Transitions) -> Batch:
         """Training data of a rollout, `[members, envs * steps, ...]`."""
@@ -154,7 +197,7 @@ class PopulationProgram:
             return tf.reshape(x, [x.shape[0], count, *x.shape[3:]])
 
         def values(observation):  # -> [steps, members, envs]
-            flat = self._outputs(self.critic, weights, by_member(observation))[..., 0]
+            flat = self.outputs(self.critic, weights, by_member(observation))[..., 0]
             return tf.transpose(
                 tf.reshape(flat, [-1, c.rollout_steps, c.num_environments]), [1, 0, 2]
             )
@@ -180,9 +223,9 @@ class PopulationProgram:
         return Batch(*[by_member(x) for x in columns])
 
     def train(
-        self, carry: Carry, batch: Batch, index: tf.Tensor
+        self, carry: Carry, batch: Batch, index: tf.Tensor, rate: tf.Tensor, made: tf.Tensor
     ) -> tuple[list[tf.Tensor], AdamState, list[tf.Tensor]]:
-        """All epochs and minibatches of update `index`.
+        """All epochs and minibatches of update `index`; see `learn` for the arguments.
 
         Returns:
           The new weights and Adam moments, and the mean losses (the first five `Metrics`).
@@ -191,9 +234,6 @@ class PopulationProgram:
         members = carry.seeds.shape[0]
         steps = c.num_epochs * c.num_minibatches
         order = self.shuffled(carry.seeds, index)
-        rate = c.learning_rate * tf.ones([])
-        if c.anneal_learning_rate:
-            rate = rate * (1.0 - tf.cast(index, tf.float32) / c.num_updates)
 
         def minibatch(i, state):
             weights, adam, totals = state
@@ -204,7 +244,7 @@ class PopulationProgram:
             part = part._replace(advantage=advantage / (deviation + 1e-8))
             gradients, losses = self.gradients(weights, part)
             losses = [*losses, member_norm(gradients)]
-            count = tf.cast(index * steps + i + 1, tf.float32)
+            count = tf.cast(made * steps + i + 1, tf.float32)
             weights, adam = adam_step(weights, gradients, adam, count, rate, c)
             return weights, adam, [a + b / steps for a, b in zip(totals, losses, strict=True)]
 
@@ -282,27 +322,35 @@ class PopulationProgram:
 
         The metrics have a leading axis `[max_updates]`, of which the first `number` rows count.
         """
-        members = carry.seeds.shape[0]
-        steps = self.config.rollout_steps
-        arrays = Metrics(
-            **{name: self._array(tf.float32, [members]) for name in LOSSES},
-            finite=self._array(tf.bool, [members]),
-            returns=self._array(tf.float32, [steps, members]),
-            first_returns=self._array(tf.float32, [steps, members]),
-        )
 
         def body(i, state):
             carry, arrays = state
             carry, metrics = self.update(carry, first + i)
-            return carry, Metrics(*[a.write(i, x) for a, x in zip(arrays, metrics, strict=True)])
+            return carry, self.write(arrays, i, metrics)
 
+        arrays = self.arrays(carry.seeds.shape[0])
         carry, arrays = repeat(number, body, (carry, arrays), maximum=self.max_updates)
         return carry, Metrics(*[a.stack() for a in arrays])
 
-    def _array(self, dtype: tf.DType, shape: list[int]) -> tf.TensorArray:
-        return tf.TensorArray(dtype, self.max_updates, element_shape=shape)
+    def arrays(self, members: int) -> Metrics:
+        """What the metrics of up to `max_updates` updates are written to."""
 
-    def _outputs(self, model: keras.Model, weights: list[tf.Tensor], inputs: tf.Tensor):
+        def array(dtype: tf.DType, *leading: int) -> tf.TensorArray:
+            return tf.TensorArray(dtype, self.max_updates, element_shape=[*leading, members])
+
+        steps = self.config.rollout_steps
+        return Metrics(
+            **{name: array(tf.float32) for name in LOSSES},
+            finite=array(tf.bool),
+            returns=array(tf.float32, steps),
+            first_returns=array(tf.float32, steps),
+        )
+
+    def write(self, arrays: Metrics, i: tf.Tensor, metrics: Metrics) -> Metrics:
+        """`arrays` with the metrics of the `i`-th update."""
+        return Metrics(*[a.write(i, x) for a, x in zip(arrays, metrics, strict=True)])
+
+    def outputs(self, model: keras.Model, weights: list[tf.Tensor], inputs: tf.Tensor) -> tf.Tensor:
         """Outputs of `model` for every member: `[members, rows, ...] -> [members, rows, k]`."""
 
         def member(args):

@@ -16,9 +16,9 @@ class Purpose(enum.IntEnum):
 
 
 def member_uniforms(
-    seeds: tf.Tensor, purpose: Purpose, update: tf.Tensor | int, shape: list[int]
+    seeds: tf.Tensor, purpose: Purpose, index: tf.Tensor | int, shape: list[int]
 ) -> tf.Tensor:
-    """Uniform numbers in [0, 1) for every member, keyed by (its seed, update, purpose).
+    """Uniform numbers in [0, 1) for every member, keyed by (its seed, index, purpose).
 
     TensorFlow's stateless generators take one seed per call and do not vectorise, so that the
     members take turns here; the numbers of a whole update are drawn at once to make it cheap.
@@ -28,13 +28,14 @@ def member_uniforms(
     Args:
       seeds: `[members]` int32.
       purpose: what the numbers are for.
-      update: int32 scalar, the number of the update.
+      index: int32 scalar or `[members]`, the number of the update. Planning has negative ones, so
+        that it shares no numbers with acting.
       shape: shape of one member's numbers.
 
     Returns:
       `[members, *shape]` float32.
     """
-    stream = tf.fill(seeds.shape, len(Purpose) * update + purpose.value)
+    stream = tf.broadcast_to(len(Purpose) * index + purpose.value, seeds.shape)
 
     def draw(key):  # the generator scrambles the two halves of its key itself
         return tf.random.stateless_uniform(shape, key)

@@ -31,6 +31,8 @@ class Transitions(NamedTuple):
     terminated: tf.Tensor
     truncated: tf.Tensor
     last_return: tf.Tensor  # after the step
+    state: Any = ()  # the environment's own, and the true next one; only if asked for
+    next_state: Any = ()
 
 
 def start_acting(env: Environment, uniforms: tf.Tensor) -> ActingState:
@@ -44,6 +46,7 @@ def collect(
     policy: Callable[[tf.Tensor], tf.Tensor],
     state: ActingState,
     uniforms: tf.Tensor,
+    with_states: bool = False,
 ) -> tuple[ActingState, Transitions]:
     """Acts for some steps.
 
@@ -53,6 +56,7 @@ def collect(
       state: where to start.
       uniforms: `[steps, members, envs, 1 + env.num_uniforms]`, numbers in [0, 1): one for the
         action, the others for the environment.
+      with_states: whether the transitions hold the environment's states, too.
 
     Returns:
       The state to go on from, and the transitions.
@@ -69,6 +73,10 @@ def collect(
         truncated=_array(tf.bool, steps, batch),
         last_return=_array(tf.float32, steps, batch),
     )
+    if with_states:
+        for name in ("state", "next_state"):
+            like = tf.nest.map_structure(lambda x: _array(x.dtype, steps, x.shape), state.env)
+            arrays = arrays._replace(**{name: like})
 
     def step(i, carry):
         state, arrays = carry
@@ -76,7 +84,7 @@ def collect(
         logits = policy(observation)
         action = sample_actions(logits, uniforms[i, ..., 0])
         log_prob = tf.gather(tf.nn.log_softmax(logits), action, batch_dims=len(batch))
-        env_state, next_observation, reward, terminated, truncated = env.step_with_uniforms(
+        env_state, next_state, reward, terminated, truncated = env.advance(
             state.env, action, uniforms[i, ..., 1:]
         )
         ended = terminated | truncated
@@ -87,16 +95,18 @@ def collect(
             action,
             log_prob,
             reward,
-            next_observation,
+            env.observe(next_state),
             terminated,
             truncated,
             last_return,
         )
+        if with_states:
+            row = row._replace(state=state.env, next_state=next_state)
         state = ActingState(env_state, tf.where(ended, 0.0, episode_return), last_return)
-        return state, Transitions(*[a.write(i, x) for a, x in zip(arrays, row, strict=True)])
+        return state, tf.nest.map_structure(lambda a, x: a.write(i, x), arrays, row)
 
     state, arrays = repeat(steps, step, (state, arrays))
-    return state, Transitions(*[a.stack() for a in arrays])
+    return state, tf.nest.map_structure(lambda a: a.stack(), arrays)
 
 
 def _array(dtype: tf.DType, steps: int, shape: list[int]) -> tf.TensorArray:

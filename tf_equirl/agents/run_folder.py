@@ -202,15 +202,17 @@ class RunFolder:
         tensors = [tf.constant(arrays[name]) for name in wanted]
         return tf.nest.pack_sequence_as(carries, tensors), arrays
 
-    def write_rows(self, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Writes `results.csv`."""
+    def write_rows(
+        self, header: Sequence[str], rows: Iterable[Sequence[Any]], name: str = "results.csv"
+    ) -> None:
+        """Writes a table to the file `name`."""
 
         def write_csv(stream: BinaryIO) -> None:
             writer = csv.writer(_Lines(stream), lineterminator="\n")
             writer.writerow(header)
             writer.writerows(rows)
 
-        write_atomically(self.path / "results.csv", write_csv)
+        write_atomically(self.path / name, write_csv)
 
 
 def read_description(path: str | os.PathLike, kind: RunKind) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -12,7 +12,8 @@ import tensorflow as tf
 from tf_equirl.agents.loops import repeat
 from tf_equirl.agents.optimizer import AdamState, adam_step, initial_adam_state
 from tf_equirl.dyna.config import TransitionModelConfig
-from tf_equirl.dyna.members import initial_weights, model_inputs, predict
+from tf_equirl.dyna.members import initial_weights
+from tf_equirl.dyna.model_loss import Batch, ModelLoss, Rows
 from tf_equirl.dyna.transitions import Transitions
 from tf_equirl.envs import Environment
 
@@ -30,24 +31,6 @@ class Carry(NamedTuple):
 
     weights: list[tf.Tensor]
     adam: AdamState
-
-
-class Rows(NamedTuple):
-    """Transitions on the device, `[N, ...]` each."""
-
-    state: Any
-    action: tf.Tensor
-    next_state: Any
-    weight: tf.Tensor  # float32; 0 for a transition that does not count
-
-
-class Batch(NamedTuple):
-    """What the model and its loss take, `[..., rows, d]`."""
-
-    observation: tf.Tensor
-    action: tf.Tensor
-    target: tf.Tensor
-    weight: tf.Tensor  # [..., rows]
 
 
 class FitProgram:
@@ -87,7 +70,7 @@ class FitProgram:
         self.env = env
         self.config = config
         self.model = model
-        self.head = env.transition_head
+        self.loss = ModelLoss(env, model)
         self.batch_size = min(config.batch_size, len(data))
         self.steps_per_epoch = len(data) // self.batch_size
         self.steps_per_call = min(self.steps_per_epoch, _STEPS_PER_CALL)
@@ -96,7 +79,7 @@ class FitProgram:
         self.metric_names: tuple[str, ...] = ()
         if validation is not None:
             self.validation = _in_parts(_on_device(env, validation, "validation"))
-            self.metric_names = self.head.metric_names
+            self.metric_names = env.transition_head.metric_names
         self.train = tf.function(self._train, jit_compile=True, autograph=False)
         self.evaluate = tf.function(self._evaluate, jit_compile=True, autograph=False)
 
@@ -124,7 +107,7 @@ class FitProgram:
         flat = tf.reshape(numbers, [-1])
         rows = tf.nest.map_structure(lambda x: tf.gather(x, flat), self.data)
         shape = numbers.shape.as_list()
-        columns = self._columns(rows)
+        columns = self.loss.columns(rows)
         return Batch(*[tf.reshape(x, [*shape, *x.shape[1:]]) for x in columns])
 
     def step(self, carry: Carry, numbers: tf.Tensor, count: tf.Tensor) -> tuple[Carry, tf.Tensor]:
@@ -139,37 +122,12 @@ class FitProgram:
           The state after it and the losses, `[members]`.
         """
         c = self.config
-        gradients, losses = self.gradients(carry.weights, self.batch(numbers))
+        gradients, losses = self.loss.gradients(carry.weights, self.batch(numbers))
         rate = c.learning_rate * tf.ones([])
         if c.anneal_learning_rate:
             rate *= 1.0 - (count - 1.0) / (c.num_epochs * self.steps_per_epoch)
         weights, adam = adam_step(carry.weights, gradients, carry.adam, count, rate, c)
         return Carry(weights, adam), losses
-
-    def gradients(
-        self, weights: list[tf.Tensor], batch: Batch
-    ) -> tuple[list[tf.Tensor], tf.Tensor]:
-        """Gradient of the head's loss for every member.
-
-        Args:
-          weights: stacked weights.
-          batch: `[members, rows, ...]`.
-
-        Returns:
-          Gradients of the shapes of `weights`, and the losses `[members]`.
-        """
-
-        def member(inputs):
-            weights, batch = inputs
-            # Inside the mapped function: with the tape outside it, XLA takes every input for a
-            # compile-time constant and compiles anew at each call.
-            with tf.GradientTape() as tape:
-                tape.watch(weights)
-                total, *_ = self._totals(weights, batch)
-                loss = tf.math.divide_no_nan(total, tf.reduce_sum(batch.weight))
-            return tape.gradient(loss, weights), loss
-
-        return tf.vectorized_map(member, (list(weights), batch), fallback_to_while_loop=False)
 
     def _train(
         self, carry: Carry, order: tf.Tensor, first: tf.Tensor, number: tf.Tensor
@@ -215,25 +173,13 @@ class FitProgram:
         def member(weights):
             def body(i, totals):
                 rows = tf.nest.map_structure(lambda x: x[i], validation)
-                found = self._totals(weights, self._columns(rows))
+                found = self.loss.totals(weights, self.loss.columns(rows))
                 return [a + b for a, b in zip(totals, found, strict=True)]
 
             totals = repeat(parts, body, [tf.zeros([]) for _ in range(kinds)])
             return tf.stack(totals) / tf.reduce_sum(validation.weight)
 
         return tf.map_fn(member, list(weights), fn_output_signature=tf.TensorSpec([kinds]))
-
-    def _columns(self, rows: Rows) -> Batch:
-        inputs = model_inputs(self.env, rows.state, rows.action)
-        return Batch(*inputs, self.env.encode(rows.next_state), rows.weight)
-
-    def _totals(self, weights: list[tf.Tensor], batch: Batch) -> list[tf.Tensor]:
-        """The head's metrics for one member's weights, summed over the rows that count."""
-        pairs = zip(self.model.trainable_variables, weights, strict=True)
-        with keras.StatelessScope(state_mapping=list(pairs)):
-            outputs = predict(self.env, self.model, batch.observation, batch.action)
-        metrics = self.head.metrics(outputs, batch.target)
-        return [tf.reduce_sum(tf.where(batch.weight > 0, m, 0.0)) for m in metrics]
 
 
 def _on_device(env: Environment, data: Transitions, name: str) -> Rows:

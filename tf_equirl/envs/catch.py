@@ -157,9 +157,13 @@ class Catch(Environment):
             ball_row=tf.where(over, state.ball_row, state.ball_row + 1),
             paddle_column=tf.where(over, state.paddle_column, moved),
         )
-        terminated = self.is_terminal(following)
+        return following, self.reward(state, action, following), self.is_terminal(following)
+
+    def reward(self, state: CatchState, action: tf.Tensor, following: CatchState) -> tf.Tensor:
+        """1 where the ball has just landed on the paddle, -1 beside it, else 0: [...] float32."""
         outcome = tf.where(following.paddle_column == following.ball_column, 1.0, -1.0)
-        return following, tf.where(terminated & ~over, outcome, 0.0), terminated
+        landed = self.is_terminal(following) & ~self.is_terminal(state)
+        return tf.where(landed, outcome, 0.0)
 
     def is_terminal(self, state: CatchState) -> tf.Tensor:
         """Whether the ball is in the last row: [...] bool."""

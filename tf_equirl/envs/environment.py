@@ -166,6 +166,14 @@ class Environment(abc.ABC):
             The next state, the reward [...] float32, and [...] bool: whether it is terminal.
         """
 
+    def reward(self, state: Any, action: tf.Tensor, following: Any) -> tf.Tensor:
+        """The reward [...] float32 of a step from `state` to `following`, for planning in a model.
+
+        Raises:
+            ValueError: If this environment does not define it.
+        """
+        raise ValueError(f"{self.name} must define `reward` for planning in a transition model.")
+
     def state_from_observation(self, observation: tf.Tensor) -> Any:
         """The state, at step 0, that is observed as `observation` [..., *observation_shape].
 

@@ -1,0 +1,90 @@
+"""The replay buffer: all real transitions of many members, preallocated on the device."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+HELD_OUT = 10
+"""Of every so many rows the last is held out: the model is measured on it, not fitted to it."""
+_MEASURED_ROWS = 512
+
+
+class ReplayBuffer(NamedTuple):
+    """Transitions, `[members, capacity, ...]`; a terminal state is a next state like any other."""
+
+    state: Any
+    action: tf.Tensor
+    next_state: Any
+
+
+def empty_buffer(like: Any, capacity: int) -> ReplayBuffer:
+    """A buffer without rows.
+
+    Args:
+      like: states `[members, ...]`.
+      capacity: rows that it has room for.
+    """
+
+    def room(x: tf.Tensor) -> tf.Tensor:
+        return tf.zeros([x.shape[0], capacity, *x.shape[2:]], x.dtype)
+
+    states = tf.nest.map_structure(room, like)
+    return ReplayBuffer(states, tf.zeros([like.steps.shape[0], capacity], tf.int32), states)
+
+
+def append(buffer: ReplayBuffer, rows: ReplayBuffer, index: tf.Tensor) -> ReplayBuffer:
+    """Writes the rows of update `index`, which replace the oldest once the buffer is full.
+
+    Args:
+      buffer: its capacity is a multiple of the number of rows.
+      rows: `[members, rows, ...]`.
+      index: int32 scalar, the number of the update, from 0.
+    """
+    capacity, count = buffer.action.shape[1], rows.action.shape[1]
+    begin = index % (capacity // count) * count
+
+    def write(old: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
+        places = begin + tf.range(count)
+        members = old.shape[0]
+        grid = tf.stack(tf.meshgrid(tf.range(members), places, indexing="ij"), axis=-1)
+        return tf.tensor_scatter_nd_update(old, grid, new)
+
+    return tf.nest.map_structure(write, buffer, rows)
+
+
+def take(buffer: ReplayBuffer, numbers: tf.Tensor) -> ReplayBuffer:
+    """The rows `[members, k]` with these numbers, as `[members, k, ...]`."""
+    return tf.nest.map_structure(lambda x: tf.gather(x, numbers, batch_dims=1), buffer)
+
+
+def training_rows(uniforms: tf.Tensor, filled: tf.Tensor) -> tf.Tensor:
+    """Numbers of rows drawn from those that are not held out.
+
+    Args:
+      uniforms: `[...]` in [0, 1).
+      filled: int32 scalar, rows that the buffer holds, at least `HELD_OUT`.
+    """
+    number = _scaled(uniforms, filled // HELD_OUT * (HELD_OUT - 1))
+    return number // (HELD_OUT - 1) * HELD_OUT + number % (HELD_OUT - 1)
+
+
+def held_out_rows(filled: tf.Tensor) -> tf.Tensor:
+    """Numbers `[512]` of held-out rows, evenly spread; some occur more than once in a small buffer.
+
+    Args:
+      filled: int32 scalar, rows that the buffer holds, at least `HELD_OUT`.
+    """
+    places = (tf.range(_MEASURED_ROWS, dtype=tf.float32) + 0.5) / _MEASURED_ROWS
+    return _scaled(places, filled // HELD_OUT) * HELD_OUT + HELD_OUT - 1
+
+
+def any_rows(uniforms: tf.Tensor, filled: tf.Tensor) -> tf.Tensor:
+    """Numbers of rows drawn from all, `[...]`."""
+    return _scaled(uniforms, filled)
+
+
+def _scaled(uniforms: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    number = tf.cast(uniforms * tf.cast(count, tf.float32), tf.int32)
+    return tf.minimum(number, count - 1)  # rounding may reach `count`

@@ -1,0 +1,160 @@
+"""`train_dyna`: agents that learn a model of the environment and plan in it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tf_equirl import envs, zoo
+from tf_equirl.agents import run_folder
+from tf_equirl.agents.blocks import blocks_of, check_seeds
+from tf_equirl.agents.model_checks import check_model
+from tf_equirl.agents.ppo import make_models
+from tf_equirl.agents.run_folder import RunFolder, RunKind
+from tf_equirl.dyna.dyna_config import ENVIRONMENT, DynaConfig
+from tf_equirl.dyna.dyna_program import DynaProgram
+from tf_equirl.dyna.dyna_result import DynaResult
+from tf_equirl.dyna.dyna_run import DynaProgress, DynaRun
+from tf_equirl.dyna.fit import build_model
+from tf_equirl.heads import RealHead
+
+DYNA_RUN = RunKind(
+    trainer="train_dyna",
+    models=frozenset({"actor", "critic", "transition_model"}),
+    identity=(
+        "environment",
+        "environment_config",
+        "config",
+        "seeds",
+        "symmetry",
+        "models",
+        "frozen_model",
+    ),
+    config=DynaConfig(),
+    defaults={},
+)
+
+
+def train_dyna(
+    env: envs.Environment | str,
+    config: DynaConfig | None = None,
+    seeds: Iterable[int] = range(32),
+    run_dir: str | os.PathLike | None = None,
+    *,
+    actor: keras.Model | None = None,
+    critic: keras.Model | None = None,
+    frozen_model: str | keras.Model | None = None,
+    resume: bool = False,
+    on_progress: Callable[[DynaProgress], None] | None = None,
+) -> DynaResult:
+    """Trains one Dyna agent per seed, up to 32 of them side by side in one compiled program.
+
+    Dyna (Sutton, 1991) with PPO: act in the environment and update the policy, keep every
+    transition, fit a transition model to them, make the same updates in episodes that the model
+    imagines, repeat. Rewards and ends of imagined episodes come from the environment's own
+    functions of the state. With `planning_ratio=0` it is `train_ppo`, to the last digit.
+
+    Args:
+      env: the environment, or its name. It must define `is_terminal`, `reward`, and `decode` or
+        `state_from_observation`.
+      config: hyperparameters; the defaults if None.
+      seeds: distinct integers from 0 to 2**31 - 1.
+      run_dir: folder for configuration, checkpoints, results and TensorBoard events; None keeps
+        everything in memory.
+      actor: policy network to train instead of the one that `config` describes. It serves as the
+        architecture: every seed starts from fresh weights of its own.
+      critic: value network to train instead, likewise.
+      frozen_model: a trained transition model to plan in, a Keras model or the name of one in the
+        zoo ("Supervised-Dyna"). It is not trained further; the model fields of `config` describe
+        nothing then.
+      resume: go on with the run in `run_dir`; the outcome is the one of an uninterrupted run.
+      on_progress: called with a `DynaProgress` every few seconds.
+
+    Returns:
+      Learning curves, policies and transition models of all seeds.
+
+    Raises:
+      ValueError: before any work, if an argument breaks its rule, a model does not fit the
+        environment, or `run_dir` holds another run or a damaged one.
+      NonFiniteError: if a seed's numbers become infinite or NaN; what was computed is kept.
+      KeyboardInterrupt: on Ctrl-C, after a checkpoint was written.
+    """
+    env = envs.make(env)
+    config = config or DynaConfig()
+    if not isinstance(config, DynaConfig):
+        raise ValueError(f"config must be a DynaConfig. Received: config={config!r}")
+    seeds = check_seeds(seeds)
+    if config.planning_ratio:
+        _check_planning(env)
+    model, frozen = _transition_model(env, config, frozen_model)
+    actor, critic = make_models(env, config, actor, critic)
+    folder = None if run_dir is None else RunFolder(run_dir, DYNA_RUN)
+    if folder is None and resume:
+        raise ValueError("resume=True needs the run's folder. Received: run_dir=None")
+    program = DynaProgram(env, config, actor, critic, model, frozen is not None)
+    if folder is not None:
+        models = {"actor": actor, "critic": critic, "transition_model": model}
+        known = {role: m for role, m in models.items() if m is not None}
+        description: dict[str, Any] = run_folder.describe(env, config, seeds, known)
+        description["models"].setdefault("transition_model", None)
+        folder.open({**description, "frozen_model": frozen}, resume)
+    carries = [program.start(block) for block in blocks_of(seeds)]
+    run = DynaRun(program, seeds, carries, folder, on_progress)
+    run.restore()
+    return run.train()
+
+
+def _transition_model(
+    env: envs.Environment, config: DynaConfig, frozen_model: str | keras.Model | None
+) -> tuple[keras.Model | None, str | None]:
+    """The model to plan in, and what a frozen one is called."""
+    if frozen_model is None:
+        if config.model_kind == ENVIRONMENT:
+            return None, None
+        real = isinstance(env.transition_head, RealHead)
+        return build_model(env, config.transition_model(predict_change=real)), None
+    if config.ensemble_size > 1:
+        raise ValueError(
+            "ensemble_size must be 1 with a frozen model. "
+            f"Received: ensemble_size={config.ensemble_size}"
+        )
+    model: Any = frozen_model
+    if isinstance(frozen_model, str):
+        entry = zoo.load(frozen_model, must_be=zoo.TRANSITION_MODEL.text)
+        if entry.card["environment"] != env.name:
+            raise ValueError(
+                f"frozen_model must be a model of {env.name}. Received: "
+                f"frozen_model={frozen_model!r}, a model of {entry.card['environment']}"
+            )
+        model = entry.transition_model
+    check_model(
+        "frozen_model",
+        model,
+        f"a list of observations and one-hot actions of {env.name}",
+        [(None, *env.observation_shape), (None, env.num_actions)],
+        f"encoded states of {env.name}",
+        (None, env.transition_head.representation.dim),
+    )
+    name = frozen_model if isinstance(frozen_model, str) else model.name
+    return model, f"{name}, weights {_digest(model)}"
+
+
+def _digest(model: keras.Model) -> str:
+    """What tells the weights of two models of one architecture apart."""
+    digest = hashlib.sha256()
+    for variable in model.variables:
+        digest.update(keras.ops.convert_to_numpy(variable).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _check_planning(env: envs.Environment) -> None:
+    """Tries what planning needs of an environment on one of its states."""
+    state = env.initial_state(tf.zeros([1, env.num_uniforms]))
+    following = env.decode(env.encode(state))
+    env.is_terminal(following)
+    env.reward(state, tf.zeros([1], tf.int32), following)
