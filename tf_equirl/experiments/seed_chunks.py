@@ -6,12 +6,14 @@ import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tf_equirl import envs
 from tf_equirl._checks import positive_integer
 from tf_equirl.agents import PPOConfig, TrainingResult, train_ppo
+from tf_equirl.dyna import DynaResult
 
 
 def train_in_chunks(
@@ -70,6 +72,7 @@ def join_seeds(results: Sequence[TrainingResult]) -> TrainingResult:
         raise ValueError(f"results must not share seeds. Received: seeds={seeds}")
     return dataclasses.replace(
         first,
+        **_joined_planning(results),
         seeds=seeds,
         returns=np.concatenate([r.returns for r in results]),
         first_returns=np.concatenate([r.first_returns for r in results]),
@@ -79,3 +82,22 @@ def join_seeds(results: Sequence[TrainingResult]) -> TrainingResult:
         run_seconds=sum(r.run_seconds for r in results),
         run_dir=None,
     )
+
+
+def _joined_planning(results: Sequence[TrainingResult]) -> dict[str, Any]:
+    """The fields that a `DynaResult` has beside those of every result."""
+    runs = [r for r in results if isinstance(r, DynaResult)]
+    if not runs:
+        return {}
+    return {
+        "planned_updates": np.concatenate([r.planned_updates for r in runs]),
+        "imagined_returns": np.concatenate([r.imagined_returns for r in runs]),
+        "model_metrics": {
+            name: np.concatenate([r.model_metrics[name] for r in runs])
+            for name in runs[0].model_metrics
+        },
+        "model_weights": [
+            np.concatenate(rows) for rows in zip(*(r.model_weights for r in runs), strict=True)
+        ],
+        "seconds": {part: sum(r.seconds[part] for r in runs) for part in runs[0].seconds},
+    }
