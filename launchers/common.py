@@ -1,14 +1,12 @@
-"""What the launchers share: flags from a config class, the progress bar, errors and Ctrl-C."""
+"""What the launchers share: the progress bar, errors and Ctrl-C."""
 
 from __future__ import annotations
 
-import dataclasses
-import re
 import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from absl import app, flags
 from tqdm import tqdm
@@ -17,7 +15,15 @@ from tf_equirl import envs
 
 if TYPE_CHECKING:  # launchers that do not train need no tf-agents
     from tf_equirl.agents import PPOConfig, Progress, TrainingResult
-    from tf_equirl.dyna import FitProgress, TransitionModelConfig, TransitionResult, Transitions
+    from tf_equirl.dyna import (
+        DynaConfig,
+        DynaProgress,
+        DynaResult,
+        FitProgress,
+        TransitionModelConfig,
+        TransitionResult,
+        Transitions,
+    )
 
 _EPOCHS_BAR = (
     "{desc} {percentage:3.0f}% |{bar:20}| epoch {n:.4g}/{total}{postfix} [{remaining} left]"
@@ -25,46 +31,9 @@ _EPOCHS_BAR = (
 _STEPS_BAR = (
     "{desc} {percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt} steps{postfix} [{remaining} left]"
 )
+# What follows may be long: the time left stands before it, where no narrow terminal cuts it off.
+_DYNA_BAR = "{desc} {percentage:3.0f}% |{bar:12}| [{remaining} left]{postfix}"
 INTERRUPTED = 130  # exit status of a program stopped by Ctrl-C
-
-
-def define_config_flags(config_class: type) -> None:
-    """Defines a flag for every field of a config dataclass, documented by the class docstring."""
-    help_texts = _attribute_docs(config_class.__doc__ or "")
-    for field in dataclasses.fields(config_class):
-        text = help_texts.get(field.name, "")
-        if isinstance(field.default, bool):
-            flags.DEFINE_bool(field.name, field.default, text)
-        elif isinstance(field.default, tuple):
-            flags.DEFINE_list(field.name, [str(x) for x in field.default], text)
-        elif isinstance(field.default, float):
-            flags.DEFINE_float(field.name, field.default, text)
-        elif field.type in ("str", "str | None"):
-            flags.DEFINE_string(field.name, field.default, text)
-        elif field.type == "float | None":
-            flags.DEFINE_float(field.name, field.default, text)
-        else:
-            flags.DEFINE_integer(field.name, field.default, text)
-
-
-def config_from_flags(config_class: type, base: Any = None) -> Any:
-    """The config that the flags describe.
-
-    Args:
-      config_class: the dataclass that `define_config_flags` was called with.
-      base: a config to start from; only flags given on the command line change it then.
-
-    Raises:
-      ValueError: for a list flag that holds no integers, or a field that breaks its rule.
-    """
-    fields = {}
-    for field in dataclasses.fields(config_class):
-        flag = flags.FLAGS[field.name]
-        if base is None or flag.present:
-            fields[field.name] = flag.value
-    if "hidden_units" in fields:
-        fields["hidden_units"] = parse_integers("hidden_units", fields["hidden_units"])
-    return config_class(**fields) if base is None else dataclasses.replace(base, **fields)
 
 
 def parse_integers(name: str, texts: list[str]) -> tuple[int, ...]:
@@ -215,6 +184,54 @@ def fit_with_progress(
         bar.close()
 
 
+def dyna_with_progress(
+    env: envs.Environment,
+    config: DynaConfig,
+    seeds: list[int] | range,
+    run_dir: Path,
+    resume: bool,
+    label: str,
+    frozen_model: str | None = None,
+) -> DynaResult:
+    """Calls `train_dyna` with a progress bar: what goes on, steps, the model's error, time left."""
+    from tf_equirl.dyna import train_dyna
+
+    bar = ProgressBar(label, 1, _DYNA_BAR)
+
+    def show(progress: DynaProgress) -> None:
+        finished = progress.done == 1
+        text = "" if finished or progress.compile_seconds else "compiling"
+        if progress.steps_per_second or progress.part == "fit":
+            real, planned, speed = (
+                tqdm.format_sizeof(number)
+                for number in (
+                    progress.timesteps,
+                    progress.planned_timesteps,
+                    progress.steps_per_second,
+                )
+            )
+            parts = [f"{progress.part}: {real} real + {planned} planned steps"]
+            parts += [f"{speed} steps/s"] if progress.steps_per_second else []
+            parts += [f"mean return {progress.mean_return:.3g}"]
+            if progress.model_error == progress.model_error:  # not NaN
+                parts += [f"model error {progress.model_error:.2g}"]
+            text = ", ".join(parts)
+        bar.show(progress.done, finished, text)
+
+    try:
+        return train_dyna(
+            env,
+            config,
+            seeds,
+            run_dir,
+            frozen_model=frozen_model,
+            resume=resume,
+            on_progress=show,
+        )
+    finally:
+        bar.close()
+
+
 def describe_times(result: TrainingResult) -> str:
     """One line on what a run cost."""
     return (
@@ -231,7 +248,8 @@ def how_to_go_on(launcher: str, run_dir: Path | None, *further: str) -> str:
       run_dir: its run folder, or None as long as none is chosen.
       *further: flags that the run needs again.
     """
-    if run_dir is None or not (run_dir / "run.json").exists():
+    begun = ("run.json", "sweep.json")
+    if run_dir is None or not any((run_dir / name).exists() for name in begun):
         return "Nothing was trained yet."
     script = Path(sys.argv[0]).name
     program = f"python -m launchers.{launcher}" if script == f"{launcher}.py" else script
@@ -265,10 +283,3 @@ def launch(main: Callable[[], None], how_to_go_on: Callable[[], str]) -> None:
         for flag in flags.FLAGS.get_key_flags_for_module(module.__name__):
             flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     app.run(guarded)
-
-
-def _attribute_docs(docstring: str) -> dict[str, str]:
-    """Texts of a docstring's `Attributes:` section by name."""
-    section = docstring.partition("Attributes:")[2]
-    entries = re.findall(r"^ +(\w[\w, ]*): (.+(?:\n {8,}.+)*)", section, re.MULTILINE)
-    return {name: " ".join(text.split()) for names, text in entries for name in names.split(", ")}

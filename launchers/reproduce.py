@@ -11,9 +11,14 @@
     --table=transitions-equivariance  how many predictions commute with the group
     --table=transitions-sizes         errors by number of training transitions, with a figure
     --figure=4.5                      correlation between the images of untrained models
+    --table=4.5, --figure=4.8         Supervised-Dyna on CartPole; by planning ratio: --figure=5.2
+    --table=4.6, --figure=4.10        Supervised-Dyna on Catch; by planning ratio: --figure=5.7
+    --figure=4.11, --figure=4.12      Dyna by planning ratio and iterations, CartPole and Catch
+    --table=dyna-cartpole             Dyna with models learned online, with a figure of that name;
+    --table=dyna-catch                the same on Catch
 
 Interrupted, the same command goes on where it was. What it writes is explained in
-docs/reproduction.md and docs/transition_models.md.
+docs/reproduction.md, docs/transition_models.md and docs/dyna.md.
 """
 
 from __future__ import annotations
@@ -28,14 +33,19 @@ from tf_equirl._files import write_text_atomically
 from tf_equirl.agents import TrainingResult
 
 from . import common
+from . import reproduce_dyna as dyna
 from . import reproduce_transitions as transitions
 
 _TABLES = {"4.2": experiments.cartpole, "4.4": experiments.catch}
 _FIGURES = {"4.3": experiments.cartpole, "4.4": experiments.catch}
 _NUM_AGENTS = 128
 
-_TABLE = flags.DEFINE_enum("table", None, [*_TABLES, *transitions.TABLES], "table to write")
-_FIGURE = flags.DEFINE_enum("figure", None, [*_FIGURES, *transitions.FIGURES], "figure to draw")
+_TABLE = flags.DEFINE_enum(
+    "table", None, [*_TABLES, *transitions.TABLES, *dyna.TABLES], "table to write"
+)
+_FIGURE = flags.DEFINE_enum(
+    "figure", None, [*_FIGURES, *transitions.FIGURES, *dyna.FIGURES], "figure to draw"
+)
 _SCHEDULE = flags.DEFINE_enum(
     "schedule",
     None,
@@ -47,7 +57,7 @@ _NUM_SEEDS = flags.DEFINE_integer(
     "num_seeds",
     None,
     f"models of each kind (default: {_NUM_AGENTS} agents, {transitions.NUM_SEEDS} transition "
-    "models)",
+    "models, 16 to 128 agents that plan)",
 )
 _SEEDS_PER_CHUNK = flags.DEFINE_integer(
     "seeds_per_chunk", 32, "agents trained side by side and kept as one run folder"
@@ -65,15 +75,16 @@ def main() -> None:
     if not wanted:
         raise ValueError("--table or --figure must be given. Received: neither")
     for kind, number in wanted:
+        plan = (dyna.TABLES if kind == "table" else dyna.FIGURES).get(number)
+        if plan is not None:
+            _refuse_schedule(kind, number, "the experiments with planning")
+            plan(Path(_OUT_DIR.value), _NUM_SEEDS.value, _SEEDS_PER_CHUNK.value)
+            continue
         write = (transitions.TABLES if kind == "table" else transitions.FIGURES).get(number)
         if write is None:
             _reproduce_agents(kind, number)
             continue
-        if _SCHEDULE.value is not None:
-            raise ValueError(
-                "--schedule is for PPO; transition models have their own. "
-                f"Received: --{kind}={number} --schedule={_SCHEDULE.value}"
-            )
+        _refuse_schedule(kind, number, "transition models")
         if flags.FLAGS["seeds_per_chunk"].present:
             raise ValueError(
                 "--seeds_per_chunk is for PPO; the seeds of a transition model train together. "
@@ -81,6 +92,14 @@ def main() -> None:
             )
         num_seeds = transitions.NUM_SEEDS if _NUM_SEEDS.value is None else _NUM_SEEDS.value
         write(Path(_OUT_DIR.value), num_seeds)
+
+
+def _refuse_schedule(kind: str, number: str, what: str) -> None:
+    if _SCHEDULE.value is not None:
+        raise ValueError(
+            f"--schedule is for model-free PPO; {what} have their own. "
+            f"Received: --{kind}={number} --schedule={_SCHEDULE.value}"
+        )
 
 
 def _reproduce_agents(kind: str, number: str) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 
 from tf_equirl.agents.config import PPOConfig
 from tf_equirl.dyna.config import TransitionModelConfig
+from tf_equirl.dyna.replay import HELD_OUT
 from tf_equirl.models import TRANSITION_KINDS
 
 ENVIRONMENT = "environment"
@@ -96,8 +98,9 @@ class DynaConfig(PPOConfig):
         if self.dyna_iterations > self.num_updates:
             self._reject("dyna_iterations", f"at most the run's {self.num_updates} updates")
         value = self.warmup_timesteps
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 0:
             self._reject("warmup_timesteps", "an integer of at least 0")
+        object.__setattr__(self, "warmup_timesteps", int(value))  # of a NumPy integer, too
         self._check_choice("planning_starts", PLANNING_STARTS)
         self._check_choice("high_error", HIGH_ERROR)
         for field in ("model_rollout_steps", "buffer_size", "max_model_steps"):
@@ -124,7 +127,14 @@ class DynaConfig(PPOConfig):
             model = self.transition_model(False)
         except ValueError as error:  # the field names there have no prefix
             raise ValueError(f"of the transition model: {error}") from error
-        object.__setattr__(self, "model_hidden_units", model.hidden_units)
+        for field in ("hidden_units", "match_parameters", "batch_size", "learning_rate"):
+            object.__setattr__(self, f"model_{field}", getattr(model, field))
+        if self.planning_ratio and self.model_kind != ENVIRONMENT and self.batch_size < HELD_OUT:
+            self._reject(
+                "rollout_steps",
+                f"such that num_environments * rollout_steps is at least {HELD_OUT}: of so many "
+                "transitions the model is measured on one",
+            )
 
     def transition_model(self, predict_change: bool) -> TransitionModelConfig:
         """The model and its optimiser, as `fit_transition_model` would have them.

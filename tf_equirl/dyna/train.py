@@ -126,10 +126,11 @@ def _transition_model(
     model: Any = frozen_model
     if isinstance(frozen_model, str):
         entry = zoo.load(frozen_model, must_be=zoo.TRANSITION_MODEL.text)
-        if entry.card["environment"] != env.name:
+        trained_on = entry.card["environment"]["name"]
+        if trained_on != env.name:
             raise ValueError(
                 f"frozen_model must be a model of {env.name}. Received: "
-                f"frozen_model={frozen_model!r}, a model of {entry.card['environment']}"
+                f"frozen_model={frozen_model!r}, a model of {trained_on}"
             )
         model = entry.transition_model
     check_model(

@@ -1,8 +1,8 @@
 """The thesis' experiments with planning, and ours: what is trained, and what the thesis found.
 
 "Exploiting Symmetries With Equivariant Transition Models", University College London, 2023,
-sections 4.7.5.3, 4.7.6.2 and 4.8. PPO's hyperparameters are those of the model-free experiments with
-a constant learning rate, which is what the thesis plans with.
+sections 4.7.5.3, 4.7.6.2 and 4.8. PPO's hyperparameters are those of the model-free experiments
+with a constant learning rate, which is what the thesis plans with.
 """
 
 from __future__ import annotations

@@ -7,6 +7,9 @@ the steps within 500 of t. Errors are two standard errors over seeds.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+
 import numpy as np
 
 from tf_equirl.agents import TrainingResult
@@ -75,6 +78,28 @@ def first_timestep_reaching(result: TrainingResult, level: float, window: int = 
     averaged = np.convolve(curve, np.full(width, 1 / width), mode="valid")
     reached = np.flatnonzero(averaged >= level)
     return int(result.timesteps[reached[0] + width - 1]) if len(reached) else None
+
+
+def common_part(results: Sequence[TrainingResult]) -> list[TrainingResult]:
+    """The runs, cut to the length of the shortest.
+
+    Raises:
+      ValueError: if they have different numbers of environments.
+    """
+    counts = {result.config.num_environments for result in results}
+    if len(counts) > 1:
+        raise ValueError(f"results must have one number of environments. Received: {counts}")
+    length = min(result.returns.shape[1] for result in results)
+    return [
+        result
+        if result.returns.shape[1] == length
+        else dataclasses.replace(
+            result,
+            returns=result.returns[:, :length],
+            first_returns=result.first_returns[:, :length],
+        )
+        for result in results
+    ]
 
 
 def _check_timestep(result: TrainingResult, timestep: int) -> None:

@@ -50,7 +50,7 @@ def plot_learning_curves(
     figure = new_figure(11, 4.2)
     everyone, worst = figure.subplots(1, 2, sharex=True, sharey=True)
     for (label, result), color in zip(results.items(), COLORS * len(results), strict=False):
-        times, returns = _smoothed(result)
+        times, returns = smoothed(result)
         count = len(result.seeds)
         several = f" ({count} seeds)" if count > 1 else ""
         draw_mean(everyone, times, returns, label + several, color)
@@ -147,7 +147,7 @@ def draw_mean(
         axes.fill_between(times, mean - error, mean + error, color=color, alpha=0.2, linewidth=0)
 
 
-def _smoothed(result: TrainingResult) -> tuple[np.ndarray, np.ndarray]:
+def smoothed(result: TrainingResult) -> tuple[np.ndarray, np.ndarray]:
     """Means over equal stretches of the run: `[points]`, `[seeds, points]`."""
     columns = np.array_split(
         np.arange(result.returns.shape[1]), min(_POINTS, result.returns.shape[1])

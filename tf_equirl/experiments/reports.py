@@ -14,6 +14,7 @@ from rich.table import Table
 from tf_equirl.agents import TrainingResult
 from tf_equirl.experiments.metrics import (
     area_under_curve,
+    common_part,
     first_timestep_reaching,
     return_at,
     single_environment_return_at,
@@ -73,7 +74,10 @@ def tidy_rows(experiment: Experiment, results: Results) -> list[dict[str, object
       95 % intervals, `thesis_reading` the mean of `single_environment_return_at`, and
       `minus_baseline` the paired difference to the first agent.
     """
+    full, results = results, _common(results)
+    cut = any(full[column] is not results[column] for column in results)
     baseline = results[experiment.columns[0]]
+    span = f"first {baseline.timesteps[-1]:,} steps" if cut else "whole run"
     rows: list[dict[str, object]] = []
     for timestep in (*experiment.timesteps, None):
         for column, result in results.items():
@@ -89,7 +93,7 @@ def tidy_rows(experiment: Experiment, results: Results) -> list[dict[str, object
                 thesis = experiment.thesis(column).get(timestep, thesis)
             rows.append(
                 {
-                    "timestep": "whole run" if timestep is None else timestep,
+                    "timestep": span if timestep is None else timestep,
                     "agent": column.label,
                     "seeds": len(values),
                     "thesis": thesis[0],
@@ -130,6 +134,7 @@ def to_markdown(experiment: Experiment, results: Results, rows: Sequence[Mapping
     """
     seeds = len(next(iter(results.values())).seeds)
     labels = [column.label for column in results]
+    span = rows[-1]["timestep"]
     parts = [
         f"**{experiment.title}, {seeds} seeds.** Return at a timestep; *mean* ± two standard "
         "errors over seeds, *IQM* interquartile mean [95 % bootstrap interval], *worst tenth* mean "
@@ -138,7 +143,7 @@ def to_markdown(experiment: Experiment, results: Results, rows: Sequence[Mapping
         markdown_table(["timestep", "", *labels], _return_rows(rows)),
         "**Differences over the same seeds**: mean [95 % interval], and in standard errors.",
         markdown_table(
-            ["", *(f"{timestep:,}" for timestep in experiment.timesteps), "whole run (area)"],
+            ["", *(f"{timestep:,}" for timestep in experiment.timesteps), f"{span} (area)"],
             _difference_rows(experiment, results),
         ),
         "**First timestep** at which the mean over seeds, averaged over 512 steps, reaches a "
@@ -163,11 +168,16 @@ def _reader(timestep: int | None) -> Callable[[TrainingResult], np.ndarray]:
     return lambda result: return_at(result, timestep)
 
 
+def _common(results: Results) -> dict[Column, TrainingResult]:
+    """The results, cut to the length of the shortest."""
+    return dict(zip(results, common_part(list(results.values())), strict=True))
+
+
 def _return_rows(tidy: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     rows = []
     for row in _grouped(tidy):
         timestep = row[0]["timestep"]
-        heading = f"{timestep:,}" if isinstance(timestep, int) else "whole run (area)"
+        heading = f"{timestep:,}" if isinstance(timestep, int) else f"{timestep} (area)"
         if isinstance(timestep, int) and any(cell["thesis"] is not None for cell in row):
             thesis = [
                 "" if cell["thesis"] is None else _as_printed(cell["thesis"], cell["thesis_error"])
@@ -215,6 +225,7 @@ def _pairs(experiment: Experiment, results: Results) -> list[tuple[Column, Colum
 
 
 def _difference_rows(experiment: Experiment, results: Results) -> list[list[str]]:
+    results = _common(results)
     return [
         [
             f"{column.label} − {other.label}",

@@ -97,7 +97,8 @@ class Experiment:
         """
         results = {}
         for column in self.columns:
-            trainer = train or (train_dyna if isinstance(column.config, DynaConfig) else train_ppo)
+            dyna = isinstance(column.config, DynaConfig)
+            trainer: Callable[..., TrainingResult] = train or (train_dyna if dyna else train_ppo)
             if column.frozen_model is not None:
                 trainer = functools.partial(trainer, frozen_model=column.frozen_model)
             results[column] = train_in_chunks(

@@ -1,0 +1,187 @@
+"""Dyna agents for every combination of some hyperparameters, in one resumable piece of work."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from tf_equirl import envs
+from tf_equirl._files import write_text_atomically
+from tf_equirl.agents import NonFiniteError, TrainingResult
+from tf_equirl.dyna import DynaConfig, DynaResult, train_dyna
+from tf_equirl.experiments.metrics import area_under_curve, return_at
+from tf_equirl.experiments.statistics import mean_and_error, rounded
+
+_FILE = "sweep.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class DynaSweep:
+    """Which runs a sweep is made of: the product of all lists of values, a cell for each.
+
+    Attributes:
+      environment: registered name.
+      fields: what all cells share of their `DynaConfig`; fields left out have its defaults.
+      varied: values by field, the first field outermost.
+      seeds: the same for every cell.
+      frozen_model: as in `train_dyna`, the name of a zoo model.
+    """
+
+    environment: str
+    fields: Mapping[str, Any]
+    varied: Mapping[str, Sequence[Any]]
+    seeds: Sequence[int]
+    frozen_model: str | None = None
+
+    @property
+    def cells(self) -> dict[str, DynaConfig]:
+        """The configs, by the name of their run folder: "planning_ratio=0.5,dyna_iterations=5".
+
+        Raises:
+          ValueError: if a field breaks its rule in any of them.
+        """
+        cells = {}
+        for values in itertools.product(*self.varied.values()):
+            chosen = dict(zip(self.varied, values, strict=True))
+            name = ",".join(f"{field}={as_text(value)}" for field, value in chosen.items())
+            cells[name] = DynaConfig(**{**self.fields, **chosen})
+        return cells
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> DynaSweep:
+        """The sweep that was begun in a folder.
+
+        Raises:
+          ValueError: if there is none, or its file is damaged.
+        """
+        file = Path(folder) / _FILE
+        if not file.exists():
+            raise ValueError(f"run_dir must hold a sweep (a {_FILE}). Received: run_dir={folder}")
+        try:
+            return cls(**json.loads(file.read_text(encoding="utf-8")))
+        except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
+            raise ValueError(
+                f"{_FILE} must describe a sweep. Received: {file} ({error})"
+            ) from error
+
+    def claim(self, folder: str | os.PathLike, resume: bool = False) -> None:
+        """Makes the folder that of this sweep.
+
+        A sweep that is resumed may have other values than it began with, but of the same fields:
+        cells that it had already are kept.
+
+        Raises:
+          ValueError: if the folder is not empty and `resume` is False, or it holds no sweep to
+            resume, or one that differs in more than its values.
+        """
+        folder = Path(folder)
+        if resume:
+            found, here = (dataclasses.asdict(s) for s in (DynaSweep.load(folder), self._plain()))
+            for sweep in (found, here):
+                sweep["varied"] = sorted(sweep["varied"])
+                sweep.update({**DynaConfig().to_json(), **sweep.pop("fields")})
+            different = [k for k in {**found, **here} if found.get(k) != here.get(k)]
+            if different:
+                parts = [f"{k} ({found.get(k)} there, {here.get(k)} here)" for k in different]
+                raise ValueError(
+                    f"run_dir must be new, or hold this same sweep. Received: run_dir={folder}, "
+                    f"which holds another one; it differs in {', '.join(parts)}"
+                )
+        elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ValueError(
+                "run_dir must be a new or empty folder unless a sweep is resumed (resume=True). "
+                f"Received: run_dir={folder}"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        description = json.dumps(dataclasses.asdict(self._plain()), indent=2)
+        write_text_atomically(folder / _FILE, description)
+
+    def train(
+        self, folder: str | os.PathLike, train: Callable[..., DynaResult] = train_dyna
+    ) -> tuple[dict[str, DynaResult], dict[str, NonFiniteError]]:
+        """Trains whatever is missing of the cells, each in a run folder of its own below `folder`.
+
+        Args:
+          folder: the one that was claimed.
+          train: called as `train_dyna` is, for example to show progress.
+
+        Returns:
+          Results by cell, and what went wrong in cells whose numbers became infinite or NaN; these
+          do not keep the others from being trained.
+        """
+        env = envs.make(self.environment)
+        results, failures = {}, {}
+        for name, config in self.cells.items():
+            run_dir = Path(folder) / name
+            resume = (run_dir / "run.json").exists()
+            model = self.frozen_model
+            try:
+                results[name] = train(
+                    env, config, self.seeds, run_dir, resume=resume, frozen_model=model
+                )
+            except NonFiniteError as error:
+                failures[name] = error
+        return results, failures
+
+    def _plain(self) -> DynaSweep:
+        """The same of the types that JSON has."""
+        return DynaSweep(**json.loads(json.dumps(dataclasses.asdict(self), default=list)))
+
+
+def sweep_rows(
+    results: Mapping[str, TrainingResult], varied: Sequence[str], timesteps: Sequence[int]
+) -> list[dict[str, Any]]:
+    """A row for each cell: mean returns, and two standard errors of them over seeds.
+
+    Args:
+      results: by cell.
+      varied: names of the fields that tell the cells apart.
+      timesteps: where the return is read, see `return_at`.
+
+    Returns:
+      Dictionaries with equal keys: the varied fields as texts, `seeds`, `return_at_<timestep>` and
+      `return_at_<timestep>_error` for each timestep, and `whole_run` and `whole_run_error`, the
+      same of the area under the curve.
+    """
+    rows = []
+    for result in results.values():
+        row: dict[str, Any] = {field: as_text(getattr(result.config, field)) for field in varied}
+        row["seeds"] = len(result.seeds)
+        numbers = {f"return_at_{t}": return_at(result, t) for t in timesteps}
+        for name, values in {**numbers, "whole_run": area_under_curve(result)}.items():
+            row[name], row[f"{name}_error"] = mean_and_error(values)
+        rows.append(row)
+    return rows
+
+
+def sweep_table(
+    rows: Sequence[Mapping[str, Any]],
+    varied: Sequence[str],
+    timesteps: Sequence[int],
+    title: str | None = None,
+) -> Table:
+    """What `sweep_rows` made, for the terminal: a `rich` table with a row for each cell."""
+    table = Table(title=title, title_justify="left", min_width=len(title or ""))
+    for field in varied:
+        table.add_column(field.replace("_", " "), justify="right")
+    columns = {f"return_at_{t}": f"at {t:,}" for t in timesteps} | {"whole_run": "whole run"}
+    for heading in columns.values():
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        numbers = [rounded(row[name], row[f"{name}_error"]) for name in columns]
+        table.add_row(*(row[field] for field in varied), *numbers)
+    return table
+
+
+def as_text(value: Any) -> str:
+    """A field's value as a flag takes it: "0.5", "4" for 4.0, "true", "none"."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
