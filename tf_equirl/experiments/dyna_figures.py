@@ -47,7 +47,7 @@ def plot_ratios(
             values = [return_at(result, t) for t in experiment.timesteps]
             places = np.arange(len(values)) + (i - (len(names) - 1) / 2) * width
             violins = axes.violinplot(values, places, widths=width, showmeans=True)
-            for body in violins["bodies"]:  # type: ignore[attr-defined]
+            for body in violins["bodies"]:
                 body.set_facecolor(colors[i])
                 body.set_alpha(0.5)
             for part in ("cmeans", "cmins", "cmaxes", "cbars"):

@@ -42,8 +42,8 @@ def planning_markdown(experiment: Experiment, results: Results) -> str:
             ["agent", "model-free agent", "difference", "in standard errors", "at timestep"],
             _lead_rows(results),
         ),
-        "**Planning.** Model error: on transitions that were held out, mean over seeds (mean square "
-        "for real states, cross-entropy for categories); times of all seeds, compilation left out.",
+        "**Planning.** Model error: on held-out transitions, mean over seeds (mean square for real "
+        "states, cross-entropy for categories); times of all seeds, compilation left out.",
         markdown_table(["", *(c.label for c in planners)], _planning_rows(planners)),
     ]
     return "\n\n".join(parts) + "\n"

@@ -176,7 +176,7 @@ def dyna_sweep(environment: str) -> Experiment:
     Args:
       environment: "CartPole" or "Catch".
     """
-    total = {"CartPole": 51_200, "Catch": 10_000}[environment]
+    total, steps = {"CartPole": (51_200, 200), "Catch": (6_000, 100)}[environment]
     mlp = _dyna(environment, "mlp", "mlp", total)
     columns = [Column("mlp", "MLP PPO", _model_free(mlp, total))]
     for name, kind in (("mlp", "mlp"), ("gcnn", "gcnn-readout")):
@@ -188,7 +188,7 @@ def dyna_sweep(environment: str) -> Experiment:
                     total_timesteps=total,
                     planning_ratio=ratio,
                     dyna_iterations=iterations,
-                    max_model_steps=200,
+                    max_model_steps=steps,
                 )
                 label = f"{name}, ratio {ratio:g}, {iterations} iterations"
                 columns.append(Column(sweep_name(name, ratio, iterations), label, config))
