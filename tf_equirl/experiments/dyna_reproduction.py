@@ -57,7 +57,7 @@ def supervised_catch() -> Experiment:
             ((-0.41, 0.09), (0.64, 0.06), (0.88, 0.06)),
             ((-0.29, 0.09), (0.67, 0.05), (0.90, 0.05)),
         ),
-        num_seeds=64,
+        num_seeds=32,
     )
 
 
@@ -126,12 +126,12 @@ def online_catch() -> Experiment:
     """Catch with models that are learned while acting: who needs how many real steps."""
     return _online(
         "Catch",
-        total_timesteps=10_000,
+        total_timesteps=6_000,
         model_free_timesteps=20_000,
-        timesteps=(500, 1_000, 2_000, 5_000, 10_000),
+        timesteps=(500, 1_000, 2_000, 4_000, 6_000),
         levels=(0.0, 0.5, 0.9),
         planning_ratio=8.0,
-        dyna_iterations=50,
+        dyna_iterations=30,
         max_model_steps=200,
     )
 
