@@ -95,6 +95,7 @@ setup(
             "equirl-play = tf_equirl.launchers.play:run",
             "equirl-publish = tf_equirl.launchers.publish:run",
             "equirl-reproduce = tf_equirl.launchers.reproduce:run",
+            "equirl-train-dyna = tf_equirl.launchers.train_dyna:run",
             "equirl-train-ppo = tf_equirl.launchers.train_ppo:run",
             "equirl-train-transition-model = tf_equirl.launchers.train_transition_model:run",
             "equirl-zoo = tf_equirl.launchers.zoo_models:run",

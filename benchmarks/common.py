@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine's description, quartiles, tables, storing the rows."""
+"""What the benchmarks share: the machine's description, timing, quartiles, tables, storing rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import dataclasses
 import json
 import os
 import platform
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,27 @@ def quartiles(values: Sequence[float] | np.ndarray) -> tuple[float, float, float
     """First quartile, median and third quartile."""
     low, middle, high = np.percentile(values, [25, 50, 75])
     return float(low), float(middle), float(high)
+
+
+def alternate(
+    calls: dict[str, Callable[[], None]], repeats: int, warm_up: int
+) -> dict[str, np.ndarray]:
+    """Seconds of every call, `[repeats]` by label; the labels take turns.
+
+    Args:
+      calls: what is timed, by label.
+      repeats: timed rounds.
+      warm_up: rounds before them, besides the one that compiles.
+    """
+    labels = list(calls)
+    times: dict[str, list[float]] = {label: [] for label in labels}
+    for round_number in range(1 + warm_up + repeats):
+        first = round_number % len(labels)
+        for label in labels[first:] + labels[:first]:
+            started = time.perf_counter()
+            calls[label]()
+            times[label].append(time.perf_counter() - started)
+    return {label: np.array(seconds[1 + warm_up :]) for label, seconds in times.items()}
 
 
 def table(title: str, caption: str, label: str, columns: Sequence[str]) -> Table:

@@ -15,7 +15,6 @@ their quartiles.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -51,7 +50,7 @@ def main() -> None:
         model = experiment.model(kind)
         parameters[kind] = trained_parameters(model)
         calls[kind] = training(experiment, kind, range(_SEEDS.value), _STEPS.value)
-    times = alternate(calls, _REPEATS.value, _WARM_UP.value)
+    times = common.alternate(calls, _REPEATS.value, _WARM_UP.value)
     baseline = times[experiment.kinds[0]]
     rows = [
         {
@@ -93,27 +92,6 @@ def training(
         losses.numpy()
 
     return train
-
-
-def alternate(
-    calls: dict[str, Callable[[], None]], repeats: int, warm_up: int
-) -> dict[str, np.ndarray]:
-    """Seconds of every call, `[repeats]` by label; the labels take turns.
-
-    Args:
-      calls: what is timed, by label.
-      repeats: timed rounds.
-      warm_up: rounds before them, besides the one that compiles.
-    """
-    labels = list(calls)
-    times: dict[str, list[float]] = {label: [] for label in labels}
-    for round_number in range(1 + warm_up + repeats):
-        first = round_number % len(labels)
-        for label in labels[first:] + labels[:first]:
-            started = time.perf_counter()
-            calls[label]()
-            times[label].append(time.perf_counter() - started)
-    return {label: np.array(seconds[1 + warm_up :]) for label, seconds in times.items()}
 
 
 def _table(rows: list[dict[str, Any]], title: str) -> Table:

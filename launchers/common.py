@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -187,7 +187,7 @@ def fit_with_progress(
 def dyna_with_progress(
     env: envs.Environment,
     config: DynaConfig,
-    seeds: list[int] | range,
+    seeds: Sequence[int],
     run_dir: Path,
     resume: bool,
     label: str,
@@ -238,6 +238,23 @@ def describe_times(result: TrainingResult) -> str:
         f"compiled in {result.compile_seconds:.1f} s, trained in {result.run_seconds:.1f} s "
         f"({result.steps_per_second:,.0f} environment steps/s over {len(result.seeds)} seeds)"
     )
+
+
+def describe_parts(result: DynaResult) -> str:
+    """One line on what the parts of a Dyna run cost."""
+    count = len(result.seeds)
+    steps = {
+        "act and update": result.returns.size * result.config.num_environments,
+        "plan": int(result.planned_updates.sum()) * result.config.batch_size,
+    }
+    parts = []
+    for part, seconds in result.seconds.items():
+        speed = ""
+        if steps.get(part) and seconds:
+            kind = "planned" if part == "plan" else "real"
+            speed = f" ({steps[part] / seconds:,.0f} {kind} steps/s over {count} seeds)"
+        parts.append(f"{part} {seconds:.1f} s{speed}")
+    return f"compiled in {result.compile_seconds:.1f} s; {', '.join(parts)}"
 
 
 def how_to_go_on(launcher: str, run_dir: Path | None, *further: str) -> str:

@@ -17,7 +17,7 @@ from tf_equirl import envs, experiments
 from tf_equirl.agents import PPOConfig
 from tf_equirl.agents.ppo_runs import read_description
 
-from . import common
+from . import common, config_flags
 
 _ENV = flags.DEFINE_string("env", "CartPole", "name of the environment")
 _NUM_SEEDS = flags.DEFINE_integer("num_seeds", 32, "number of agents trained side by side")
@@ -36,8 +36,8 @@ _START_FROM = flags.DEFINE_string(
 _TABLE = flags.DEFINE_list(
     "table_timesteps", None, "timesteps in the table (default: 10000, 100000, ... and the end)"
 )
-common.define_config_flags(PPOConfig)
-flags.adopt_module_key_flags(common)  # so that --helpshort shows them
+config_flags.define_config_flags(PPOConfig)
+flags.adopt_module_key_flags(config_flags)  # so that --helpshort shows them
 
 _chosen_run_dir: list[Path] = []
 
@@ -49,13 +49,13 @@ def main() -> None:
             raise ValueError("--resume needs --run_dir. Received: run_dir=None")
         run_dir = Path(_RUN_DIR.value)
         found = read_description(run_dir)
-        config = common.config_from_flags(PPOConfig, PPOConfig.from_json(found["config"]))
+        config = config_flags.config_from_flags(PPOConfig, PPOConfig.from_json(found["config"]))
         env = envs.make(_ENV.value if flags.FLAGS["env"].present else found["environment"])
         start_from = _START_FROM.value or found["start_from"]
         given = flags.FLAGS["num_seeds"].present or flags.FLAGS["first_seed"].present
         seeds = _seeds() if given else found["seeds"]
     else:
-        config = common.config_from_flags(PPOConfig)
+        config = config_flags.config_from_flags(PPOConfig)
         start_from = _START_FROM.value
         env = envs.make(_ENV.value)
         stamp = time.strftime("%Y%m%d-%H%M%S")

@@ -25,7 +25,7 @@ from tf_equirl.dyna.measures import rollout_errors
 from tf_equirl.experiments.plots import plot_training
 from tf_equirl.experiments.transition_tables import transition_table
 
-from . import common
+from . import common, config_flags
 
 _ENV = flags.DEFINE_string("env", "CartPole", "name of the environment")
 _DATA = flags.DEFINE_string(
@@ -65,8 +65,8 @@ _RESUME = flags.DEFINE_bool(
 _ROLLOUT_STEPS = flags.DEFINE_integer(
     "rollout_steps", 50, "steps that the models predict on their own at the end; 0 for none"
 )
-common.define_config_flags(dyna.TransitionModelConfig)
-flags.adopt_module_key_flags(common)  # so that --helpshort shows them
+config_flags.define_config_flags(dyna.TransitionModelConfig)
+flags.adopt_module_key_flags(config_flags)  # so that --helpshort shows them
 
 _NUM_ROLLOUTS = 1000
 _chosen_run_dir: list[Path] = []
@@ -84,7 +84,7 @@ def main() -> None:
         run_dir = Path(_RUN_DIR.value)
         found = read_description(run_dir, TRANSITION_RUN)
         base = dyna.TransitionModelConfig.from_json(found["config"])
-        config = common.config_from_flags(dyna.TransitionModelConfig, base)
+        config = config_flags.config_from_flags(dyna.TransitionModelConfig, base)
         env = envs.make(_ENV.value if flags.FLAGS["env"].present else found["environment"])
         given = flags.FLAGS["num_seeds"].present or flags.FLAGS["first_seed"].present
         seeds = _seeds() if given else found["seeds"]
@@ -94,7 +94,7 @@ def main() -> None:
                 "data must be given: the run's did not come from a policy. Received: data=None"
             )
     else:
-        config = common.config_from_flags(dyna.TransitionModelConfig)
+        config = config_flags.config_from_flags(dyna.TransitionModelConfig)
         env = envs.make(_ENV.value)
         stamp = time.strftime("%Y%m%d-%H%M%S")
         run_dir = Path(_RUN_DIR.value or f"runs/{env.name.lower()}-{config.kind}-{stamp}")

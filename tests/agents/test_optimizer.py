@@ -2,7 +2,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equirl.agents import PPOConfig
-from tf_equirl.agents.optimizer import adam_step, initial_adam_state, member_norm
+from tf_equirl.agents.optimizer import AdamState, adam_step, initial_adam_state, member_norm
 
 
 def test_each_member_follows_keras_adam_on_its_own_clipped_gradient():
@@ -54,3 +54,23 @@ def test_a_zero_gradient_moves_nothing():
     )
     np.testing.assert_array_equal(updated[0], weights[0])
     np.testing.assert_array_equal(member_norm(gradients), [0.0, 0.0])
+
+
+def test_members_may_be_at_different_steps():
+    """As after planning, which some members have done more of than others."""
+    rng = np.random.default_rng(1)
+    weights, gradients, first, second = (
+        [tf.constant(rng.random(size=s), tf.float32) for s in ((3, 4, 2), (3, 2), (3,))]
+        for _ in range(4)
+    )
+    state = AdamState(first, second)
+    steps = [1.0, 7.0, 400.0]
+    arguments = (weights, gradients, state)
+    together = adam_step(*arguments, tf.constant(steps), 1e-2, PPOConfig())
+    moved = []
+    for member, step in enumerate(steps):
+        alone = adam_step(*arguments, tf.constant(step), 1e-2, PPOConfig())
+        for ours, theirs in zip(tf.nest.flatten(together), tf.nest.flatten(alone), strict=True):
+            np.testing.assert_allclose(ours[member], theirs[member], rtol=1e-6)
+        moved.append(alone[0][0] - weights[0])
+    assert np.abs(moved[0] - moved[1]).max() > 1e-3  # the step matters

@@ -139,6 +139,30 @@ def test_an_episode_ends_where_the_next_state_is_terminal(env):
         np.testing.assert_array_equal(env.is_terminal(following), terminated)
 
 
+@pytest.mark.parametrize("env", [CartPole(), Catch()], ids=["CartPole", "Catch"])
+def test_the_reward_is_a_function_of_the_states_before_and_after(env):
+    states = cartpole_states() if env.name == "CartPole" else env.all_states()
+    count, seen = len(states.steps), set()
+    for action in range(env.num_actions):
+        actions = tf.fill([count], action)
+        following, reward, _ = env.transition(states, actions, tf.zeros([count, env.num_uniforms]))
+        # Of a model nothing but the encoding of the next state is known.
+        imagined = env.decode(env.encode(following))
+        again = env.reward(states, actions, imagined)
+        assert again.dtype == tf.float32
+        np.testing.assert_array_equal(again, reward)
+        one = tf.nest.map_structure(lambda x: x[3], (states, imagined))
+        np.testing.assert_array_equal(env.reward(one[0], action, one[1]), reward[3])
+        seen |= set(reward.numpy())
+    assert seen == ({1.0} if env.name == "CartPole" else {-1.0, 0.0, 1.0})
+
+
+def test_a_ball_that_has_landed_already_is_not_rewarded_again():
+    env = Catch()
+    landed = CatchState(*(tf.constant(x) for x in (2, env.rows - 1, 2, 9)))
+    assert float(env.reward(landed, 1, landed)) == 0
+
+
 def test_a_pole_has_fallen_beyond_its_limits():
     physics = [[2.4, 9, 0.2, 9], [2.5, 0, 0, 0], [-2.5, 0, 0, 0], [0, 0, 0.21, 0], [0, 0, -0.21, 0]]
     state = CartPoleState(tf.constant(physics), tf.zeros([5], tf.int32))
@@ -150,6 +174,8 @@ def test_what_an_environment_does_not_say():
         CartPole().all_states()
     with pytest.raises(ValueError, match="CartPole must define `is_terminal`"):
         Environment.is_terminal(CartPole(), cartpole_states())
+    with pytest.raises(ValueError, match="CartPole must define `reward` for planning"):
+        Environment.reward(CartPole(), cartpole_states(), 0, cartpole_states())
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])

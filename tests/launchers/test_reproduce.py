@@ -63,7 +63,7 @@ def test_a_table_and_a_figure_come_from_the_same_runs(tmp_path):
         (["--table=4.3"], "value should be one of <4.2|4.4|transitions-cartpole|"),
         (["--table=4.4", "--num_seeds=0"], "`num_seeds` must be a positive integer"),
         (["--table=transitions-catch", "--num_seeds=0"], "`num_seeds` must be a positive integer"),
-        (["--figure=4.6", "--schedule=constant"], "--schedule is for PPO"),
+        (["--figure=4.6", "--schedule=constant"], "--schedule is for model-free PPO"),
         (["--figure=4.3", "--schedule=cosine"], "value should be one of <constant|annealed>"),
     ],
 )

@@ -283,6 +283,45 @@ def test_bad_arguments_are_named(arguments, message):
         )
 
 
+def test_real_models_disagree_by_their_standard_deviation():
+    head = HEADS["CartPole"]
+    outputs = np.random.default_rng(0).normal(size=(3, 5, 2, 4)).astype("float32")
+    found = keras.ops.convert_to_numpy(head.disagreement(outputs))
+    assert found.shape == (5, 2)
+    # Over the models, root mean square over the coordinates.
+    expected = np.sqrt(((outputs - outputs.mean(axis=0)) ** 2).mean(axis=(0, -1)))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    same = np.repeat(outputs[:1], 4, axis=0)
+    np.testing.assert_array_equal(head.disagreement(same), np.zeros([5, 2]))
+
+
+def test_models_of_categories_disagree_by_the_share_that_is_outvoted():
+    head = HEADS["Catch"]
+
+    def logits(cell, paddle, strength=1.0):
+        return strength * np.concatenate([np.eye(50)[cell], np.eye(5)[paddle]])
+
+    def disagreement(*models):
+        return float(head.disagreement(np.stack(models).astype("float32")))
+
+    sure = logits(7, 2, strength=9.0)
+    assert disagreement(logits(7, 2), sure) == 0  # how sure they are does not matter
+    assert disagreement(sure, logits(7, 2), logits(7, 3), logits(8, 2)) == 0.5
+    assert disagreement(sure, logits(8, 2), logits(8, 2), logits(8, 2)) == 0.75
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_the_group_changes_no_disagreement(name):
+    head, rng = HEADS[name], np.random.default_rng(1)
+    rho = head.representation
+    outputs = rng.normal(size=(4, 20, rho.dim)).astype("float32")
+    found = keras.ops.convert_to_numpy(head.disagreement(outputs))
+    assert found.min() >= 0 and found.max() > 0
+    for g in rho.group.elements:
+        moved = np.einsum("ij,mrj->mri", rho.matrices[g].astype("float32"), outputs)
+        np.testing.assert_allclose(head.disagreement(moved), found, rtol=1e-5)
+
+
 def test_categories_have_no_change():
     with pytest.raises(ValueError, match="predict_change must be False.*predict_change=True"):
         models.transition_model(CATCH.symmetry, head=HEADS["Catch"], predict_change=True)

@@ -7,32 +7,25 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tf_equirl.agents.loops import repeat
-from tf_equirl.agents.optimizer import AdamState, adam_step, initial_adam_state
+from tf_equirl.agents.optimizer import AdamState, initial_adam_state
 from tf_equirl.agents.program import Carry, Metrics, PopulationProgram
 from tf_equirl.agents.randomness import Purpose, member_uniforms
-from tf_equirl.agents.rollout import ActingState, start_acting
+from tf_equirl.agents.rollout import ActingState, Transitions, start_acting
 from tf_equirl.dyna.dyna_config import DynaConfig
 from tf_equirl.dyna.imagination import Dynamics, ImaginedEnvironment
-from tf_equirl.dyna.members import initial_weights, model_inputs, predict
-from tf_equirl.dyna.model_loss import Batch, ModelLoss, Rows
+from tf_equirl.dyna.model_population import STEPS_PER_CALL, ModelPopulation
 from tf_equirl.dyna.replay import (
     HELD_OUT,
     ReplayBuffer,
     any_rows,
     append,
     empty_buffer,
-    held_out_rows,
     take,
-    training_rows,
 )
 from tf_equirl.envs import Environment
-
-# Gradient steps of one compiled call at most, so that Ctrl-C is heard within seconds.
-_STEPS_PER_CALL = 64
 
 
 class Planning(NamedTuple):
@@ -102,26 +95,25 @@ class DynaProgram:
         self.config = config
         self.actor = actor
         self.critic = critic
-        self.model: Any = model
+        self.model = model
         self.frozen = frozen or model is None
         self.max_updates = max_updates
-        self.max_steps = _STEPS_PER_CALL
-        self.head = env.transition_head
-        self.metric_names = () if model is None else self.head.metric_names
-        self.loss = ModelLoss(env, self.model)
-        self.optimizer = config.transition_model(False)
+        self.max_steps = STEPS_PER_CALL
+        self.metric_names = () if model is None else env.transition_head.metric_names
+        self.models = ModelPopulation(env, config, model)
         self.run = tf.function(self._run, jit_compile=True, autograph=False)
         if not config.planning_ratio:  # nothing is kept and nothing planned: the very program
             self.run = self._run_model_free
-        self.fit = tf.function(self._fit, jit_compile=True, autograph=False)
-        self.begin_planning = tf.function(self._begin_planning, jit_compile=True, autograph=False)
-        self.plan = tf.function(self._plan, jit_compile=True, autograph=False)
+        # These return only what changes: XLA would copy the replay buffer at every call.
+        self.compiled_fit = tf.function(self._fit, jit_compile=True, autograph=False)
+        self.compiled_begin = tf.function(self._begin_planning, jit_compile=True, autograph=False)
+        self.compiled_plan = tf.function(self._plan, jit_compile=True, autograph=False)
 
     def start(self, seeds: Sequence[int], fresh: bool = True) -> DynaCarry:
         """The state before the first update; see `PopulationProgram.start`."""
         ppo = self.ppo.start(list(seeds), fresh)
         zeros = tf.zeros([len(seeds)], tf.int32)
-        weights = [tf.constant(w) for w in self._model_weights(seeds)]
+        weights = [tf.constant(w) for w in self.models.start(seeds, self.frozen)]
         planning = Planning(
             acting=ppo.acting,
             reference=self._actor_weights(ppo.weights) if self._bounded else [],
@@ -148,6 +140,14 @@ class DynaProgram:
         """Rows that the buffer holds after so many updates in the environment."""
         return min(updates * self.config.batch_size, self.config.capacity)
 
+    def rows(self, rollout: Transitions) -> ReplayBuffer:
+        """What is kept of a rollout `[steps, members, envs, ...]`: `[members, steps * envs, ...]`.
+
+        Row `t * envs + e` is step `t` of environment `e`.
+        """
+        rows = ReplayBuffer(rollout.state, rollout.action, rollout.next_state)
+        return tf.nest.map_structure(_by_member, rows)
+
     def _run(
         self, carry: DynaCarry, first: tf.Tensor, number: tf.Tensor
     ) -> tuple[DynaCarry, Metrics]:
@@ -159,10 +159,7 @@ class DynaProgram:
             acting, rollout = program.collect(ppo, first + i, with_states=True)
             rate = program.learning_rate(first + i)
             ppo, metrics = program.learn(ppo, acting, rollout, first + i, rate, made)
-            rows = tf.nest.map_structure(
-                _by_member, ReplayBuffer(rollout.state, rollout.action, rollout.next_state)
-            )
-            buffer = append(buffer, rows, first + i)
+            buffer = append(buffer, self.rows(rollout), first + i)
             return (ppo, made + 1, buffer), program.write(arrays, i, metrics)
 
         state = (carry.ppo, carry.made, carry.buffer)
@@ -178,7 +175,7 @@ class DynaProgram:
         ppo, metrics = self.ppo.run(carry.ppo, first, number)
         return carry._replace(ppo=ppo, made=carry.made + number), metrics
 
-    def _fit(
+    def fit(
         self, carry: DynaCarry, first: tf.Tensor, number: tf.Tensor, filled: tf.Tensor
     ) -> DynaCarry:
         """Makes `number` gradient steps of the model, at most `max_steps`.
@@ -189,31 +186,17 @@ class DynaProgram:
           number: int32 scalar.
           filled: int32 scalar, rows that the buffer holds.
         """
-        c, size = self.config, self.config.ensemble_size
-        seeds = tf.repeat(_model_keys(carry.ppo.seeds), size)
-        # Each model of an ensemble has numbers of its own.
-        keys = first * size + tf.tile(tf.range(size), [carry.made.shape[0]])
-        shape = [self.max_steps, c.model_batch_size, 2]
-        uniforms = member_uniforms(seeds, Purpose.SHUFFLE, keys, shape)
-        rows = training_rows(uniforms[..., 0], filled)
-        order = self._group_order
-        elements = tf.cast(uniforms[..., 1] * order, tf.int32) if c.augment else None
-
-        def step(i, state):
-            weights, adam = state
-            batch = self._batch(carry.buffer, rows[:, i])
-            if elements is not None:
-                batch = self._moved(batch, tf.minimum(elements[:, i], order - 1))
-            gradients, _ = self.loss.gradients(weights, batch)
-            count = tf.cast(first + i + 1, tf.float32)
-            rate = self.optimizer.learning_rate
-            return adam_step(weights, gradients, adam, count, rate, self.optimizer)
-
-        state = (carry.model, carry.model_adam)
-        weights, adam = repeat(number, step, state, maximum=self.max_steps)
+        weights, adam = self.compiled_fit(carry, first, number, filled)
         return carry._replace(model=weights, model_adam=adam)
 
-    def _begin_planning(
+    def _fit(
+        self, carry: DynaCarry, first: tf.Tensor, number: tf.Tensor, filled: tf.Tensor
+    ) -> tuple[list[tf.Tensor], AdamState]:
+        return self.models.fit(
+            carry.ppo.seeds, carry.buffer, carry.model, carry.model_adam, first, number, filled
+        )
+
+    def begin_planning(
         self, carry: DynaCarry, index: tf.Tensor, filled: tf.Tensor, number: tf.Tensor
     ) -> tuple[DynaCarry, tf.Tensor]:
         """Measures the model on held-out transitions and starts episodes in it.
@@ -227,18 +210,24 @@ class DynaProgram:
         Returns:
           The next state, and the head's metrics `[members, metrics]`, means over the ensemble.
         """
+        planning, metrics = self.compiled_begin(carry, index, filled, number)
+        return carry._replace(planning=planning), metrics
+
+    def _begin_planning(
+        self, carry: DynaCarry, index: tf.Tensor, filled: tf.Tensor, number: tf.Tensor
+    ) -> tuple[Planning, tf.Tensor]:
         c, members = self.config, carry.made.shape[0]
         limit = tf.fill([members], number)
         finite = tf.ones([members], tf.bool)
         metrics = tf.zeros([members, 0])
         if self.model is not None:
-            metrics = self._measure(carry, held_out_rows(filled))
+            metrics = self.models.measure(carry.buffer, carry.model, filled)
             finite = tf.reduce_all(tf.math.is_finite(metrics), axis=-1)
             if c.max_model_error is not None:
-                share = c.max_model_error / metrics[:, 0]
-                if c.high_error == "stop":
-                    share = tf.floor(share)
-                share = tf.where(finite, tf.minimum(share, 1.0), 0.0)
+                error, bound = metrics[:, 0], c.max_model_error
+                less = bound / error if c.high_error == "shrink" else tf.zeros_like(error)
+                share = tf.where(error <= bound, 1.0, less)  # an error of 0 is within a bound of 0
+                share = tf.where(finite, share, 0.0)
                 limit = tf.cast(tf.cast(number, tf.float32) * share, tf.int32)
         shape = [c.num_environments, self.env.num_uniforms]
         uniforms = member_uniforms(carry.ppo.seeds, Purpose.RESETS, -1 - index, shape)
@@ -250,9 +239,9 @@ class DynaProgram:
             imagined_return=tf.zeros([members]),
             finite=finite,
         )
-        return carry._replace(planning=planning), metrics
+        return planning, metrics
 
-    def _plan(
+    def plan(
         self,
         carry: DynaCarry,
         index: tf.Tensor,
@@ -269,6 +258,19 @@ class DynaProgram:
           updates: int32 scalar, updates that the run made in the environment.
           filled: int32 scalar, rows that the buffer holds.
         """
+        weights, adam, made, planning = self.compiled_plan(carry, index, number, updates, filled)
+        # Acting goes on where it was in the true environment.
+        ppo = carry.ppo._replace(weights=weights, adam=adam)
+        return carry._replace(ppo=ppo, made=made, planning=planning)
+
+    def _plan(
+        self,
+        carry: DynaCarry,
+        index: tf.Tensor,
+        number: tf.Tensor,
+        updates: tf.Tensor,
+        filled: tf.Tensor,
+    ) -> tuple[list[tf.Tensor], AdamState, tf.Tensor, Planning]:
         env = self._imagined(carry, filled)
         rate = self.ppo.learning_rate(updates)
 
@@ -278,9 +280,7 @@ class DynaProgram:
 
         state = (carry.ppo, carry.made, carry.planning)
         ppo, made, planning = repeat(number, body, state, maximum=self.max_updates)
-        # Acting goes on where it was in the true environment.
-        ppo = ppo._replace(acting=carry.ppo.acting)
-        return carry._replace(ppo=ppo, made=made, planning=planning)
+        return ppo.weights, ppo.adam, made, planning
 
     def _planned_update(
         self,
@@ -335,7 +335,7 @@ class DynaProgram:
         if self.config.planning_starts == "buffer":
 
             def starts(uniforms):
-                return take(carry.buffer, any_rows(uniforms[..., 0], filled)).state
+                return take(carry.buffer, any_rows(uniforms[..., -1], filled)).state
 
         limit = self.config.model_rollout_steps or self.env.max_episode_steps
         limit = min(limit, self.env.max_episode_steps)
@@ -348,89 +348,15 @@ class DynaProgram:
 
     def _dynamics(self, weights: list[tf.Tensor]) -> Dynamics:
         """Steps in the mean of each member's models; the true reward and termination of it."""
-        head, bound = self.head, self.config.max_disagreement
-        size = self.config.ensemble_size
 
         def step(state, action, uniforms):
-            members, copies = action.shape
-            flat = tf.nest.map_structure(
-                lambda x: tf.reshape(x, [members * copies, *x.shape[2:]]), (state, action)
-            )
-            observation, one_hot = (
-                tf.repeat(tf.reshape(x, [members, copies, x.shape[-1]]), size, axis=0)
-                for x in model_inputs(self.env, *flat)
-            )
-            outputs = self._predictions(weights, observation, one_hot)
-            outputs = tf.reshape(outputs, [members, size, copies, outputs.shape[-1]])
-            following = self.env.decode(head.prediction(tf.reduce_mean(outputs, axis=1)))
-            cut = tf.zeros([members, copies], tf.bool)
-            if bound is not None:
-                cut = head.disagreement(tf.transpose(outputs, [1, 0, 2, 3])) > bound
+            following, disagreement = self.models.next_states(weights, state, action)
+            bound = self.config.max_disagreement
+            cut = tf.zeros_like(action, tf.bool) if bound is None else disagreement > bound
             reward = self.env.reward(state, action, following)
             return following, reward, self.env.is_terminal(following), cut
 
         return step
-
-    def _predictions(
-        self, weights: list[tf.Tensor], observation: tf.Tensor, action: tf.Tensor
-    ) -> tf.Tensor:
-        """Outputs `[members, rows, d]` of every member's model for `[members, rows, ...]`."""
-        variables = self.model.trainable_variables
-
-        def member(args):
-            weights, observation, action = args
-            with keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True))):
-                return predict(self.env, self.model, observation, action)
-
-        return tf.vectorized_map(
-            member, (list(weights), observation, action), fallback_to_while_loop=False
-        )
-
-    def _measure(self, carry: DynaCarry, rows: tf.Tensor) -> tf.Tensor:
-        """The head's metrics `[members, metrics]` on these rows `[k]`, means over the ensemble."""
-        size = self.config.ensemble_size
-        members = carry.made.shape[0]
-        numbers = tf.tile(rows[None], [members * size, 1])
-        batch = self._batch(carry.buffer, numbers)
-        outputs = self._predictions(carry.model, batch.observation, batch.action)
-        metrics = self.head.metrics(outputs, batch.target)
-        means = tf.stack([tf.reduce_mean(m, axis=-1) for m in metrics], axis=-1)
-        return tf.reduce_mean(tf.reshape(means, [members, size, len(metrics)]), axis=1)
-
-    def _batch(self, buffer: ReplayBuffer, numbers: tf.Tensor) -> Batch:
-        """What the models learn from in these rows `[members * ensemble, k]`."""
-        members, count = buffer.action.shape[0], numbers.shape[1]
-        rows = take(buffer, tf.reshape(numbers, [members, -1]))
-        flat = tf.nest.map_structure(lambda x: tf.reshape(x, [-1, *x.shape[2:]]), rows)
-        weight = tf.ones([flat.action.shape[0]])
-        columns = self.loss.columns(Rows(flat.state, flat.action, flat.next_state, weight))
-        return Batch(*[tf.reshape(x, [-1, count, *x.shape[1:]]) for x in columns])
-
-    def _moved(self, batch: Batch, elements: tf.Tensor) -> Batch:
-        """The transitions, each moved by a group element `[members, rows]`."""
-
-        def move(x, representation):
-            matrices = tf.constant(representation.matrices, tf.float32)
-            return tf.einsum("mrij,mrj->mri", tf.gather(matrices, elements), x)
-
-        symmetry = self.env.symmetry
-        return batch._replace(
-            observation=move(batch.observation, symmetry.state),
-            action=move(batch.action, symmetry.action),
-            target=move(batch.target, self.head.representation),
-        )
-
-    def _model_weights(self, seeds: Sequence[int]) -> list[np.ndarray]:
-        """The models' weights before the first fit, `[members * ensemble, ...]`."""
-        if self.model is None:
-            return []
-        size = self.config.ensemble_size
-        if self.frozen:
-            own = [keras.ops.convert_to_numpy(v) for v in self.model.trainable_variables]
-            return [np.repeat(w[None], len(seeds) * size, axis=0) for w in own]
-        # Keys of their own: the seeds themselves draw the networks of the agents.
-        keys = [seed + (1 + k) * 2**31 for seed in seeds for k in range(size)]
-        return initial_weights(self.model, keys)
 
     def _actor_weights(self, weights: list[tf.Tensor]) -> list[tf.Tensor]:
         return list(weights[: len(self.actor.trainable_variables)])
@@ -438,15 +364,6 @@ class DynaProgram:
     @property
     def _bounded(self) -> bool:
         return self.config.max_policy_change is not None
-
-    @property
-    def _group_order(self) -> int:
-        return self.env.symmetry.group.order
-
-
-def _model_keys(seeds: tf.Tensor) -> tf.Tensor:
-    """Keys of the models' random numbers: negative, which no seed is."""
-    return -1 - seeds
 
 
 def _by_member(x: tf.Tensor) -> tf.Tensor:

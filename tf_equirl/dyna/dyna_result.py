@@ -20,7 +20,7 @@ class DynaResult(TrainingResult):
       planning_timesteps: `[iterations]`, environment steps of a seed when each planning began.
       planned_updates: `[seeds, iterations]`, PPO updates that were made in the model.
       imagined_returns: `[seeds, iterations]`, the return of the last planned episode, mean over the
-        seed's environments, when planning ended.
+        seed's environments, when planning ended; NaN where nothing was planned.
       model_metrics: by metric of the environment's head `[seeds, iterations]`: the model's error on
         held-out transitions when planning began; empty where planning needs no model.
       model_weights: weights of the models, one `[seeds, ensemble, ...]` array per variable.

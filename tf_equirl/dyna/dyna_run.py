@@ -140,9 +140,7 @@ class DynaRun(PPORun):
     def proceed(self, writer: tf.summary.SummaryWriter | None) -> None:
         """One call of one of the compiled functions."""
         if self.updates_ahead():
-            before = self.state.run_seconds
             super().proceed(writer)
-            self.spend("act and update", self.state.run_seconds - before, {})
             return
         steps = self.program.fit_steps(self.position.iterations)
         number = self.config.planned_updates(self.position.iterations)
@@ -150,10 +148,16 @@ class DynaRun(PPORun):
             self.fit(min(self.program.max_steps, steps - self.position.fitted))
         elif number and self.position.planned < 0:
             self.begin_planning(number)
-        elif self.position.planned < number:
+        elif 0 <= self.position.planned < number:
             self.plan(min(self.planned_at_once, number - self.position.planned))
         else:
             self.end_iteration(writer)
+
+    def advance(self, number: int) -> float:
+        """Makes `number` updates in the environment and returns the seconds they took."""
+        seconds = super().advance(number)
+        self.spend("act and update", seconds, {})
+        return seconds
 
     def fit(self, number: int) -> None:
         """Makes gradient steps of the model."""
@@ -200,6 +204,11 @@ class DynaRun(PPORun):
         seconds = time.monotonic() - started
         self.spend("plan", seconds, {"planned": position.planned + number}, carries)
         self.check("a loss, gradient or weight is infinite or NaN in planning")
+        plannings = [carry.planning for carry in carries]
+        if all((p.made.numpy() >= p.limit.numpy()).all() for p in plannings):
+            # What is left would be undone for every seed.
+            whole = self.config.planned_updates(self.position.iterations)
+            self.state = self.state._replace(planning=self.position._replace(planned=whole))
         self.tell("plan", number * self.config.batch_size * len(self.seeds) / seconds)
         number = int(number * _SECONDS_PER_CALL / seconds)
         self.planned_at_once = max(1, min(number, self.program.max_updates))
@@ -211,7 +220,8 @@ class DynaRun(PPORun):
         if position.planned > 0:
             plannings = [c.planning for c in self.state.carries]
             made = join_blocks([p.made.numpy() for p in plannings], count, axis=0)
-            returns = join_blocks([p.imagined_return.numpy() for p in plannings], count, axis=0)
+            last = join_blocks([p.imagined_return.numpy() for p in plannings], count, axis=0)
+            returns = np.where(made > 0, last, returns)
         metrics = position.metrics
         if len(metrics) == position.iterations:  # during the warm-up
             unknown = np.full([1, *metrics.shape[1:]], np.nan, np.float32)
@@ -284,7 +294,8 @@ class DynaRun(PPORun):
         error = position.metrics[-1, :, 0].mean() if position.metrics.size else np.nan
         kept = position.planned_updates.sum(axis=0).mean() if position.iterations else 0.0
         if position.planned > 0:
-            kept += np.mean([c.planning.made.numpy().mean() for c in state.carries])
+            made = [c.planning.made.numpy() for c in state.carries]
+            kept += join_blocks(made, len(self.seeds), axis=0).mean()
         self.on_progress(
             DynaProgress(
                 part=part,

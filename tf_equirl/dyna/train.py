@@ -141,7 +141,8 @@ def _transition_model(
         f"encoded states of {env.name}",
         (None, env.transition_head.representation.dim),
     )
-    name = frozen_model if isinstance(frozen_model, str) else model.name
+    # Not its name: Keras numbers models anew in every process.
+    name = frozen_model if isinstance(frozen_model, str) else "a Keras model"
     return model, f"{name}, weights {_digest(model)}"
 
 

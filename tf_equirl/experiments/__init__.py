@@ -40,6 +40,7 @@ from tf_equirl.experiments.statistics import (
     ratio_of_means,
     rounded,
 )
+from tf_equirl.experiments.sweeps import DynaSweep, sweep_rows, sweep_table
 from tf_equirl.experiments.tables import default_timesteps, markdown_table, returns_table
 from tf_equirl.experiments.transition_figures import (
     errors_by_angle,
@@ -71,6 +72,7 @@ __all__ = [
     "Cell",
     "Column",
     "Difference",
+    "DynaSweep",
     "Estimate",
     "Experiment",
     "Report",
@@ -117,6 +119,8 @@ __all__ = [
     "single_environment_return_at",
     "sizes_report",
     "summary_table",
+    "sweep_rows",
+    "sweep_table",
     "supervised_cartpole",
     "supervised_catch",
     "supervised_ratios",

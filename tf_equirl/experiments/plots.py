@@ -28,6 +28,7 @@ def plot_learning_curves(
     path: str | os.PathLike,
     title: str | None = None,
     thesis: Mapping[str, Sequence[tuple[float, float, float]]] | None = None,
+    marks: Sequence[float] = (),
 ) -> None:
     """Draws learning curves as the thesis' figure 4.3 does, and writes a PNG.
 
@@ -41,6 +42,7 @@ def plot_learning_curves(
       title: text above the plots.
       thesis: by label, the (timestep, mean, error) that the thesis prints; drawn on the left as
         circles in the colour of the label.
+      marks: timesteps with a thin vertical line each, where planning was done.
 
     Raises:
       ValueError: if there is no result to draw.
@@ -72,7 +74,10 @@ def plot_learning_curves(
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.set_xlim(left=0)
         tidy(axes)
-        axes.legend(frameon=False, loc="lower right", fontsize="small")
+        if len(marks):
+            _draw_marks(axes, marks)
+        legend = axes.legend(loc="lower right", fontsize="small", edgecolor="none")
+        legend.set_frame_on(len(marks) > 0)  # so that no line strikes it through
     if title:
         figure.suptitle(title)
     save_png(figure, path)
@@ -154,3 +159,19 @@ def smoothed(result: TrainingResult) -> tuple[np.ndarray, np.ndarray]:
     )
     times = np.array([result.timesteps[c].mean() for c in columns])
     return times, np.stack([result.returns[:, c].mean(axis=1) for c in columns], axis=1)
+
+
+def _draw_marks(axes: Axes, marks: Sequence[float]) -> None:
+    """Thin lines behind the curves, in place of those of the grid; the more, the fainter."""
+    axes.grid(visible=False, axis="x")
+    axes.vlines(
+        marks,
+        0,
+        1,
+        transform=axes.get_xaxis_transform(),  # from the bottom to the top
+        color="black",
+        alpha=max(0.15, min(0.4, 8 / len(marks))),
+        linewidth=0.5,
+        zorder=0.5,
+    )
+    axes.plot([], [], color="black", alpha=0.5, linewidth=0.5, label=f"planning ({len(marks)}×)")

@@ -28,17 +28,21 @@ class DynaSweep:
 
     Attributes:
       environment: registered name.
-      fields: what all cells share of their `DynaConfig`; fields left out have its defaults.
-      varied: values by field, the first field outermost.
+      values: list of values by field of `DynaConfig`, the first field outermost. Fields that are
+        left out have their defaults.
       seeds: the same for every cell.
       frozen_model: as in `train_dyna`, the name of a zoo model.
     """
 
     environment: str
-    fields: Mapping[str, Any]
-    varied: Mapping[str, Sequence[Any]]
+    values: Mapping[str, Sequence[Any]]
     seeds: Sequence[int]
     frozen_model: str | None = None
+
+    @property
+    def varied(self) -> list[str]:
+        """The fields that have more than one value."""
+        return [field for field, values in self.values.items() if len(values) > 1]
 
     @property
     def cells(self) -> dict[str, DynaConfig]:
@@ -48,10 +52,10 @@ class DynaSweep:
           ValueError: if a field breaks its rule in any of them.
         """
         cells = {}
-        for values in itertools.product(*self.varied.values()):
-            chosen = dict(zip(self.varied, values, strict=True))
-            name = ",".join(f"{field}={as_text(value)}" for field, value in chosen.items())
-            cells[name] = DynaConfig(**{**self.fields, **chosen})
+        for values in itertools.product(*self.values.values()):
+            fields = dict(zip(self.values, values, strict=True))
+            name = ",".join(f"{field}={as_text(fields[field])}" for field in self.varied)
+            cells[name] = DynaConfig(**fields)
         return cells
 
     @classmethod
@@ -83,10 +87,7 @@ class DynaSweep:
         """
         folder = Path(folder)
         if resume:
-            found, here = (dataclasses.asdict(s) for s in (DynaSweep.load(folder), self._plain()))
-            for sweep in (found, here):
-                sweep["varied"] = sorted(sweep["varied"])
-                sweep.update({**DynaConfig().to_json(), **sweep.pop("fields")})
+            found, here = DynaSweep.load(folder)._identity(), self._identity()
             different = [k for k in {**found, **here} if found.get(k) != here.get(k)]
             if different:
                 parts = [f"{k} ({found.get(k)} there, {here.get(k)} here)" for k in different]
@@ -100,7 +101,7 @@ class DynaSweep:
                 f"Received: run_dir={folder}"
             )
         folder.mkdir(parents=True, exist_ok=True)
-        description = json.dumps(dataclasses.asdict(self._plain()), indent=2)
+        description = json.dumps(dataclasses.asdict(self), default=list, indent=2)
         write_text_atomically(folder / _FILE, description)
 
     def train(
@@ -130,9 +131,17 @@ class DynaSweep:
                 failures[name] = error
         return results, failures
 
-    def _plain(self) -> DynaSweep:
-        """The same of the types that JSON has."""
-        return DynaSweep(**json.loads(json.dumps(dataclasses.asdict(self), default=list)))
+    def _identity(self) -> dict[str, Any]:
+        """What tells one sweep from another, of the types that JSON has."""
+        values = {**{k: [v] for k, v in DynaConfig().to_json().items()}, **self.values}
+        identity = {
+            "environment": self.environment,
+            "seeds": self.seeds,
+            "frozen_model": self.frozen_model,
+            "what varies": sorted(self.varied),
+            **{k: v[0] for k, v in values.items() if len(v) == 1},
+        }
+        return json.loads(json.dumps(identity, default=list))
 
 
 def sweep_rows(
@@ -170,7 +179,8 @@ def sweep_table(
     """What `sweep_rows` made, for the terminal: a `rich` table with a row for each cell."""
     table = Table(title=title, title_justify="left", min_width=len(title or ""))
     for field in varied:
-        table.add_column(field.replace("_", " "), justify="right")
+        words = field.split("_")
+        table.add_column(" ".join(words), justify="right", min_width=max(map(len, words)))
     columns = {f"return_at_{t}": f"at {t:,}" for t in timesteps} | {"whole_run": "whole run"}
     for heading in columns.values():
         table.add_column(heading, justify="right", no_wrap=True)

@@ -1,0 +1,145 @@
+"""The rules of `DynaConfig`, and how it divides a run."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from tf_equirl.agents import PPOConfig
+from tf_equirl.dyna import DynaConfig
+
+# Ten updates of 64 transitions.
+SMALL = {
+    "num_environments": 4,
+    "rollout_steps": 16,
+    "total_timesteps": 640,
+    "dyna_iterations": 5,
+}
+
+
+def config(**fields):
+    return DynaConfig(**{**SMALL, **fields})
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"planning_ratio": -0.5}, "planning_ratio must be a number of at least 0"),
+        ({"planning_ratio": math.inf}, "planning_ratio must be a number of at least 0"),
+        ({"planning_ratio": True}, "planning_ratio must be a number of at least 0"),
+        ({"dyna_iterations": 0}, "dyna_iterations must be a positive integer"),
+        ({"dyna_iterations": 11}, "dyna_iterations must be at most the run's 10 updates"),
+        ({"warmup_timesteps": -1}, "warmup_timesteps must be an integer of at least 0"),
+        ({"warmup_timesteps": 1.0}, "warmup_timesteps must be an integer of at least 0"),
+        ({"planning_starts": "middle"}, "planning_starts must be one of reset, buffer"),
+        ({"high_error": "ignore"}, "high_error must be one of stop, shrink"),
+        ({"model_rollout_steps": 0}, "model_rollout_steps must be a positive integer"),
+        ({"max_model_steps": 0}, "max_model_steps must be a positive integer"),
+        ({"buffer_size": 0}, "buffer_size must be a positive integer"),
+        ({"buffer_size": 63}, "buffer_size must be at least .* = 64, the transitions of one"),
+        ({"max_policy_change": -0.1}, "max_policy_change must be a number of at least 0"),
+        ({"max_model_error": math.nan}, "max_model_error must be a number of at least 0"),
+        (
+            {"max_disagreement": -1, "ensemble_size": 2},
+            "max_disagreement must be a number of at least 0",
+        ),
+        ({"max_disagreement": 0.1}, "max_disagreement must be None for an ensemble of one model"),
+        ({"ensemble_size": 0}, "ensemble_size must be a positive integer"),
+        ({"augment": 1}, "augment must be True or False"),
+        ({"model_kind": "gcnn"}, "model_kind must be one of mlp, .*, environment"),
+        ({"model_predict_change": 1}, "model_predict_change must be True or False"),
+        ({"model_epochs": 0}, "model_epochs must be a positive number"),
+        ({"model_hidden_units": (8, 0)}, "of the transition model: hidden_units"),
+        ({"model_match_parameters": 0}, "of the transition model: match_parameters"),
+        ({"model_batch_size": 0}, "of the transition model: batch_size"),
+        ({"model_learning_rate": 0.0}, "of the transition model: learning_rate"),
+        ({"clip_ratio": 2.0}, "clip_ratio must be"),  # PPO's own rules hold as well
+    ],
+)
+def test_what_breaks_a_rule_is_refused(fields, message):
+    config()
+    with pytest.raises(ValueError, match=f"^{message}.*Received: "):
+        config(**fields)
+
+
+def test_an_update_must_be_large_enough_to_hold_a_transition_out():
+    few = {"num_environments": 1, "rollout_steps": 8, "num_minibatches": 2, "total_timesteps": 80}
+    with pytest.raises(
+        ValueError, match=r"rollout_steps must be .* at least 10: .*rollout_steps=8"
+    ):
+        DynaConfig(**few, dyna_iterations=1)
+    DynaConfig(**few, dyna_iterations=1, planning_ratio=0)  # nothing is held out
+    DynaConfig(**few, dyna_iterations=1, model_kind="environment")
+
+
+@pytest.mark.parametrize("iterations", [1, 3, 4, 7, 10])
+@pytest.mark.parametrize("ratio", [0, 0.3, 0.75, 1, 2.5, 8])
+def test_iterations_divide_the_run_and_their_planning_adds_up(ratio, iterations):
+    c = config(planning_ratio=ratio, dyna_iterations=iterations)
+    lengths = np.diff([0, *c.boundaries])
+    assert c.boundaries[-1] == c.num_updates == 10
+    assert lengths.min() >= 1 and np.ptp(lengths) <= 1
+    planned = [c.planned_updates(i) for i in range(iterations)]
+    assert sum(planned) == math.floor(ratio * 10)
+    # At no time is more planned than the ratio allows, nor less by a whole update.
+    behind = ratio * np.array(c.boundaries) - np.cumsum(planned)
+    assert behind.min() >= 0 and behind.max() < 1
+
+
+def test_nothing_is_planned_during_the_warm_up():
+    plain, warm = config(planning_ratio=1.5), config(planning_ratio=1.5, warmup_timesteps=385)
+    assert [plain.planned_updates(i) for i in range(5)] == [3, 3, 3, 3, 3]
+    # Iterations end at 128, 256, 384, 512 and 640 steps.
+    assert [warm.planned_updates(i) for i in range(5)] == [0, 0, 0, 3, 3]
+    exactly = config(planning_ratio=1.5, warmup_timesteps=384)
+    assert [exactly.planned_updates(i) for i in range(5)] == [0, 0, 3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("size", "capacity"), [(None, 640), (64, 64), (127, 64), (200, 192), (640, 640), (9999, 640)]
+)
+def test_the_buffer_holds_whole_updates_and_no_more_than_the_run(size, capacity):
+    assert config(buffer_size=size).capacity == capacity
+
+
+def test_the_transition_models_fields_are_those_of_the_config():
+    c = config(
+        model_kind="gcnn-averaged",
+        model_hidden_units=[4, 6],
+        model_match_parameters=900,
+        model_batch_size=17,
+        model_learning_rate=0.25,
+    )
+    model = c.transition_model(predict_change=True)
+    assert (model.kind, model.hidden_units, model.match_parameters) == (
+        "gcnn-averaged",
+        (4, 6),
+        900,
+    )
+    assert (model.batch_size, model.learning_rate, model.predict_change) == (17, 0.25, True)
+    chosen = config(model_predict_change=False)
+    assert chosen.transition_model(predict_change=True).predict_change is False
+
+
+def test_a_config_is_json_and_back():
+    c = config(
+        planning_ratio=np.float32(0.5),
+        warmup_timesteps=np.int64(3),
+        model_hidden_units=[np.int64(4), 6],
+        model_match_parameters=np.int64(900),
+        model_batch_size=np.int64(17),
+        model_learning_rate=np.float32(0.25),
+        buffer_size=np.int32(70),
+        augment=True,
+        ensemble_size=2,
+        max_disagreement=0.5,
+    )
+    written = json.loads(json.dumps(c.to_json()))
+    assert DynaConfig.from_json(written) == c
+    assert written["model_hidden_units"] == [4, 6]
+    with pytest.raises(ValueError, match="those of DynaConfig.*imagination"):
+        DynaConfig.from_json({**written, "imagination": 1})
+    # A DynaConfig says more than a PPOConfig does.
+    with pytest.raises(ValueError, match="those of PPOConfig"):
+        PPOConfig.from_json(written)

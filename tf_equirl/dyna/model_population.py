@@ -1,0 +1,193 @@
+"""The transition models of many Dyna agents, learned from their replay buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_equirl.agents.loops import repeat
+from tf_equirl.agents.optimizer import AdamState, adam_step
+from tf_equirl.agents.randomness import Purpose, member_uniforms
+from tf_equirl.dyna.dyna_config import DynaConfig
+from tf_equirl.dyna.members import initial_weights, model_inputs, predict
+from tf_equirl.dyna.model_loss import Batch, ModelLoss, Rows
+from tf_equirl.dyna.replay import ReplayBuffer, held_out_rows, take, training_rows
+from tf_equirl.envs import Environment
+
+STEPS_PER_CALL = 64
+"""Gradient steps of one compiled call at most, so that Ctrl-C is heard within seconds."""
+
+
+class ModelPopulation:
+    """Transition models as functions of stacked weights, `[members * ensemble, ...]` each.
+
+    The models of an ensemble are members of their own, next to each other.
+
+    Args:
+      env: the environment.
+      config: hyperparameters.
+      model: the Keras model, called with `[observation, action]`; None where there is none, and
+        nothing but `start` may be called.
+    """
+
+    def __init__(self, env: Environment, config: DynaConfig, model: keras.Model | None):
+        """See the class."""
+        self._env = env
+        self._config = config
+        self._model: Any = model
+        self._size = config.ensemble_size
+        self._head = env.transition_head
+        self._loss = ModelLoss(env, self._model)
+        self._optimizer = config.transition_model(False)
+
+    def start(self, seeds: Sequence[int], frozen: bool) -> list[np.ndarray]:
+        """The weights before the first fit: fresh ones, or those that a frozen model has."""
+        if self._model is None:
+            return []
+        if frozen:
+            own = [keras.ops.convert_to_numpy(v) for v in self._model.trainable_variables]
+            return [np.repeat(w[None], len(seeds) * self._size, axis=0) for w in own]
+        # Keys of their own: the seeds themselves draw the networks of the agents.
+        keys = [seed + (1 + k) * 2**31 for seed in seeds for k in range(self._size)]
+        return initial_weights(self._model, keys)
+
+    def fit(
+        self,
+        seeds: tf.Tensor,
+        buffer: ReplayBuffer,
+        weights: list[tf.Tensor],
+        adam: AdamState,
+        first: tf.Tensor,
+        number: tf.Tensor,
+        filled: tf.Tensor,
+    ) -> tuple[list[tf.Tensor], AdamState]:
+        """Makes `number` gradient steps, at most `STEPS_PER_CALL`.
+
+        Args:
+          seeds: of the agents, `[members]`.
+          buffer: their transitions.
+          weights: of the models.
+          adam: the moments so far.
+          first: int32 scalar, gradient steps that the run made before.
+          number: int32 scalar.
+          filled: int32 scalar, rows that the buffer holds.
+
+        Returns:
+          The new weights and moments.
+        """
+        c, size, order = self._config, self._size, self._env.symmetry.group.order
+        keys = tf.repeat(-1 - seeds, size)  # negative, which no seed is
+        # Each model of an ensemble has numbers of its own.
+        index = first * size + tf.tile(tf.range(size), [seeds.shape[0]])
+        shape = [STEPS_PER_CALL, c.model_batch_size, 2]
+        uniforms = member_uniforms(keys, Purpose.SHUFFLE, index, shape)
+        rows = training_rows(uniforms[..., 0], filled)
+        elements = tf.cast(uniforms[..., 1] * order, tf.int32) if c.augment else None
+
+        def step(i, state):
+            weights, adam = state
+            batch = self.batch(buffer, rows[:, i])
+            if elements is not None:
+                batch = self.moved(batch, tf.minimum(elements[:, i], order - 1))
+            gradients, _ = self._model_by_model(self._loss.gradients, weights, batch)
+            count = tf.cast(first + i + 1, tf.float32)
+            rate = self._optimizer.learning_rate
+            return adam_step(weights, gradients, adam, count, rate, self._optimizer)
+
+        return repeat(number, step, (weights, adam), maximum=STEPS_PER_CALL)
+
+    def measure(
+        self, buffer: ReplayBuffer, weights: list[tf.Tensor], filled: tf.Tensor
+    ) -> tf.Tensor:
+        """The head's metrics on held-out rows, `[members, metrics]`, means over the ensemble."""
+        members, rows = buffer.action.shape[0], held_out_rows(filled)
+        batch = self.batch(buffer, tf.tile(rows[None], [members * self._size, 1]))
+        outputs = self._model_by_model(self._predictions, weights, batch.observation, batch.action)
+        metrics = self._head.metrics(outputs, batch.target)
+        means = tf.stack([tf.reduce_mean(m, axis=-1) for m in metrics], axis=-1)
+        return tf.reduce_mean(tf.reshape(means, [members, self._size, len(metrics)]), axis=1)
+
+    def next_states(
+        self, weights: list[tf.Tensor], state: Any, action: tf.Tensor
+    ) -> tuple[Any, tf.Tensor]:
+        """What the mean of each agent's models predicts.
+
+        Args:
+          weights: of the models.
+          state: `[members, copies, ...]`.
+          action: `[members, copies]` int32.
+
+        Returns:
+          The next states, at step 0, and how much the models disagree, `[members, copies]`.
+        """
+        members, copies = action.shape
+        flat = tf.nest.map_structure(
+            lambda x: tf.reshape(x, [members * copies, *x.shape[2:]]), (state, action)
+        )
+        observation, one_hot = (
+            tf.repeat(tf.reshape(x, [members, copies, x.shape[-1]]), self._size, axis=0)
+            for x in model_inputs(self._env, *flat)
+        )
+        outputs = self._model_by_model(self._predictions, weights, observation, one_hot)
+        outputs = tf.reshape(outputs, [members, self._size, copies, outputs.shape[-1]])
+        following = self._env.decode(self._head.prediction(tf.reduce_mean(outputs, axis=1)))
+        return following, self._head.disagreement(tf.transpose(outputs, [1, 0, 2, 3]))
+
+    def batch(self, buffer: ReplayBuffer, numbers: tf.Tensor) -> Batch:
+        """What the models learn from in these rows `[members * ensemble, k]`."""
+        members, count = buffer.action.shape[0], numbers.shape[1]
+        rows = take(buffer, tf.reshape(numbers, [members, -1]))
+        flat = tf.nest.map_structure(lambda x: tf.reshape(x, [-1, *x.shape[2:]]), rows)
+        weight = tf.ones([flat.action.shape[0]])
+        columns = self._loss.columns(Rows(flat.state, flat.action, flat.next_state, weight))
+        return Batch(*[tf.reshape(x, [-1, count, *x.shape[1:]]) for x in columns])
+
+    def moved(self, batch: Batch, elements: tf.Tensor) -> Batch:
+        """The transitions, each moved by a group element `[members, rows]`."""
+
+        def move(x, representation):
+            matrices = tf.constant(representation.matrices, tf.float32)
+            return tf.einsum("mrij,mrj->mri", tf.gather(matrices, elements), x)
+
+        symmetry = self._env.symmetry
+        return batch._replace(
+            observation=move(batch.observation, symmetry.state),
+            action=move(batch.action, symmetry.action),
+            target=move(batch.target, self._head.representation),
+        )
+
+    def _predictions(
+        self, weights: list[tf.Tensor], observation: tf.Tensor, action: tf.Tensor
+    ) -> tf.Tensor:
+        """Outputs `[members, rows, d]` of every member's model for `[members, rows, ...]`."""
+        variables = self._model.trainable_variables
+
+        def member(args):
+            weights, observation, action = args
+            with keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True))):
+                return predict(self._env, self._model, observation, action)
+
+        return tf.vectorized_map(
+            member, (list(weights), observation, action), fallback_to_while_loop=False
+        )
+
+    def _model_by_model(self, function: Any, *arguments: Any) -> Any:
+        """Calls it with the first models of all members, then with their second ones, and so on.
+
+        XLA's rounding depends on the number of members at once, see `agents.blocks`: there must be
+        as many as in the block, however large an ensemble is.
+        """
+        size = self._size
+        if size == 1:
+            return function(*arguments)
+        results = [
+            function(*tf.nest.map_structure(lambda x, k=k: x[k::size], arguments))
+            for k in range(size)
+        ]
+        return tf.nest.map_structure(
+            lambda *x: tf.reshape(tf.stack(x, axis=1), [-1, *x[0].shape[1:]]), *results
+        )
