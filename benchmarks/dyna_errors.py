@@ -74,7 +74,7 @@ _AGAINST = {
 
 
 class ShiftedProgram(DynaProgram):
-    """Dyna that takes the state in the row before for the next state (errata, number 1)."""
+    """Dyna that takes the state in the row before for the next state."""
 
     def rows(self, rollout: Transitions) -> ReplayBuffer:
         """As `DynaProgram.rows`, with `next_state[i] = state[i - 1]`; the first has the last."""
@@ -86,7 +86,7 @@ class ShiftedProgram(DynaProgram):
 def repeated_key(
     env: envs.Environment, num_transitions: int, seed: int = 0, num_environments: int = 16
 ) -> dyna.Transitions:
-    """Random play whose random numbers are drawn once and used at every step (errata, number 3).
+    """Random play whose random numbers are drawn once and used at every step.
 
     Args:
       env: the environment.

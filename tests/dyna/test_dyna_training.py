@@ -339,7 +339,7 @@ def test_a_model_that_becomes_non_finite_stops_the_run_and_is_named(
             "predict_change must be False",
         ),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else None,
 )
 def test_bad_arguments_are_refused_before_any_work(tmp_path, env, arguments, message):
     arguments = {"config": dataclasses.replace(CONFIG, ensemble_size=1), **arguments}

@@ -220,6 +220,15 @@ def test_flags_become_the_fields(arguments, expected):
         (["--dyna_iterations=5,2000"], "dyna_iterations must be at most the run's 976 updates"),
         (["--model_hidden_units=a"], "model_hidden_units must list integers"),
         (["--frozen_model=nobody"], "nobody"),
+        (["--frozen_model=nobody", "--planning_ratio=1,2"], "nobody"),
+        (
+            ["--frozen_model=cartpole-transition-mlp", "--model_kind=mlp,gcnn-readout"],
+            "model_kind must have one value with a frozen model",
+        ),
+        (
+            ["--frozen_model=catch-transition-mlp", "--planning_ratio=1,2"],
+            "frozen_model must be a model of CartPole",
+        ),
         (["--num_seeds=0"], "num_seeds must be at least 1"),
         (["--resume"], "--resume needs --run_dir"),
         (["--resume", "--run_dir=/nonexistent"], "must hold a run"),

@@ -33,7 +33,8 @@ class DynaConfig(PPOConfig):
         the model-free agent.
       dyna_iterations: how many times the model is fitted and planned in; at most one for every
         update.
-      warmup_timesteps: environment steps before the first of them.
+      warmup_timesteps: environment steps before the first of them; a run that is shorter does not
+        plan.
       planning_starts: where planned episodes start: "reset" draws the environment's own start
         states, "buffer" states of the replay buffer.
       model_rollout_steps: steps after which a planned episode is cut off and its rest estimated by
@@ -53,7 +54,8 @@ class DynaConfig(PPOConfig):
         newest replace the oldest. None holds all of the run.
       augment: train the model on transitions that a random element of the group has moved.
       model_kind: kind of transition model, see `models.transition_model`; "environment" plans in
-        the environment itself, the best that any model can do.
+        the environment itself, the best that any model can do. Nothing is fitted then, and what
+        bounds or describes a model has no effect.
       model_hidden_units: widths of the model's hidden layers.
       model_match_parameters: parameter budget of the model; `model_hidden_units` are then the
         proportions of its widths.

@@ -272,7 +272,7 @@ class DynaProgram:
         filled: tf.Tensor,
     ) -> tuple[list[tf.Tensor], AdamState, tf.Tensor, Planning]:
         env = self._imagined(carry, filled)
-        rate = self.ppo.learning_rate(updates)
+        rate = self.ppo.learning_rate(updates - 1)  # that of the update before
 
         def body(i, state):
             ppo, made, planning = state

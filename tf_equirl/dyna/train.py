@@ -125,14 +125,7 @@ def _transition_model(
         )
     model: Any = frozen_model
     if isinstance(frozen_model, str):
-        entry = zoo.load(frozen_model, must_be=zoo.TRANSITION_MODEL.text)
-        trained_on = entry.card["environment"]["name"]
-        if trained_on != env.name:
-            raise ValueError(
-                f"frozen_model must be a model of {env.name}. Received: "
-                f"frozen_model={frozen_model!r}, a model of {trained_on}"
-            )
-        model = entry.transition_model
+        model = load_frozen_model(env, frozen_model)
     check_model(
         "frozen_model",
         model,
@@ -144,6 +137,22 @@ def _transition_model(
     # Not its name: Keras numbers models anew in every process.
     name = frozen_model if isinstance(frozen_model, str) else "a Keras model"
     return model, f"{name}, weights {_digest(model)}"
+
+
+def load_frozen_model(env: envs.Environment, name: str) -> keras.Model:
+    """A trained transition model of the zoo.
+
+    Raises:
+      ValueError: if the zoo has no transition model of that name, or it is of another environment.
+    """
+    entry = zoo.load(name, must_be=zoo.TRANSITION_MODEL.text)
+    trained_on = entry.card["environment"]["name"]
+    if trained_on != env.name:
+        raise ValueError(
+            f"frozen_model must be a model of {env.name}. Received: frozen_model={name!r}, a model "
+            f"of {trained_on}"
+        )
+    return entry.transition_model
 
 
 def _digest(model: keras.Model) -> str:

@@ -16,10 +16,16 @@ from tf_equirl import envs
 from tf_equirl._files import write_text_atomically
 from tf_equirl.agents import NonFiniteError, TrainingResult
 from tf_equirl.dyna import DynaConfig, DynaResult, train_dyna
+from tf_equirl.dyna.train import load_frozen_model
 from tf_equirl.experiments.metrics import area_under_curve, return_at
 from tf_equirl.experiments.statistics import mean_and_error, rounded
 
 _FILE = "sweep.json"
+# What describes and fits a model that learns.
+_MODEL_FIELDS = {
+    *(f.name for f in dataclasses.fields(DynaConfig) if f.name.startswith("model_")),
+    *("max_model_steps", "augment", "buffer_size"),
+} - {"model_rollout_steps"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,9 +55,17 @@ class DynaSweep:
         """The configs, by the name of their run folder: "planning_ratio=0.5,dyna_iterations=5".
 
         Raises:
-          ValueError: if a field breaks its rule in any of them.
+          ValueError: if a field breaks its rule in any of them, or a field of a model that learns
+            is varied with a frozen one.
         """
         cells = {}
+        unused = [field for field in self.varied if field in _MODEL_FIELDS]
+        if self.frozen_model and unused:
+            raise ValueError(
+                f"{unused[0]} must have one value with a frozen model, which it does not change. "
+                f"Received: {unused[0]}={list(self.values[unused[0]])}, "
+                f"frozen_model={self.frozen_model!r}"
+            )
         for values in itertools.product(*self.values.values()):
             fields = dict(zip(self.values, values, strict=True))
             name = ",".join(f"{field}={as_text(fields[field])}" for field in self.varied)
@@ -83,8 +97,10 @@ class DynaSweep:
 
         Raises:
           ValueError: if the folder is not empty and `resume` is False, or it holds no sweep to
-            resume, or one that differs in more than its values.
+            resume, or one that differs in more than its values, or there is no such frozen model.
         """
+        if self.frozen_model is not None:
+            load_frozen_model(envs.make(self.environment), self.frozen_model)
         folder = Path(folder)
         if resume:
             found, here = DynaSweep.load(folder)._identity(), self._identity()
