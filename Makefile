@@ -12,7 +12,7 @@ help:
 	@echo "make test-slow   the scientific tests (minutes each)"
 	@echo "make check       format, lint, types and the fast tests"
 	@echo "make format      apply the formatter and the lint fixes"
-	@echo "make benchmarks  throughput, forward-pass and transition-model ratios"
+	@echo "make benchmarks  throughput, forward-pass, transition-model and planning ratios"
 	@echo "make setup       only create .venv and install"
 	@echo "make clean       remove .venv and caches (PYTHON=... chooses another interpreter)"
 
@@ -44,6 +44,7 @@ benchmarks: $(STAMP)
 	@$(BIN)/python -m benchmarks.throughput
 	@$(BIN)/python -m benchmarks.forward_pass
 	@$(BIN)/python -m benchmarks.transition_models
+	@$(BIN)/python -m benchmarks.dyna_speed
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build *.egg-info

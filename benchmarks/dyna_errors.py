@@ -166,7 +166,7 @@ def _run(env, config, seeds, folder, condition, data) -> dyna.DynaResult:
         config = dataclasses.replace(config, buffer_size=int(most) * config.batch_size)
     if condition in ("correct", "last iteration"):
         return dyna.train_dyna(env, config, seeds, **_where(folder / "agents"))
-    fitted = config.transition_model(predict_change=True)
+    fitted = config.transition_model(env.transition_head)
     model, weights = build_model(env, fitted), None
     if data is not None:
         fitted = dataclasses.replace(fitted, num_epochs=_EPOCHS.value)

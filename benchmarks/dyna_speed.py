@@ -17,15 +17,15 @@ ratio is the median of the rounds' own ratios to the model-free update, with the
 * `plan`: an update in the model, its rollout included.
 
 The replay buffer has room for `total_timesteps` steps of each seed, by default the experiment's
-own. The compiled calls return a new one, so that a larger one costs time in all parts.
+own.
 
 `driver` is `train_dyna` as a user calls it, for `iterations` Dyna iterations: steps/s of all seeds,
 real ones while acting, planned ones while planning, and both by the time of all parts. Compilation
 is not in the times.
 
 `memory` is computed from the shapes of the tensors that a run of the thesis' length carries from
-call to call, 500,000 steps of CartPole or 20,000 of Catch. Up to 32 seeds' worth are there twice
-while a call runs: what it is given and what it returns.
+call to call, 500,000 steps of CartPole or 20,000 of Catch. The replay buffer is there once; of the
+rest there are two while a call runs, what it is given and what it returns.
 
 It takes several minutes, most of them compilation.
 """
@@ -48,8 +48,7 @@ from tf_equirl import dyna, envs, experiments
 from tf_equirl.agents.loops import repeat
 from tf_equirl.agents.ppo import make_models
 from tf_equirl.dyna.dyna_program import DynaCarry, DynaProgram
-from tf_equirl.dyna.fit import build_model
-from tf_equirl.heads import RealHead
+from tf_equirl.dyna.train import transition_model
 
 _EXPERIMENTS = {"CartPole": experiments.online_cartpole, "Catch": experiments.online_catch}
 _ENVS = flags.DEFINE_multi_enum("env", list(_EXPERIMENTS), list(_EXPERIMENTS), "environments")
@@ -160,8 +159,7 @@ def _calls(program: DynaProgram, carry: DynaCarry) -> dict[str, Callable[[], Any
 
 def make_program(env: envs.Environment, config: dyna.DynaConfig) -> DynaProgram:
     """What `train_dyna` compiles."""
-    real = isinstance(env.transition_head, RealHead)
-    model = build_model(env, config.transition_model(predict_change=real))
+    model, _ = transition_model(env, config)
     return DynaProgram(env, config, *make_models(env, config), model)
 
 
@@ -170,8 +168,8 @@ def full(program: DynaProgram, carry: DynaCarry) -> DynaCarry:
     carry, _ = program.run(carry, tf.constant(0), tf.constant(1))
     made, capacity = program.config.batch_size, program.config.capacity
 
-    def fill(x: tf.Tensor) -> tf.Tensor:
-        return tf.tile(x[:, :made], [1, capacity // made, *[1] * (x.shape.rank - 2)])
+    def fill(x: tf.Variable) -> tf.Variable:
+        return tf.Variable(tf.tile(x[:, :made], [1, capacity // made, *[1] * (x.shape.rank - 2)]))
 
     return carry._replace(buffer=tf.nest.map_structure(fill, carry.buffer))
 

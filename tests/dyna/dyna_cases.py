@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_equirl.agents.ppo import make_models
 from tf_equirl.dyna import DynaConfig
 from tf_equirl.dyna.dyna_program import DynaProgram
-from tf_equirl.dyna.train import _transition_model
+from tf_equirl.dyna.train import transition_model
 from tf_equirl.envs import Environment
 from tf_equirl.groups import Symmetry, permutation_representation, symmetric_group
 
@@ -80,7 +80,7 @@ def exact_model(fill=1.0):
 
 def program_of(env, config: DynaConfig, frozen_model=None) -> DynaProgram:
     """The program that `train_dyna` makes."""
-    model, frozen = _transition_model(env, config, frozen_model)
+    model, frozen = transition_model(env, config, frozen_model)
     actor, critic = make_models(env, config)
     return DynaProgram(env, config, actor, critic, model, frozen is not None)
 

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from tf_equirl import envs
 from tf_equirl.agents import PPOConfig
 from tf_equirl.dyna import DynaConfig
 
@@ -87,6 +88,12 @@ def test_iterations_divide_the_run_and_their_planning_adds_up(ratio, iterations)
     assert behind.min() >= 0 and behind.max() < 1
 
 
+def test_a_ratio_is_the_number_that_it_reads_as():
+    whole = {"num_environments": 4, "rollout_steps": 16, "total_timesteps": 6400}
+    c = DynaConfig(**whole, planning_ratio=0.29, dyna_iterations=1)
+    assert c.planned_updates(0) == 29  # 0.29 * 100 is 28.999... in floating point
+
+
 def test_nothing_is_planned_during_the_warm_up():
     plain, warm = config(planning_ratio=1.5), config(planning_ratio=1.5, warmup_timesteps=385)
     assert [plain.planned_updates(i) for i in range(5)] == [3, 3, 3, 3, 3]
@@ -111,15 +118,17 @@ def test_the_transition_models_fields_are_those_of_the_config():
         model_batch_size=17,
         model_learning_rate=0.25,
     )
-    model = c.transition_model(predict_change=True)
+    real = envs.make("CartPole").transition_head
+    model = c.transition_model(real)
     assert (model.kind, model.hidden_units, model.match_parameters) == (
         "gcnn-averaged",
         (4, 6),
         900,
     )
     assert (model.batch_size, model.learning_rate, model.predict_change) == (17, 0.25, True)
+    assert c.transition_model(envs.make("Catch").transition_head).predict_change is False
     chosen = config(model_predict_change=False)
-    assert chosen.transition_model(predict_change=True).predict_change is False
+    assert chosen.transition_model(real).predict_change is False
 
 
 def test_a_config_is_json_and_back():

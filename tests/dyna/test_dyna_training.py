@@ -128,7 +128,9 @@ def assert_same(a, b, of=slice(None), there=slice(None)):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"planning_ratio": 0}, {"warmup_timesteps": 64 * 6 + 1}], ids=str
+    "fields",
+    [{"planning_ratio": 0}, {"warmup_timesteps": 64 * 6 + 1}, {"max_model_error": 0.0}],
+    ids=str,
 )
 def test_a_run_that_never_plans_is_train_ppo_to_the_last_bit(fields, model_free):
     progress = Record()
@@ -140,11 +142,15 @@ def test_a_run_that_never_plans_is_train_ppo_to_the_last_bit(fields, model_free)
         np.testing.assert_array_equal(result.metrics[name], values)
     for ours, theirs in zip(result.weights, model_free.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    assert {p.part for p in progress.told} == {"act and update"}
-    assert result.seconds["fit"] == result.seconds["plan"] == 0
     assert not result.planned_updates.any()
     assert np.isnan(result.imagined_returns).all()
-    assert np.isnan(result.model_metrics["mean_square"]).all()
+    if "max_model_error" in fields:  # planned, and undone
+        assert {p.part for p in progress.told} == {"act and update", "fit", "plan"}
+        assert (result.model_metrics["mean_square"] > 0).all()
+    else:
+        assert {p.part for p in progress.told} == {"act and update"}
+        assert result.seconds["fit"] == result.seconds["plan"] == 0
+        assert np.isnan(result.model_metrics["mean_square"]).all()
 
 
 def test_planning_makes_a_difference_once_it_has_begun(finished, model_free):
@@ -348,6 +354,11 @@ def test_bad_arguments_are_refused_before_any_work(tmp_path, env, arguments, mes
     assert not (tmp_path / "run").exists()
 
 
+def test_the_environment_itself_needs_no_reward_function():
+    config = dataclasses.replace(CONFIG, model_kind="environment")
+    assert train.transition_model(NoReward(), config) == (None, None)
+
+
 def test_a_folder_is_needed_to_resume():
     with pytest.raises(ValueError, match="run_dir=None"):
         train_dyna("CartPole", CONFIG, SEEDS, resume=True)
@@ -363,7 +374,7 @@ SINGLE = dataclasses.replace(CONFIG, ensemble_size=1, actor="gcnn")
 def test_a_frozen_model_keeps_its_weights(kind):
     env = envs.make("CartPole" if kind == "zoo" else Cups())
     given = "cartpole-transition-gcnn" if kind == "zoo" else exact_model()
-    model, described = train._transition_model(env, SINGLE, given)
+    model, described = train.transition_model(env, SINGLE, given)
     trained = zoo.load(given).transition_model if kind == "zoo" else given
     assert described is not None and (kind == "keras" or given in described)
     program = DynaProgram(env, SINGLE, *make_models(env, SINGLE), model, True)

@@ -10,6 +10,7 @@ from dyna_cases import Cups, assert_equal, compiled, exact_model, program_of
 from tf_equirl import envs
 from tf_equirl.agents.rollout import start_acting
 from tf_equirl.dyna import DynaConfig
+from tf_equirl.dyna.dyna_program import _mean_of_known
 from tf_equirl.dyna.imagination import ImaginedEnvironment
 from tf_equirl.dyna.model_population import ModelPopulation
 from tf_equirl.dyna.replay import ReplayBuffer
@@ -100,6 +101,48 @@ def test_episodes_start_in_the_members_own_states_of_the_buffer(exact):
         where = (starts[:, None] == held).all(axis=-1)
         assert where.any(axis=1).all()
         assert len(set(where.argmax(axis=1))) > 5  # not always the same one
+
+
+class FixedStart(Cups):
+    """Cups that draw nothing."""
+
+    num_uniforms = 0
+
+    def initial_state(self, uniforms):
+        return super().initial_state(tf.zeros([*uniforms.shape[:-1], 3]))
+
+
+def test_episodes_start_in_the_buffer_even_where_the_environment_draws_nothing():
+    program = program_of(FixedStart(), config(planning_starts="buffer"))
+    carry = program.start(range(MEMBERS))._replace(buffer=filled_buffer(program.env))
+    begun, _ = program.begin_planning(carry, KEY, tf.constant(FILLED), tf.constant(1))
+    level = np.floor(10 * begun.planning.acting.env.level)
+    np.testing.assert_array_equal(level, np.arange(MEMBERS)[:, None, None] + np.zeros([ENVS, 3]))
+    zero, one = tf.constant(0), tf.constant(1)
+    assert program.plan(begun, zero, one, one, tf.constant(FILLED)).made.numpy().all()
+
+
+def test_nothing_is_kept_where_nothing_needs_it():
+    starts = {False: "reset", True: "buffer"}
+    for kept, planning_starts in starts.items():
+        program = program_of(Cups(), config(planning_starts=planning_starts))
+        carry = program.start(range(MEMBERS))
+        assert carry.buffer.action.shape[1] == (program.config.capacity if kept else 0)
+
+
+def test_the_imagined_return_is_that_of_episodes_that_ended():
+    program = program_of(FixedStart(), CONFIG)
+    carry = program.start(range(MEMBERS))
+    zero, one = tf.constant(0), tf.constant(1)
+    begun, _ = program.begin_planning(carry, KEY, zero, one)
+    assert np.isnan(begun.planning.imagined_return).all()
+    planning = program.plan(begun, zero, one, one, zero).planning
+    last = np.asarray(planning.acting.last_return)
+    expected = np.nanmean(last, axis=-1)  # of these steps of a member at least one ends an episode
+    np.testing.assert_allclose(planning.imagined_return, expected, rtol=1e-6)
+    half = tf.where(tf.range(ENVS) < 1, np.nan, last)
+    np.testing.assert_allclose(_mean_of_known(half), last[:, 1:].mean(axis=-1), rtol=1e-6)
+    assert np.isnan(_mean_of_known(np.full([2, 3], np.nan, "float32"))).all()
 
 
 def test_an_imagined_episode_that_reaches_the_limit_is_cut_off_and_not_over(exact):

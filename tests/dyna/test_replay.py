@@ -34,11 +34,10 @@ def empty(capacity):
 
 
 def test_a_full_buffer_holds_the_newest_updates_of_every_member():
-    write = tf.function(append, jit_compile=True, autograph=False)
     buffer = empty(3 * COUNT)
     assert buffer.state.level.shape == (MEMBERS, 12, 3) and buffer.action.dtype == tf.int32
     for update in range(8):
-        buffer = write(buffer, rows(update), tf.constant(update))
+        append(buffer, rows(update), update)
         newest = range(max(0, update - 2), update + 1)
         expected = [rows(u) for u in sorted(newest, key=lambda u: u % 3)]
         expected = tf.nest.map_structure(lambda *x: tf.concat(x, axis=1), *expected)
@@ -48,7 +47,8 @@ def test_a_full_buffer_holds_the_newest_updates_of_every_member():
 
 
 def test_members_take_their_own_rows():
-    buffer = append(empty(COUNT), rows(0), tf.constant(0))
+    buffer = empty(COUNT)
+    append(buffer, rows(0), 0)
     taken = take(buffer, tf.constant([[3, 0], [1, 1], [2, 3]]))
     assert taken.state.steps.numpy().tolist() == [[3, 0], [1001, 1001], [2002, 2003]]
     assert taken.next_state.level.shape == (MEMBERS, 2, 3)

@@ -106,6 +106,23 @@ def test_a_sweep_is_resumed_only_as_itself(swept):
     assert experiments.DynaSweep.load(folder).values["learning_rate"] == [3.5e-4]
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"values": 3}', '{"values": {"ratio": [1]}}'])
+def test_a_damaged_sweep_is_named(text, tmp_path):
+    whole = {"environment": "CartPole", "values": {}, "seeds": [0]}
+    text = json.dumps({**whole, **json.loads(text)}) if text.startswith('{"') else text
+    (tmp_path / "sweep.json").write_text(text)
+    result = run_here("train_dyna", "--resume", f"--run_dir={tmp_path}")
+    assert result.stderr.startswith("error: sweep.json must describe a sweep. Received: ")
+
+
+def test_a_sweep_in_which_nothing_varies_is_one_run(tmp_path):
+    sweep = experiments.DynaSweep("CartPole", {"planning_ratio": [2.0]}, [0])
+    sweep.claim(tmp_path / "sweep")
+    asked = []
+    sweep.train(tmp_path / "sweep", lambda *arguments, **_: asked.append(arguments[1:]))
+    assert asked == [(DynaConfig(planning_ratio=2.0), [0], tmp_path / "sweep" / "run")]
+
+
 def test_a_cell_is_a_run_of_its_own(swept, monkeypatch):
     """It is resumed as one, and its curve has a mark for each planning."""
     folder, _, _, results = swept
@@ -224,6 +241,14 @@ def test_flags_become_the_fields(arguments, expected):
         (
             ["--frozen_model=cartpole-transition-mlp", "--model_kind=mlp,gcnn-readout"],
             "model_kind must have one value with a frozen model",
+        ),
+        (
+            ["--frozen_model=cartpole-transition-mlp", "--ensemble_size=1,2"],
+            "ensemble_size must have one value with a frozen model",
+        ),
+        (
+            ["--env=Catch", "--model_predict_change=none,true"],
+            "predict_change must be False",
         ),
         (
             ["--frozen_model=catch-transition-mlp", "--planning_ratio=1,2"],

@@ -19,6 +19,7 @@ from tf_equirl.agents.result import TrainingResult
 from tf_equirl.agents.run_folder import RunFolder
 
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
+_SHARE_OF_CHECKPOINTS = 0.1  # of the time at most: those of Dyna may take gigabytes
 _SECONDS_PER_CALL = 1.0
 
 
@@ -64,7 +65,6 @@ class PPORun:
         self.state = RunState(carries, 0, [], 0.0)
         self.compile_seconds = 0.0
         self.saved: RunState | None = None
-        self.saved_at = 0.0
         self.number = 1  # updates of the next call
 
     @property
@@ -84,12 +84,15 @@ class PPORun:
             if not self.finished:
                 self.compile()
                 self.report(0.0)
-            self.number, self.saved_at = 1, time.monotonic()
+            self.number, due = 1, time.monotonic() + _SECONDS_BETWEEN_CHECKPOINTS
             while not self.finished:
                 self.proceed(writer)
-                if time.monotonic() - self.saved_at > _SECONDS_BETWEEN_CHECKPOINTS:
+                started = time.monotonic()
+                if started > due:
                     self.save()
-                    self.saved_at = time.monotonic()
+                    now = time.monotonic()
+                    seconds = (now - started) / _SHARE_OF_CHECKPOINTS
+                    due = now + max(_SECONDS_BETWEEN_CHECKPOINTS, seconds)
             self.save()
             return self.finish()
         except KeyboardInterrupt:
@@ -120,7 +123,7 @@ class PPORun:
         started = time.monotonic()
         for carry in self.state.carries:  # one program for each size of block
             carry, _ = self.program.run(carry, tf.constant(0), tf.constant(0))
-            tf.nest.map_structure(lambda x: x.numpy(), carry)
+            carry.weights[0].numpy()
         self.compile_seconds = time.monotonic() - started
 
     def advance(self, number: int) -> float:
@@ -221,10 +224,10 @@ class PPORun:
     def save(self) -> None:
         """Writes a checkpoint, if there is a folder and anything new."""
         state = self.state
-        if self.folder is None or state is self.saved:
+        if self.folder is None or (self.saved and _same(self.saved, state)):
             return
         self.folder.save_state(state.carries, self.constants, self.arrays())
-        self.saved = state
+        self.saved = state._replace(carries=[])  # which may take gigabytes
 
     def restore(self) -> None:
         """Takes up the folder's checkpoint, if there is one."""
@@ -232,7 +235,8 @@ class PPORun:
             return
         found = self.folder.load_state(self.state.carries, self.constants, self.arrays())
         if found is not None:
-            self.saved = self.state = self.restored(*found)
+            self.state = self.restored(*found)
+            self.saved = self.state._replace(carries=[])
 
     def arrays(self) -> dict[str, Any]:
         """What a checkpoint holds beside the carries."""
@@ -270,3 +274,8 @@ class PPORun:
             run_dir=None if self.folder is None else self.folder.path,
             _models=self.models,
         )
+
+
+def _same(one: RunState, other: RunState) -> bool:
+    """Whether two states of a run are one; every call replaces rows or planning."""
+    return one.rows is other.rows and one.planning is other.planning

@@ -15,7 +15,7 @@ from tf_equirl.agents.loops import repeat
 from tf_equirl.agents.optimizer import AdamState, adam_step, initial_adam_state, member_norm
 from tf_equirl.agents.ppo import make_ppo_agent
 from tf_equirl.agents.randomness import Purpose, member_uniforms
-from tf_equirl.agents.rollout import ActingState, Transitions, collect, start_acting
+from tf_equirl.agents.rollout import ActingState, Transitions, by_member, collect, start_acting
 from tf_equirl.envs import Environment
 from tf_equirl.models import fresh_weights
 
@@ -190,11 +190,6 @@ class PopulationProgram:
     def batch(self, weights: list[tf.Tensor], rollout: Transitions) -> Batch:
         """Training data of a rollout, `[members, envs * steps, ...]`."""
         c = self.config
-        count = c.rollout_steps * c.num_environments
-
-        def by_member(x):  # [steps, members, envs, ...] -> [members, steps * envs, ...]
-            x = tf.transpose(x, [1, 0, 2, *range(3, x.shape.rank)])
-            return tf.reshape(x, [x.shape[0], count, *x.shape[3:]])
 
         def values(observation):  # -> [steps, members, envs]
             flat = self.outputs(self.critic, weights, by_member(observation))[..., 0]

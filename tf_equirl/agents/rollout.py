@@ -109,5 +109,11 @@ def collect(
     return state, tf.nest.map_structure(lambda a: a.stack(), arrays)
 
 
+def by_member(x: tf.Tensor) -> tf.Tensor:
+    """`[steps, members, envs, ...]` as `[members, steps * envs, ...]`."""
+    x = tf.transpose(x, [1, 0, 2, *range(3, x.shape.rank)])
+    return tf.reshape(x, [x.shape[0], x.shape[1] * x.shape[2], *x.shape[3:]])
+
+
 def _array(dtype: tf.DType, steps: int, shape: list[int]) -> tf.TensorArray:
     return tf.TensorArray(dtype, steps, element_shape=shape)

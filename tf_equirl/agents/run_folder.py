@@ -158,13 +158,13 @@ class RunFolder:
         """Writes a checkpoint of a run between two calls of its compiled program.
 
         Args:
-          carries: nested tensors that the program goes on from.
+          carries: nested tensors and variables that the program goes on from.
           constants: variables that are not trained but belong to the trained weights.
           others: further arrays or numbers by name.
         """
         arrays = {name: np.asarray(value) for name, value in others.items()}
         for i, tensor in enumerate(tf.nest.flatten(carries)):
-            arrays[f"carry/{i}"] = tensor.numpy()
+            arrays[f"carry/{i}"] = np.asarray(tf.convert_to_tensor(tensor))  # no copy
         for i, variable in enumerate(constants):
             arrays[f"constant/{i}"] = keras.ops.convert_to_numpy(variable)
         self.save_checkpoint(arrays)
@@ -175,7 +175,7 @@ class RunFolder:
         """What `save_state` wrote; the constants are assigned. None if there is no checkpoint yet.
 
         Args:
-          carries: nested tensors of the same shapes.
+          carries: nested tensors and variables of the same shapes; the latter are assigned.
           constants: the variables.
           others: names that the checkpoint must hold.
 
@@ -199,7 +199,15 @@ class RunFolder:
             )
         for name, variable in zip(fixed, constants, strict=True):
             variable.assign(arrays[name])
-        tensors = [tf.constant(arrays[name]) for name in wanted]
+
+        def restored(like, name):
+            array = arrays.pop(name)  # one copy at a time
+            if not isinstance(like, tf.Variable):
+                return tf.constant(array)
+            like.assign(array)
+            return like
+
+        tensors = [restored(*pair) for pair in zip(tf.nest.flatten(carries), wanted, strict=True)]
         return tf.nest.pack_sequence_as(carries, tensors), arrays
 
     def write_rows(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 import numbers
+from fractions import Fraction
 
 from tf_equirl.agents.config import PPOConfig
 from tf_equirl.dyna.config import TransitionModelConfig
 from tf_equirl.dyna.replay import HELD_OUT
+from tf_equirl.heads import Head, RealHead
 from tf_equirl.models import TRANSITION_KINDS
 
 ENVIRONMENT = "environment"
@@ -126,7 +128,7 @@ class DynaConfig(PPOConfig):
             self._check_bool("model_predict_change")
         self._check_positive("model_epochs")
         try:
-            model = self.transition_model(False)
+            model = self.transition_model()
         except ValueError as error:  # the field names there have no prefix
             raise ValueError(f"of the transition model: {error}") from error
         for field in ("hidden_units", "match_parameters", "batch_size", "learning_rate"):
@@ -138,18 +140,18 @@ class DynaConfig(PPOConfig):
                 "transitions the model is measured on one",
             )
 
-    def transition_model(self, predict_change: bool) -> TransitionModelConfig:
+    def transition_model(self, head: Head | None = None) -> TransitionModelConfig:
         """The model and its optimiser, as `fit_transition_model` would have them.
 
         Args:
-          predict_change: what None for `model_predict_change` means.
+          head: the environment's, on which it depends what None for `model_predict_change` means.
         """
         chosen = self.model_predict_change
         return TransitionModelConfig(
             kind="mlp" if self.model_kind == ENVIRONMENT else self.model_kind,
             hidden_units=self.model_hidden_units,
             match_parameters=self.model_match_parameters,
-            predict_change=predict_change if chosen is None else chosen,
+            predict_change=isinstance(head, RealHead) if chosen is None else chosen,
             batch_size=self.model_batch_size,
             learning_rate=self.model_learning_rate,
         )
@@ -163,13 +165,15 @@ class DynaConfig(PPOConfig):
     def planned_updates(self, iteration: int) -> int:
         """PPO updates in the model in one iteration, from 0; none during the warm-up.
 
-        They add up to `planning_ratio` times the updates in the environment, rounded down.
+        Without a warm-up they add up to `planning_ratio` times the updates in the environment,
+        rounded down.
         """
         end = self.boundaries[iteration]
         if end * self.batch_size < self.warmup_timesteps:
             return 0
         begin = self.boundaries[iteration - 1] if iteration else 0
-        return math.floor(self.planning_ratio * end) - math.floor(self.planning_ratio * begin)
+        ratio = Fraction(str(self.planning_ratio))  # 0.29 is 29 / 100, not a little less
+        return math.floor(ratio * end) - math.floor(ratio * begin)
 
     @property
     def capacity(self) -> int:

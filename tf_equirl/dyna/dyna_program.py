@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_equirl.agents.loops import repeat
 from tf_equirl.agents.optimizer import AdamState, initial_adam_state
 from tf_equirl.agents.program import Carry, Metrics, PopulationProgram
 from tf_equirl.agents.randomness import Purpose, member_uniforms
-from tf_equirl.agents.rollout import ActingState, Transitions, start_acting
+from tf_equirl.agents.rollout import ActingState, Transitions, by_member, start_acting
 from tf_equirl.dyna.dyna_config import DynaConfig
 from tf_equirl.dyna.imagination import Dynamics, ImaginedEnvironment
 from tf_equirl.dyna.model_population import STEPS_PER_CALL, ModelPopulation
@@ -22,10 +23,12 @@ from tf_equirl.dyna.replay import (
     ReplayBuffer,
     any_rows,
     append,
+    contents,
     empty_buffer,
     take,
 )
 from tf_equirl.envs import Environment
+from tf_equirl.envs.environment import select
 
 
 class Planning(NamedTuple):
@@ -35,14 +38,15 @@ class Planning(NamedTuple):
     reference: list[tf.Tensor]  # the actor before planning; empty where nothing bounds its change
     limit: tf.Tensor  # int32: updates that the member may make
     made: tf.Tensor  # int32: updates that it has made
-    imagined_return: tf.Tensor  # last return of the planned episodes, mean over environments
+    imagined_return: tf.Tensor  # of the last episodes that ended, mean over environments; or NaN
     finite: tf.Tensor  # bool
 
 
 class DynaCarry(NamedTuple):
-    """All that a run needs to go on: tensors with a leading `[members]` axis.
+    """All that a run needs to go on, with a leading `[members]` axis.
 
-    The models of an ensemble are members of their own in `model` and `model_adam`.
+    All are tensors but for the variables of the buffer. The models of an ensemble are members of
+    their own in `model` and `model_adam`.
     """
 
     ppo: Carry
@@ -101,17 +105,18 @@ class DynaProgram:
         self.max_steps = STEPS_PER_CALL
         self.metric_names = () if model is None else env.transition_head.metric_names
         self.models = ModelPopulation(env, config, model)
-        self.run = tf.function(self._run, jit_compile=True, autograph=False)
-        if not config.planning_ratio:  # nothing is kept and nothing planned: the very program
-            self.run = self._run_model_free
-        # These return only what changes: XLA would copy the replay buffer at every call.
+        self.compiled_run = tf.function(self._run, jit_compile=True, autograph=False)
+        # Whether transitions are kept: for a model, or to start from.
+        needed = model is not None or config.planning_starts == "buffer"
+        self.keeps = bool(config.planning_ratio) and needed
+        # None returns the replay buffer: XLA would copy it at every call.
         self.compiled_fit = tf.function(self._fit, jit_compile=True, autograph=False)
         self.compiled_begin = tf.function(self._begin_planning, jit_compile=True, autograph=False)
         self.compiled_plan = tf.function(self._plan, jit_compile=True, autograph=False)
 
-    def start(self, seeds: Sequence[int], fresh: bool = True) -> DynaCarry:
+    def start(self, seeds: Sequence[int]) -> DynaCarry:
         """The state before the first update; see `PopulationProgram.start`."""
-        ppo = self.ppo.start(list(seeds), fresh)
+        ppo = self.ppo.start(list(seeds))
         zeros = tf.zeros([len(seeds)], tf.int32)
         weights = [tf.constant(w) for w in self.models.start(seeds, self.frozen)]
         planning = Planning(
@@ -122,8 +127,7 @@ class DynaProgram:
             imagined_return=tf.zeros([len(seeds)]),
             finite=tf.ones([len(seeds)], tf.bool),
         )
-        capacity = self.config.capacity if self.config.planning_ratio else 0
-        buffer = empty_buffer(ppo.acting.env, capacity)
+        buffer = empty_buffer(ppo.acting.env, self.config.capacity if self.keeps else 0)
         adam = initial_adam_state([] if self.frozen else weights)
         return DynaCarry(ppo, zeros, buffer, weights, adam, planning)
 
@@ -146,34 +150,54 @@ class DynaProgram:
         Row `t * envs + e` is step `t` of environment `e`.
         """
         rows = ReplayBuffer(rollout.state, rollout.action, rollout.next_state)
-        return tf.nest.map_structure(_by_member, rows)
+        return tf.nest.map_structure(by_member, rows)
+
+    def run(
+        self, carry: DynaCarry, first: tf.Tensor, number: tf.Tensor
+    ) -> tuple[DynaCarry, Metrics]:
+        """Makes `number` updates in the environment; see `PopulationProgram.run`.
+
+        Their transitions are written to the buffer of `carry`, which the next state shares. A call
+        that is made again, after an interruption, writes the same rows to the same places.
+        """
+        if not self.config.planning_ratio:  # nothing is planned: the very program of PPO
+            ppo, metrics = self.ppo.run(carry.ppo, first, number)
+            return carry._replace(ppo=ppo, made=carry.made + number), metrics
+        ppo, made, metrics, rows = self.compiled_run(carry.ppo, carry.made, first, number)
+        if self.keeps:
+            for i in range(int(number)):
+                of_update = tf.nest.map_structure(lambda x, i=i: x[i], rows)
+                append(carry.buffer, of_update, int(first) + i)
+        return carry._replace(ppo=ppo, made=made), metrics
 
     def _run(
-        self, carry: DynaCarry, first: tf.Tensor, number: tf.Tensor
-    ) -> tuple[DynaCarry, Metrics]:
-        """Makes `number` updates in the environment; see `PopulationProgram.run`."""
+        self, ppo: Carry, made: tf.Tensor, first: tf.Tensor, number: tf.Tensor
+    ) -> tuple[Carry, tf.Tensor, Metrics, Any]:
         program = self.ppo
+        members, size = made.shape[0], self.config.batch_size
+
+        def room(x):  # [members, envs, ...] -> rows of each update
+            shape = [members, size, *x.shape[2:]]
+            return tf.TensorArray(x.dtype, self.max_updates, element_shape=shape)
 
         def body(i, state):
-            (ppo, made, buffer), arrays = state
-            acting, rollout = program.collect(ppo, first + i, with_states=True)
+            (ppo, made), kept, arrays = state
+            acting, rollout = program.collect(ppo, first + i, with_states=self.keeps)
             rate = program.learning_rate(first + i)
             ppo, metrics = program.learn(ppo, acting, rollout, first + i, rate, made)
-            buffer = append(buffer, self.rows(rollout), first + i)
-            return (ppo, made + 1, buffer), program.write(arrays, i, metrics)
+            if self.keeps:
+                rows = self.rows(rollout)
+                kept = tf.nest.map_structure(lambda a, x: a.write(i, x), kept, rows)
+            return (ppo, made + 1), kept, program.write(arrays, i, metrics)
 
-        state = (carry.ppo, carry.made, carry.buffer)
-        arrays = program.arrays(carry.made.shape[0])
-        state, arrays = repeat(number, body, (state, arrays), maximum=self.max_updates)
-        ppo, made, buffer = state
-        carry = carry._replace(ppo=ppo, made=made, buffer=buffer)
-        return carry, Metrics(*[a.stack() for a in arrays])
-
-    def _run_model_free(
-        self, carry: DynaCarry, first: tf.Tensor, number: tf.Tensor
-    ) -> tuple[DynaCarry, Metrics]:
-        ppo, metrics = self.ppo.run(carry.ppo, first, number)
-        return carry._replace(ppo=ppo, made=carry.made + number), metrics
+        kept: Any = ()
+        if self.keeps:
+            env = ppo.acting.env
+            kept = tf.nest.map_structure(room, ReplayBuffer(env, env.steps, env))
+        state = ((ppo, made), kept, program.arrays(members))
+        (ppo, made), kept, arrays = repeat(number, body, state, maximum=self.max_updates)
+        kept = tf.nest.map_structure(lambda a: a.stack(), kept)
+        return ppo, made, Metrics(*[a.stack() for a in arrays]), kept
 
     def fit(
         self, carry: DynaCarry, first: tf.Tensor, number: tf.Tensor, filled: tf.Tensor
@@ -186,7 +210,7 @@ class DynaProgram:
           number: int32 scalar.
           filled: int32 scalar, rows that the buffer holds.
         """
-        weights, adam = self.compiled_fit(carry, first, number, filled)
+        weights, adam = self.compiled_fit(_readable(carry), first, number, filled)
         return carry._replace(model=weights, model_adam=adam)
 
     def _fit(
@@ -210,7 +234,7 @@ class DynaProgram:
         Returns:
           The next state, and the head's metrics `[members, metrics]`, means over the ensemble.
         """
-        planning, metrics = self.compiled_begin(carry, index, filled, number)
+        planning, metrics = self.compiled_begin(_readable(carry), index, filled, number)
         return carry._replace(planning=planning), metrics
 
     def _begin_planning(
@@ -229,14 +253,17 @@ class DynaProgram:
                 share = tf.where(error <= bound, 1.0, less)  # an error of 0 is within a bound of 0
                 share = tf.where(finite, share, 0.0)
                 limit = tf.cast(tf.cast(number, tf.float32) * share, tf.int32)
-        shape = [c.num_environments, self.env.num_uniforms]
+        env = self._imagined(carry, filled)
+        shape = [c.num_environments, env.num_uniforms]
         uniforms = member_uniforms(carry.ppo.seeds, Purpose.RESETS, -1 - index, shape)
+        acting = start_acting(env, uniforms)
+        none_ended = tf.fill(tf.shape(acting.last_return), np.nan)
         planning = Planning(
-            acting=start_acting(self._imagined(carry, filled), uniforms),
+            acting=acting._replace(last_return=none_ended),
             reference=self._actor_weights(carry.weights) if self._bounded else [],
             limit=limit,
             made=tf.zeros_like(limit),
-            imagined_return=tf.zeros([members]),
+            imagined_return=tf.fill([members], np.nan),
             finite=finite,
         )
         return planning, metrics
@@ -258,7 +285,9 @@ class DynaProgram:
           updates: int32 scalar, updates that the run made in the environment.
           filled: int32 scalar, rows that the buffer holds.
         """
-        weights, adam, made, planning = self.compiled_plan(carry, index, number, updates, filled)
+        weights, adam, made, planning = self.compiled_plan(
+            _readable(carry), index, number, updates, filled
+        )
         # Acting goes on where it was in the true environment.
         ppo = carry.ppo._replace(weights=weights, adam=adam)
         return carry._replace(ppo=ppo, made=made, planning=planning)
@@ -299,23 +328,19 @@ class DynaProgram:
         finite = planning.finite & (metrics.finite | ~allowed)
         limit = planning.limit
         if self._bounded:
-            observation = _by_member(rollout.observation)
+            observation = by_member(rollout.observation)
             change = self._policy_change(planning.reference, after.weights, observation)
             within = change <= self.config.max_policy_change
             limit = tf.where(within | ~allowed, limit, planning.made)
             allowed &= within
-
-        def keep(new, old):
-            return tf.where(tf.reshape(allowed, [-1] + [1] * (new.shape.rank - 1)), new, old)
-
-        ppo = tf.nest.map_structure(keep, after, start)
+        ppo = select(allowed, after, start)
         one = tf.cast(allowed, tf.int32)
         planning = Planning(
             acting=ppo.acting,
             reference=planning.reference,
             limit=limit,
             made=planning.made + one,
-            imagined_return=keep(metrics.returns[-1], planning.imagined_return),
+            imagined_return=_mean_of_known(ppo.acting.last_return),
             finite=finite,
         )
         return ppo, made + one, planning
@@ -343,7 +368,8 @@ class DynaProgram:
         return ImaginedEnvironment(self.env, dynamics, starts, limit)
 
     def _true_dynamics(self, state: Any, action: tf.Tensor, uniforms: tf.Tensor) -> tuple:
-        following, reward, terminated = self.env.transition(state, action, uniforms)
+        needed = uniforms[..., : self.env.num_uniforms]
+        following, reward, terminated = self.env.transition(state, action, needed)
         return following, reward, terminated, tf.zeros_like(terminated)
 
     def _dynamics(self, weights: list[tf.Tensor]) -> Dynamics:
@@ -366,7 +392,13 @@ class DynaProgram:
         return self.config.max_policy_change is not None
 
 
-def _by_member(x: tf.Tensor) -> tf.Tensor:
-    """`[steps, members, envs, ...]` as `[members, steps * envs, ...]`."""
-    x = tf.transpose(x, [1, 0, 2, *range(3, x.shape.rank)])
-    return tf.reshape(x, [x.shape[0], x.shape[1] * x.shape[2], *x.shape[3:]])
+def _readable(carry: DynaCarry) -> DynaCarry:
+    """The same with a buffer of tensors."""
+    return carry._replace(buffer=contents(carry.buffer))
+
+
+def _mean_of_known(x: tf.Tensor) -> tf.Tensor:
+    """Mean over the last axis of what is not NaN; NaN if nothing is left."""
+    known = ~tf.math.is_nan(x)
+    count = tf.reduce_sum(tf.cast(known, x.dtype), axis=-1)
+    return tf.reduce_sum(tf.where(known, x, 0.0), axis=-1) / count

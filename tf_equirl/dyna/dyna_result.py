@@ -17,12 +17,14 @@ class DynaResult(TrainingResult):
     Returns are those of the true environment, and `timesteps` counts its steps.
 
     Attributes:
-      planning_timesteps: `[iterations]`, environment steps of a seed when each planning began.
+      planning_timesteps: `[iterations]`, environment steps of a seed at the end of each iteration,
+        where planning begins.
       planned_updates: `[seeds, iterations]`, PPO updates that were made in the model.
-      imagined_returns: `[seeds, iterations]`, the return of the last planned episode, mean over the
-        seed's environments, when planning ended; NaN where nothing was planned.
+      imagined_returns: `[seeds, iterations]`, the return of the last planned episode that ended,
+        mean over those of the seed's environments that had one; NaN where none ended.
       model_metrics: by metric of the environment's head `[seeds, iterations]`: the model's error on
-        held-out transitions when planning began; empty where planning needs no model.
+        held-out transitions when planning began, NaN in iterations without planning; empty where
+        planning needs no model.
       model_weights: weights of the models, one `[seeds, ensemble, ...]` array per variable.
       seconds: time by part, of "act and update", "fit" and "plan", compilation left out.
     """

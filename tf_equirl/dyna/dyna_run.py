@@ -107,6 +107,8 @@ class DynaRun(PPORun):
         )
         self.state = self.state._replace(planning=position)
         self.planned_at_once = 1
+        c = self.config
+        self.all_updates = c.num_updates + sum(map(c.planned_updates, range(c.dyna_iterations)))
 
     @property
     def position(self) -> Position:
@@ -289,9 +291,9 @@ class DynaRun(PPORun):
         if self.on_progress is None:
             return
         state, position, c = self.state, self.position, self.config
-        total = c.num_updates + sum(c.planned_updates(i) for i in range(c.dyna_iterations))
         planned = position.all_planned + max(position.planned, 0)
-        error = position.metrics[-1, :, 0].mean() if position.metrics.size else np.nan
+        errors = position.metrics[..., 0] if position.metrics.size else np.full([1, 1], np.nan)
+        measured = errors[~np.isnan(errors).all(axis=1)]
         kept = position.planned_updates.sum(axis=0).mean() if position.iterations else 0.0
         if position.planned > 0:
             made = [c.planning.made.numpy() for c in state.carries]
@@ -299,14 +301,14 @@ class DynaRun(PPORun):
         self.on_progress(
             DynaProgress(
                 part=part,
-                done=(state.updates + planned) / total,
+                done=(state.updates + planned) / self.all_updates,
                 timesteps=state.updates * c.batch_size,
                 total_timesteps=c.num_updates * c.batch_size,
                 planned_timesteps=float(kept) * c.batch_size,
                 mean_return=float(state.rows[-1]["returns"][-1, -1].mean())
                 if state.rows
                 else float("nan"),
-                model_error=float(error),
+                model_error=float(measured[-1].mean()) if len(measured) else float("nan"),
                 steps_per_second=steps_per_second,
                 compile_seconds=self.compile_seconds,
             )

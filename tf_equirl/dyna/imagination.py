@@ -40,7 +40,8 @@ class ImaginedEnvironment(Environment):
         self.observation_shape = env.observation_shape
         self.num_actions = env.num_actions
         self.symmetry = env.symmetry
-        self.num_uniforms = env.num_uniforms
+        # A row of the buffer is drawn with one even where the environment draws nothing.
+        self.num_uniforms = env.num_uniforms if starts is None else max(1, env.num_uniforms)
         self.max_episode_steps = max_episode_steps
         self._dynamics = dynamics
         self._starts = starts

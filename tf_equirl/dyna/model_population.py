@@ -42,7 +42,7 @@ class ModelPopulation:
         self._size = config.ensemble_size
         self._head = env.transition_head
         self._loss = ModelLoss(env, self._model)
-        self._optimizer = config.transition_model(False)
+        self._optimizer = config.transition_model()
 
     def start(self, seeds: Sequence[int], frozen: bool) -> list[np.ndarray]:
         """The weights before the first fit: fresh ones, or those that a frozen model has."""

@@ -12,46 +12,51 @@ _MEASURED_ROWS = 512
 
 
 class ReplayBuffer(NamedTuple):
-    """Transitions, `[members, capacity, ...]`; a terminal state is a next state like any other."""
+    """Transitions, `[members, capacity, ...]`; a terminal state is a next state like any other.
+
+    Of variables where it is kept, so that rows are written without copying the others; of tensors
+    where it is computed with, see `contents`.
+    """
 
     state: Any
-    action: tf.Tensor
+    action: Any
     next_state: Any
 
 
 def empty_buffer(like: Any, capacity: int) -> ReplayBuffer:
-    """A buffer without rows.
+    """A buffer of variables, without rows.
 
     Args:
       like: states `[members, ...]`.
       capacity: rows that it has room for.
     """
 
-    def room(x: tf.Tensor) -> tf.Tensor:
-        return tf.zeros([x.shape[0], capacity, *x.shape[2:]], x.dtype)
+    def room(x: tf.Tensor) -> tf.Variable:
+        zeros = tf.zeros([x.shape[0], capacity, *x.shape[2:]], x.dtype)
+        return tf.Variable(zeros, trainable=False)
 
-    states = tf.nest.map_structure(room, like)
-    return ReplayBuffer(states, tf.zeros([like.steps.shape[0], capacity], tf.int32), states)
+    state, next_state = (tf.nest.map_structure(room, like) for _ in range(2))
+    return ReplayBuffer(state, room(tf.zeros(like.steps.shape, tf.int32)), next_state)
 
 
-def append(buffer: ReplayBuffer, rows: ReplayBuffer, index: tf.Tensor) -> ReplayBuffer:
+def append(buffer: ReplayBuffer, rows: ReplayBuffer, index: int) -> None:
     """Writes the rows of update `index`, which replace the oldest once the buffer is full.
 
     Args:
-      buffer: its capacity is a multiple of the number of rows.
+      buffer: of variables; its capacity is a multiple of the number of rows.
       rows: `[members, rows, ...]`.
-      index: int32 scalar, the number of the update, from 0.
+      index: the number of the update, from 0.
     """
     capacity, count = buffer.action.shape[1], rows.action.shape[1]
     begin = index % (capacity // count) * count
 
-    def write(old: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
-        places = begin + tf.range(count)
-        members = old.shape[0]
-        grid = tf.stack(tf.meshgrid(tf.range(members), places, indexing="ij"), axis=-1)
-        return tf.tensor_scatter_nd_update(old, grid, new)
+    for variable, new in zip(tf.nest.flatten(buffer), tf.nest.flatten(rows), strict=True):
+        variable[:, begin : begin + count].assign(new)
 
-    return tf.nest.map_structure(write, buffer, rows)
+
+def contents(buffer: ReplayBuffer) -> ReplayBuffer:
+    """The buffer as tensors, which are not copies: while they live, writing would make one."""
+    return tf.nest.map_structure(tf.convert_to_tensor, buffer)
 
 
 def take(buffer: ReplayBuffer, numbers: tf.Tensor) -> ReplayBuffer:

@@ -21,7 +21,6 @@ from tf_equirl.dyna.dyna_program import DynaProgram
 from tf_equirl.dyna.dyna_result import DynaResult
 from tf_equirl.dyna.dyna_run import DynaProgress, DynaRun
 from tf_equirl.dyna.fit import build_model
-from tf_equirl.heads import RealHead
 
 DYNA_RUN = RunKind(
     trainer="train_dyna",
@@ -60,8 +59,8 @@ def train_dyna(
     functions of the state. With `planning_ratio=0` it is `train_ppo`, to the last digit.
 
     Args:
-      env: the environment, or its name. It must define `is_terminal`, `reward`, and `decode` or
-        `state_from_observation`.
+      env: the environment, or its name. To plan in a model it must define `is_terminal`, `reward`,
+        and `decode` or `state_from_observation`.
       config: hyperparameters; the defaults if None.
       seeds: distinct integers from 0 to 2**31 - 1.
       run_dir: folder for configuration, checkpoints, results and TensorBoard events; None keeps
@@ -89,9 +88,7 @@ def train_dyna(
     if not isinstance(config, DynaConfig):
         raise ValueError(f"config must be a DynaConfig. Received: config={config!r}")
     seeds = check_seeds(seeds)
-    if config.planning_ratio:
-        _check_planning(env)
-    model, frozen = _transition_model(env, config, frozen_model)
+    model, frozen = transition_model(env, config, frozen_model)
     actor, critic = make_models(env, config, actor, critic)
     folder = None if run_dir is None else RunFolder(run_dir, DYNA_RUN)
     if folder is None and resume:
@@ -103,21 +100,38 @@ def train_dyna(
         description: dict[str, Any] = run_folder.describe(env, config, seeds, known)
         description["models"].setdefault("transition_model", None)
         folder.open({**description, "frozen_model": frozen}, resume)
-    carries = [program.start(block) for block in blocks_of(seeds)]
-    run = DynaRun(program, seeds, carries, folder, on_progress)
+    # Named nowhere else: a name would keep their replay buffers.
+    run = DynaRun(
+        program, seeds, [program.start(block) for block in blocks_of(seeds)], folder, on_progress
+    )
     run.restore()
     return run.train()
 
 
-def _transition_model(
-    env: envs.Environment, config: DynaConfig, frozen_model: str | keras.Model | None
+def transition_model(
+    env: envs.Environment, config: DynaConfig, frozen_model: str | keras.Model | None = None
 ) -> tuple[keras.Model | None, str | None]:
-    """The model to plan in, and what a frozen one is called."""
+    """The model that a run plans in, and what a frozen one is called.
+
+    Args:
+      env: the environment.
+      config: hyperparameters.
+      frozen_model: see `train_dyna`.
+
+    Returns:
+      The model, None where planning is done in the environment itself; and a frozen one's name and
+      what tells its weights apart, or None.
+
+    Raises:
+      ValueError: if the model cannot be built, or does not fit the environment, or the environment
+        lacks what planning in a model needs.
+    """
+    if frozen_model is None and config.model_kind == ENVIRONMENT:
+        return None, None
+    if config.planning_ratio:
+        _check_planning(env)
     if frozen_model is None:
-        if config.model_kind == ENVIRONMENT:
-            return None, None
-        real = isinstance(env.transition_head, RealHead)
-        return build_model(env, config.transition_model(predict_change=real)), None
+        return build_model(env, config.transition_model(env.transition_head)), None
     if config.ensemble_size > 1:
         raise ValueError(
             "ensemble_size must be 1 with a frozen model. "
@@ -125,7 +139,14 @@ def _transition_model(
         )
     model: Any = frozen_model
     if isinstance(frozen_model, str):
-        model = load_frozen_model(env, frozen_model)
+        entry = zoo.load(frozen_model, must_be=zoo.TRANSITION_MODEL.text)
+        trained_on = entry.card["environment"]["name"]
+        if trained_on != env.name:
+            raise ValueError(
+                f"frozen_model must be a model of {env.name}. Received: "
+                f"frozen_model={frozen_model!r}, a model of {trained_on}"
+            )
+        model = entry.transition_model
     check_model(
         "frozen_model",
         model,
@@ -137,22 +158,6 @@ def _transition_model(
     # Not its name: Keras numbers models anew in every process.
     name = frozen_model if isinstance(frozen_model, str) else "a Keras model"
     return model, f"{name}, weights {_digest(model)}"
-
-
-def load_frozen_model(env: envs.Environment, name: str) -> keras.Model:
-    """A trained transition model of the zoo.
-
-    Raises:
-      ValueError: if the zoo has no transition model of that name, or it is of another environment.
-    """
-    entry = zoo.load(name, must_be=zoo.TRANSITION_MODEL.text)
-    trained_on = entry.card["environment"]["name"]
-    if trained_on != env.name:
-        raise ValueError(
-            f"frozen_model must be a model of {env.name}. Received: frozen_model={name!r}, a model "
-            f"of {trained_on}"
-        )
-    return entry.transition_model
 
 
 def _digest(model: keras.Model) -> str:

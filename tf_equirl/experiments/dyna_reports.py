@@ -31,13 +31,14 @@ def planning_markdown(experiment: Experiment, results: Results) -> str:
     parts = []
     if experiment.levels:
         parts += [
-            "**How many times fewer real steps** than the first column needs for a level.",
+            "**How many times fewer real steps** than the first column needs for a level; > where "
+            "that does not reach it in its whole run.",
             markdown_table(["level", *labels], _saving_rows(experiment, results)),
         ]
     parts += [
         "**Least lead** over the model-free agent with the same actor: the smallest difference of "
-        "the returns at any timestep, mean ± two standard errors over the same seeds; negative "
-        "where planning is behind.",
+        "the returns at any timestep from the first planning on, mean ± two standard errors over "
+        "the same seeds; negative where planning is behind.",
         markdown_table(
             ["agent", "model-free agent", "difference", "in standard errors", "at timestep"],
             _lead_rows(results),
@@ -57,15 +58,21 @@ def least_lead(ours: TrainingResult, other: TrainingResult) -> tuple[int, Differ
       other: a run with the same seeds; the longer one is cut.
 
     Returns:
-      The timestep, of those that are multiples of an update, and the paired difference there of
-      `return_at`.
+      The timestep, of those that are multiples of an update and at which any seed differs, and the
+      paired difference there of `return_at`.
+
+    Raises:
+      ValueError: if the runs are equal.
     """
     ours, other = common_part([ours, other])
     times = ours.timesteps[ours.config.rollout_steps - 1 :: ours.config.rollout_steps]
-    found = [
-        (int(t), paired_difference(return_at(ours, int(t)), return_at(other, int(t))))
-        for t in times
-    ]
+    found = []
+    for t in map(int, times):
+        one, another = return_at(ours, t), return_at(other, t)
+        if not np.array_equal(one, another):
+            found.append((t, paired_difference(one, another)))
+    if not found:
+        raise ValueError("ours must differ from other. Received: two runs with equal returns")
     return min(found, key=lambda pair: pair[1].mean)
 
 
@@ -74,7 +81,9 @@ def _saving_rows(experiment: Experiment, results: Results) -> list[list[str]]:
     for level in experiment.levels:
         steps = [first_timestep_reaching(result, level) for result in results.values()]
         first = steps[0]
-        cells = ["" if s is None or first is None else f"{first / s:.1f}" for s in steps]
+        end = next(iter(results.values())).timesteps[-1]
+        sign, whole = ("", first) if first is not None else ("> ", end)
+        cells = ["" if s is None else f"{sign}{whole / s:.1f}" for s in steps]
         rows.append([f"{level:g}", *cells])
     return rows
 

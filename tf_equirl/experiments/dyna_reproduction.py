@@ -69,9 +69,9 @@ def _supervised(
     name = environment.lower()
     columns = [
         Column("mlp", "MLP PPO", _model_free(base, total_timesteps), thesis[0]),
-        _frozen(base, "mlp", mlp, thesis[1]),
-        *([_frozen(base, "mlp", gcnn)] if gcnn != mlp else []),
-        _frozen(base, "gcnn", gcnn, thesis[2]),
+        _frozen(name, base, "mlp", mlp, thesis[1]),
+        *([_frozen(name, base, "mlp", gcnn)] if gcnn != mlp else []),
+        _frozen(name, base, "gcnn", gcnn, thesis[2]),
         _perfect(base, perfect),
     ]
     return Experiment(
@@ -95,10 +95,11 @@ def supervised_ratios(environment: str) -> Experiment:
     total, iterations = {"CartPole": (100_000, 10), "Catch": (20_000, 50)}[environment]
     base = _dyna(environment, "mlp", total_timesteps=total, dyna_iterations=iterations)
     columns = [Column("mlp", "MLP PPO", _model_free(base, total))]
-    columns += [_frozen(base, kind, ratio) for kind in ("mlp", "gcnn") for ratio in RATIOS]
+    name = environment.lower()
+    columns += [_frozen(name, base, kind, r) for kind in ("mlp", "gcnn") for r in RATIOS]
     points = [total // 5 * i for i in range(1, 6)]
     return Experiment(
-        name=f"{environment.lower()}-supervised-ratios",
+        name=f"{name}-supervised-ratios",
         title=f"{environment}, Supervised-Dyna by planning ratio",
         environment=environment,
         timesteps=tuple(points),
@@ -240,8 +241,9 @@ def _model_free(config: DynaConfig, total_timesteps: int) -> PPOConfig:
     return PPOConfig(**{**fields, "total_timesteps": total_timesteps})
 
 
-def _frozen(base: DynaConfig, kind: str, ratio: float, thesis: tuple = ()) -> Column:
-    environment = "catch" if base.rollout_steps == 10 else "cartpole"
+def _frozen(
+    environment: str, base: DynaConfig, kind: str, ratio: float, thesis: tuple = ()
+) -> Column:
     label = {"mlp": "MLP model", "gcnn": "equivariant model"}[kind]
     return Column(
         f"{kind}-{ratio:g}",

@@ -19,6 +19,7 @@ from tf_equirl.dyna.result import TransitionResult
 from tf_equirl.experiments.metrics import worst_tenth
 
 _POINTS = 200
+_LEGEND_INSIDE = 4  # more curves than these leave no room for it
 # Okabe and Ito's palette: told apart by colour-blind readers too.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
@@ -76,8 +77,11 @@ def plot_learning_curves(
         tidy(axes)
         if len(marks):
             _draw_marks(axes, marks)
-        legend = axes.legend(loc="lower right", fontsize="small", edgecolor="none")
-        legend.set_frame_on(len(marks) > 0)  # so that no line strikes it through
+        if len(results) <= _LEGEND_INSIDE:
+            legend = axes.legend(loc="lower right", fontsize="small", edgecolor="none")
+            legend.set_frame_on(len(marks) > 0)  # so that no line strikes it through
+    if len(results) > _LEGEND_INSIDE:
+        figure.legend(*everyone.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     if title:
         figure.suptitle(title)
     save_png(figure, path)

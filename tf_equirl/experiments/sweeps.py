@@ -15,17 +15,19 @@ from rich.table import Table
 from tf_equirl import envs
 from tf_equirl._files import write_text_atomically
 from tf_equirl.agents import NonFiniteError, TrainingResult
+from tf_equirl.agents.ppo import make_models
 from tf_equirl.dyna import DynaConfig, DynaResult, train_dyna
-from tf_equirl.dyna.train import load_frozen_model
+from tf_equirl.dyna.train import transition_model
 from tf_equirl.experiments.metrics import area_under_curve, return_at
 from tf_equirl.experiments.statistics import mean_and_error, rounded
 
 _FILE = "sweep.json"
+_FIELDS = [field.name for field in dataclasses.fields(DynaConfig)]
 # What describes and fits a model that learns.
 _MODEL_FIELDS = {
-    *(f.name for f in dataclasses.fields(DynaConfig) if f.name.startswith("model_")),
-    *("max_model_steps", "augment", "buffer_size"),
-} - {"model_rollout_steps"}
+    *(name for name in _FIELDS if name.startswith("model_") and name != "model_rollout_steps"),
+    *("max_model_steps", "augment", "ensemble_size"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +71,7 @@ class DynaSweep:
         for values in itertools.product(*self.values.values()):
             fields = dict(zip(self.values, values, strict=True))
             name = ",".join(f"{field}={as_text(fields[field])}" for field in self.varied)
-            cells[name] = DynaConfig(**fields)
+            cells[name or "run"] = DynaConfig(**fields)
         return cells
 
     @classmethod
@@ -83,8 +85,12 @@ class DynaSweep:
         if not file.exists():
             raise ValueError(f"run_dir must hold a sweep (a {_FILE}). Received: run_dir={folder}")
         try:
-            return cls(**json.loads(file.read_text(encoding="utf-8")))
-        except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
+            found = cls(**json.loads(file.read_text(encoding="utf-8")))
+            unknown = set(found.values) - set(_FIELDS)
+            if unknown or not all(isinstance(values, list) for values in found.values.values()):
+                raise TypeError(f"values={found.values}")
+            return found
+        except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{_FILE} must describe a sweep. Received: {file} ({error})"
             ) from error
@@ -97,10 +103,13 @@ class DynaSweep:
 
         Raises:
           ValueError: if the folder is not empty and `resume` is False, or it holds no sweep to
-            resume, or one that differs in more than its values, or there is no such frozen model.
+            resume, or one that differs in more than its values, or a cell's models cannot be
+            made.
         """
-        if self.frozen_model is not None:
-            load_frozen_model(envs.make(self.environment), self.frozen_model)
+        env = envs.make(self.environment)
+        for config in self.cells.values():  # or one is refused after hours of others
+            make_models(env, config)
+            transition_model(env, config, self.frozen_model)
         folder = Path(folder)
         if resume:
             found, here = DynaSweep.load(folder)._identity(), self._identity()
