@@ -37,8 +37,8 @@ def planning_markdown(experiment: Experiment, results: Results) -> str:
         ]
     parts += [
         "**Least lead** over the model-free agent with the same actor: the smallest difference of "
-        "the returns at any timestep from the first planning on, mean ± two standard errors over "
-        "the same seeds; negative where planning is behind.",
+        "the returns, averaged over 500 steps on each side, at any timestep at which they differ; "
+        "mean ± two standard errors over the same seeds; negative where planning is behind.",
         markdown_table(
             ["agent", "model-free agent", "difference", "in standard errors", "at timestep"],
             _lead_rows(results),
