@@ -81,7 +81,8 @@ def plot_learning_curves(
             legend = axes.legend(loc="lower right", fontsize="small", edgecolor="none")
             legend.set_frame_on(len(marks) > 0)  # so that no line strikes it through
     if len(results) > _LEGEND_INSIDE:
-        figure.legend(*everyone.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        entries = everyone.get_legend_handles_labels()
+        figure.legend(*entries, loc="outside lower center", ncols=3, frameon=False)
     if title:
         figure.suptitle(title)
     save_png(figure, path)

@@ -240,6 +240,8 @@ def _difference_rows(experiment: Experiment, results: Results) -> list[list[str]
 
 def _difference(difference: Difference) -> str:
     mean, low, high, standard_error = difference
+    if mean == standard_error == 0:
+        return "equal in every seed"
     decimals = decimals_for(2 * standard_error)
     interval = f"[{low:+.{decimals}f}, {high:+.{decimals}f}]"
     return f"{mean:+.{decimals}f} {interval} {difference.standard_errors:+.1f} SE"
