@@ -62,7 +62,7 @@ _OUT = flags.DEFINE_string("out_dir", "runs/dyna_errors", "folder of the runs an
 
 _MODELS = ("dyna-mlp", "dyna-gcnn")  # columns of the experiment
 _UPDATES_PER_ITERATION = 2
-_TIMESTEPS = (10_000, 20_000, 40_000)
+_TIMESTEPS = (20_000, 40_000)
 _TRUE_ROWS = 10_000  # what models are measured on
 _AGAINST = {
     "correct": "model-free",
@@ -234,7 +234,7 @@ def _table(rows: list[dict[str, Any]], title: str) -> Table:
     for row in rows:
         if row["condition"] == "correct":
             table.add_section()
-            table.add_row(f"model {row['model']}", style="bold")
+            table.add_row(row["model"], style="bold")
         names = (*returns, "area_under_curve")
         cells = [experiments.rounded(row[name], row[f"{name}_error"]) for name in names]
         learned = bool(row["against"])

@@ -1,8 +1,9 @@
-"""The launcher of transition models as a user runs it: in processes of its own."""
+"""The launcher of transition models; one run is in a process of its own, as a user's is."""
 
 import re
 
 import pytest
+from in_process import run_here
 from processes import run_python
 
 from tf_equirl import envs
@@ -13,13 +14,14 @@ QUICK += ["--validation_transitions=200", "--rollout_steps=7", "--batch_size=64"
 
 
 def run(*arguments):
-    return run_python("-m", "launchers.train_transition_model", *arguments)
+    return run_here("train_transition_model", *arguments)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("launcher") / "run"
-    result = run(*QUICK, "--kind=mlp", "--data=left", f"--run_dir={folder}")
+    arguments = [*QUICK, "--kind=mlp", "--data=left", f"--run_dir={folder}"]
+    result = run_python("-m", "launchers.train_transition_model", *arguments)
     assert result.returncode == 0, result.stderr
     return folder, result
 
