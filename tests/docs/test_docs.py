@@ -14,6 +14,7 @@ import tf_equirl.models.actor  # noqa: F401
 ROOT = Path(__file__).parents[2]
 
 
+PAGES = ("reproduction.md", "transition_models.md", "dyna.md")  # those with tables
 RUN_PAGES = """
 import os, runpy, sys
 for folder in sys.argv[1:]:
@@ -27,7 +28,7 @@ for folder in sys.argv[1:]:
     "pages",
     [
         ["README.md", "docs/training.md", "docs/transition_models.md"],
-        ["docs/zoo.md", "docs/exporting.md"],
+        ["docs/zoo.md", "docs/exporting.md", "docs/dyna.md"],
     ],
 )
 def test_the_examples_of_a_page_run_in_order(pages, tmp_path):
@@ -57,11 +58,11 @@ def test_links_between_pages_lead_somewhere():
 
 
 def test_the_reproduced_tables_are_the_files_that_were_produced():
-    pages = [ROOT / "docs" / name for name in ("reproduction.md", "transition_models.md")]
+    pages = [ROOT / "docs" / name for name in PAGES]
     text = "\n".join(page.read_text() for page in pages)
     shown = re.findall(r"<!-- (\S+\.md) -->\n\n(.*?)\n<!-- end -->", text, re.S)
     produced = {file.name: file.read_text() for file in (ROOT / "docs/reproduction").glob("*.md")}
-    assert len(produced) == 7 and dict(shown) == produced
+    assert len(produced) == 11 and dict(shown) == produced
 
 
 def test_docstring_examples():

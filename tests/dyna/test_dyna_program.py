@@ -1,5 +1,6 @@
 """The compiled functions of Dyna against plain references, on an environment of group S3."""
 
+import functools
 from types import SimpleNamespace
 
 import keras
@@ -11,7 +12,7 @@ from dyna_cases import Cups, assert_equal, compiled, exact_model, program_of
 from tf_equirl.agents.program import Metrics
 from tf_equirl.agents.randomness import Purpose, member_uniforms
 from tf_equirl.dyna import DynaConfig
-from tf_equirl.dyna.replay import contents, held_out_rows, training_rows
+from tf_equirl.dyna.replay import held_out_rows, training_rows
 
 SEEDS = [4, 9, 4, 1]
 CONFIG = DynaConfig(
@@ -53,11 +54,16 @@ def program():
 @pytest.fixture(scope="module")
 def acted(program):
     """The carry after each update in the environment, with the buffer as it was then."""
+
+    def kept(carry):
+        copy = functools.partial(tf.Variable, trainable=False)
+        return carry._replace(buffer=tf.nest.map_structure(copy, carry.buffer))
+
     carry = program.start(SEEDS)
-    carries = [carry._replace(buffer=contents(carry.buffer))]
+    carries = [kept(carry)]
     for update in range(UPDATES):
         carry, _ = program.run(carry, number(update), number(1))
-        carries.append(carry._replace(buffer=contents(carry.buffer)))
+        carries.append(kept(carry))
     return carries
 
 

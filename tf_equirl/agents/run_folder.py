@@ -164,7 +164,7 @@ class RunFolder:
         """
         arrays = {name: np.asarray(value) for name, value in others.items()}
         for i, tensor in enumerate(tf.nest.flatten(carries)):
-            arrays[f"carry/{i}"] = np.asarray(tf.convert_to_tensor(tensor))  # no copy
+            arrays[f"carry/{i}"] = tensor.numpy()
         for i, variable in enumerate(constants):
             arrays[f"constant/{i}"] = keras.ops.convert_to_numpy(variable)
         self.save_checkpoint(arrays)

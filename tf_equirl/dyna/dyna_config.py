@@ -14,7 +14,7 @@ from tf_equirl.heads import Head, RealHead
 from tf_equirl.models import TRANSITION_KINDS
 
 ENVIRONMENT = "environment"
-"""The model kind that is no model: planning in the environment itself, an upper bound."""
+"""The model kind that is no model: planning in the environment itself."""
 PLANNING_STARTS = ("reset", "buffer")
 HIGH_ERROR = ("stop", "shrink")
 
@@ -56,8 +56,8 @@ class DynaConfig(PPOConfig):
         newest replace the oldest. None holds all of the run.
       augment: train the model on transitions that a random element of the group has moved.
       model_kind: kind of transition model, see `models.transition_model`; "environment" plans in
-        the environment itself, the best that any model can do. Nothing is fitted then, and what
-        bounds or describes a model has no effect.
+        the environment itself, a model without error. Nothing is fitted then, and what bounds or
+        describes a model has no effect.
       model_hidden_units: widths of the model's hidden layers.
       model_match_parameters: parameter budget of the model; `model_hidden_units` are then the
         proportions of its widths.

@@ -23,7 +23,6 @@ from tf_equirl.dyna.replay import (
     ReplayBuffer,
     any_rows,
     append,
-    contents,
     empty_buffer,
     take,
 )
@@ -210,7 +209,7 @@ class DynaProgram:
           number: int32 scalar.
           filled: int32 scalar, rows that the buffer holds.
         """
-        weights, adam = self.compiled_fit(_readable(carry), first, number, filled)
+        weights, adam = self.compiled_fit(carry, first, number, filled)
         return carry._replace(model=weights, model_adam=adam)
 
     def _fit(
@@ -234,7 +233,7 @@ class DynaProgram:
         Returns:
           The next state, and the head's metrics `[members, metrics]`, means over the ensemble.
         """
-        planning, metrics = self.compiled_begin(_readable(carry), index, filled, number)
+        planning, metrics = self.compiled_begin(carry, index, filled, number)
         return carry._replace(planning=planning), metrics
 
     def _begin_planning(
@@ -285,9 +284,7 @@ class DynaProgram:
           updates: int32 scalar, updates that the run made in the environment.
           filled: int32 scalar, rows that the buffer holds.
         """
-        weights, adam, made, planning = self.compiled_plan(
-            _readable(carry), index, number, updates, filled
-        )
+        weights, adam, made, planning = self.compiled_plan(carry, index, number, updates, filled)
         # Acting goes on where it was in the true environment.
         ppo = carry.ppo._replace(weights=weights, adam=adam)
         return carry._replace(ppo=ppo, made=made, planning=planning)
@@ -390,11 +387,6 @@ class DynaProgram:
     @property
     def _bounded(self) -> bool:
         return self.config.max_policy_change is not None
-
-
-def _readable(carry: DynaCarry) -> DynaCarry:
-    """The same with a buffer of tensors."""
-    return carry._replace(buffer=contents(carry.buffer))
 
 
 def _mean_of_known(x: tf.Tensor) -> tf.Tensor:

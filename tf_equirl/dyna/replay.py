@@ -14,8 +14,8 @@ _MEASURED_ROWS = 512
 class ReplayBuffer(NamedTuple):
     """Transitions, `[members, capacity, ...]`; a terminal state is a next state like any other.
 
-    Of variables where it is kept, so that rows are written without copying the others; of tensors
-    where it is computed with, see `contents`.
+    A buffer is of variables, so that rows are written, and read in compiled functions, without
+    copying the others. Rows alone are tensors.
     """
 
     state: Any
@@ -51,12 +51,16 @@ def append(buffer: ReplayBuffer, rows: ReplayBuffer, index: int) -> None:
     begin = index % (capacity // count) * count
 
     for variable, new in zip(tf.nest.flatten(buffer), tf.nest.flatten(rows), strict=True):
-        variable[:, begin : begin + count].assign(new)
-
-
-def contents(buffer: ReplayBuffer) -> ReplayBuffer:
-    """The buffer as tensors, which are not copies: while they live, writing would make one."""
-    return tf.nest.map_structure(tf.convert_to_tensor, buffer)
+        # variable[:, begin:end].assign(new), which besides would read, that is copy, all of it.
+        tf.raw_ops.ResourceStridedSliceAssign(
+            ref=variable.handle,
+            begin=[0, begin],
+            end=[0, begin + count],
+            strides=[1, 1],
+            value=new,
+            begin_mask=1,  # all members
+            end_mask=1,
+        )
 
 
 def take(buffer: ReplayBuffer, numbers: tf.Tensor) -> ReplayBuffer:
