@@ -11,12 +11,14 @@ import tensorflow as tf
 from dyna_cases import Cups, NoReward, exact_model
 
 from tf_equirl import envs, zoo
-from tf_equirl.agents import NonFiniteError, PPOConfig, train_ppo
+from tf_equirl.agents import NonFiniteError, PPOConfig, run_folder, train_ppo
 from tf_equirl.agents import train as agents_train
 from tf_equirl.agents.ppo import make_models
 from tf_equirl.agents.program import PopulationProgram
+from tf_equirl.agents.run_folder import RunFolder
 from tf_equirl.dyna import DynaConfig, dyna_program, train, train_dyna
 from tf_equirl.dyna.dyna_program import DynaProgram
+from tf_equirl.dyna.train import DYNA_RUN
 from tf_equirl.evaluation.equivariance import model_equivariance_error
 from tf_equirl.testing import equivariance_error
 
@@ -357,6 +359,21 @@ def test_bad_arguments_are_refused_before_any_work(tmp_path, env, arguments, mes
 def test_the_environment_itself_needs_no_reward_function():
     config = dataclasses.replace(CONFIG, model_kind="environment")
     assert train.transition_model(NoReward(), config) == (None, None)
+
+
+def test_a_model_of_the_zoo_may_have_layers_named_as_those_of_the_agent(tmp_path):
+    """Keras names the agent's by a count, the zoo's have the names that they were saved with."""
+    described = run_folder.describe(envs.make("CartPole"), CONFIG, SEEDS, {})
+    folder = RunFolder(tmp_path / "run", DYNA_RUN)
+
+    def claim(actor, critic, resume):
+        models = {"actor": actor, "critic": critic, "transition_model": ["dense", "dense_2"]}
+        folder.open({**described, "models": models, "frozen_model": "zoo"}, resume)
+
+    claim(["dense", "dense_1", "dense"], ["dense_2"], resume=False)
+    claim(["dense_7", "dense_8", "dense_7"], ["dense_9"], resume=True)
+    with pytest.raises(ValueError, match="it differs in the models"):
+        claim(["dense_7", "dense_8", "dense_8"], ["dense_9"], resume=True)
 
 
 def test_a_folder_is_needed_to_resume():

@@ -118,7 +118,9 @@ class RunFolder:
             return
         found = read_description(self.path, self.kind)
         different = [
-            k for k in self.kind.identity if nameless(found.get(k)) != nameless(description[k])
+            k
+            for k in self.kind.identity
+            if _comparable(k, found.get(k)) != _comparable(k, description[k])
         ]
         if different:
             raise ValueError(
@@ -266,6 +268,13 @@ class _Lines:
 
     def write(self, text: str) -> int:
         return self._stream.write(text.encode())
+
+
+def _comparable(key: str, value: Any) -> Any:
+    """`nameless`; each model alone: one that was loaded may share names with one that is made."""
+    if key == "models" and isinstance(value, dict):
+        return {role: nameless(model) for role, model in value.items()}
+    return nameless(value)
 
 
 def nameless(value: Any, known: dict[str, int] | None = None) -> Any:
