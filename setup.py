@@ -29,7 +29,7 @@ EXPORT = ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.16"]
 # environment, and what its package asks for are plotting libraries.
 DEV = [
     "pytest>=8.0",
-    "pytest-xdist>=3.6",
+    "pytest-xdist>=3.7",
     "ruff>=0.9",
     "mypy>=1.13",
     "dm-env>=1.6",

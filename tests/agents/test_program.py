@@ -176,7 +176,7 @@ ODD_SIZES = {
     "fields",
     [
         {"actor": "gcnn", "critic": "mlp", "total_timesteps": 512 * 8},
-        {"actor": "odd", "critic": "invariant", **ODD_SIZES},
+        pytest.param({"actor": "odd", "critic": "invariant", **ODD_SIZES}, marks=pytest.mark.slow),
     ],
     ids=lambda f: f["actor"],
 )
