@@ -175,8 +175,10 @@ ODD_SIZES = {
 @pytest.mark.parametrize(
     "fields",
     [
-        {"actor": "gcnn", "critic": "mlp", "total_timesteps": 512 * 8},
-        pytest.param({"actor": "odd", "critic": "invariant", **ODD_SIZES}, marks=pytest.mark.slow),
+        {"actor": "odd", "critic": "invariant", **ODD_SIZES},
+        pytest.param(
+            {"actor": "gcnn", "critic": "mlp", "total_timesteps": 512 * 8}, marks=pytest.mark.slow
+        ),
     ],
     ids=lambda f: f["actor"],
 )

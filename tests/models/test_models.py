@@ -14,6 +14,7 @@ from tf_equirl.groups import (
     symmetric_group,
     trivial_representation,
 )
+from tf_equirl.models import widths
 from tf_equirl.testing import equivariance_error
 
 
@@ -121,6 +122,7 @@ def _trained(model):
 @pytest.mark.parametrize("budget", [200, 4610, 9155])
 def test_widths_match_a_parameter_budget_and_the_choice_is_printed(kind, budget, capsys):
     symmetry = SYMMETRIES["CartPole"]
+    widths._print_once.cache_clear()  # another test may have had the same line
     actor = models.actor(symmetry, kind, match_parameters=budget)
     count = _trained(actor)
     units = _units(actor)

@@ -18,6 +18,7 @@ from tf_equirl.groups import (
 )
 from tf_equirl.heads import CategoricalHead, RealHead
 from tf_equirl.layers import ModeDistance
+from tf_equirl.models import widths
 from tf_equirl.testing import equivariance_error
 
 CARTPOLE, CATCH = envs.make("CartPole"), envs.make("Catch")
@@ -193,6 +194,7 @@ def test_the_head_says_which_distance_is_invariant():
     ids=lambda value: getattr(value, "name", value),
 )
 def test_widths_match_a_parameter_budget(env, kind, budget, capsys):
+    widths._print_once.cache_clear()  # another test may have had the same line
     model = models.transition_model(
         env.symmetry, kind, match_parameters=budget, head=env.transition_head
     )
