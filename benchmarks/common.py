@@ -73,7 +73,7 @@ def quartiles(values: Sequence[float] | np.ndarray) -> tuple[float, float, float
 
 
 def alternate(
-    calls: dict[str, Callable[[], None]], repeats: int, warm_up: int
+    calls: dict[str, Callable[[], Any]], repeats: int, warm_up: int
 ) -> dict[str, np.ndarray]:
     """Seconds of every call, `[repeats]` by label; the labels take turns.
 
@@ -91,6 +91,12 @@ def alternate(
             calls[label]()
             times[label].append(time.perf_counter() - started)
     return {label: np.array(seconds[1 + warm_up :]) for label, seconds in times.items()}
+
+
+def with_quartiles(middle: float, around: Sequence[float], digits: int) -> str:
+    """A median and the quartiles around it: "1.88 (1.47-2.07)"."""
+    low, high = around
+    return f"{middle:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
 
 
 def table(title: str, caption: str, label: str, columns: Sequence[str]) -> Table:

@@ -231,12 +231,11 @@ def _table(rows: Sequence[dict[str, Any]], title: str) -> Table:
     caption = "Of an update of all seeds, of a fit by gradient step. Medians, quartiles."
     table = common.table(title, caption, "part", ("ms", "ratio"))
     for row in rows:
-        low, high = (1e3 * x for x in row["seconds_quartiles"])
-        less, more = row["ratio_quartiles"]
+        around = [1e3 * x for x in row["seconds_quartiles"]]
         table.add_row(
             row["part"],
-            f"{1e3 * row['seconds']:.2f} ({low:.2f}-{high:.2f})",
-            f"{row['ratio']:.3f} ({less:.3f}-{more:.3f})",
+            common.with_quartiles(1e3 * row["seconds"], around, 2),
+            common.with_quartiles(row["ratio"], row["ratio_quartiles"], 3),
         )
     return table
 

@@ -21,8 +21,8 @@ The thesis reports a ratio of 1.08.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -55,8 +55,14 @@ def main() -> None:
     shape = (_STATES.value, *env.observation_shape)
     states = tf.constant(random.standard_normal(shape), tf.float32)
     calls = {label: compiled(network) for label, network in networks.items()}
-    times = alternate(calls, states, _REPEATS.value, _WARM_UP.value)
-    single = alternate(calls, states[:1], _REPEATS.value, _WARM_UP.value)
+    times, single = (
+        common.alternate(
+            {label: partial(call, given) for label, call in calls.items()},
+            _REPEATS.value,
+            _WARM_UP.value,
+        )
+        for given in (states, states[:1])
+    )
     rows = [
         {
             "network": label,
@@ -96,31 +102,6 @@ def compiled(network: keras.Model) -> Callable[[tf.Tensor], np.ndarray]:
     return lambda states: forward(states).numpy()
 
 
-def alternate(
-    calls: dict[str, Callable[[tf.Tensor], np.ndarray]],
-    states: tf.Tensor,
-    repeats: int,
-    warm_up: int,
-) -> dict[str, np.ndarray]:
-    """Seconds of every call, `[repeats]` by label; the labels take turns.
-
-    Args:
-      calls: what is timed, by label.
-      states: the argument of each call.
-      repeats: timed rounds.
-      warm_up: rounds before them, besides the one that compiles.
-    """
-    labels = list(calls)
-    times: dict[str, list[float]] = {label: [] for label in labels}
-    for round_number in range(1 + warm_up + repeats):
-        first = round_number % len(labels)
-        for label in labels[first:] + labels[:first]:
-            started = time.perf_counter()
-            calls[label](states)
-            times[label].append(time.perf_counter() - started)
-    return {label: np.array(seconds[1 + warm_up :]) for label, seconds in times.items()}
-
-
 def _table(rows: list[dict[str, Any]], title: str) -> Table:
     table = common.table(
         title,
@@ -129,13 +110,12 @@ def _table(rows: list[dict[str, Any]], title: str) -> Table:
         ("parameters", "ms", "one state ms", "ratio to mlp"),
     )
     for row in rows:
-        low, high = row["ratio_quartiles"]
         table.add_row(
             row["network"],
             f"{row['parameters']:,}",
             f"{1e3 * row['seconds']:.3f}",
             f"{1e3 * row['one_state_seconds']:.3f}",
-            f"{row['ratio']:.3f} ({low:.3f}-{high:.3f})",
+            common.with_quartiles(row["ratio"], row["ratio_quartiles"], 3),
         )
     return table
 

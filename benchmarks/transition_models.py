@@ -102,13 +102,12 @@ def _table(rows: list[dict[str, Any]], title: str) -> Table:
         ("parameters", "ms a step", "ratio to mlp"),
     )
     for row in rows:
-        low, high = (1e3 * x for x in row["step_seconds_quartiles"])
-        less, more = row["ratio_quartiles"]
+        around = [1e3 * x for x in row["step_seconds_quartiles"]]
         table.add_row(
             row["kind"],
             f"{row['parameters']:,}",
-            f"{1e3 * row['step_seconds']:.2f} ({low:.2f}-{high:.2f})",
-            f"{row['ratio']:.2f} ({less:.2f}-{more:.2f})",
+            common.with_quartiles(1e3 * row["step_seconds"], around, 2),
+            common.with_quartiles(row["ratio"], row["ratio_quartiles"], 2),
         )
     return table
 

@@ -78,10 +78,10 @@ def least_lead(ours: TrainingResult, other: TrainingResult) -> tuple[int, Differ
 
 def _saving_rows(experiment: Experiment, results: Results) -> list[list[str]]:
     rows = []
+    end = next(iter(results.values())).timesteps[-1]
     for level in experiment.levels:
         steps = [first_timestep_reaching(result, level) for result in results.values()]
         first = steps[0]
-        end = next(iter(results.values())).timesteps[-1]
         sign, whole = ("", first) if first is not None else ("> ", end)
         cells = ["" if s is None else f"{sign}{whole / s:.1f}" for s in steps]
         rows.append([f"{level:g}", *cells])
