@@ -4,12 +4,13 @@ PYTHON ?=
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help setup demo test test-slow check format benchmarks clean
+.PHONY: help setup demo test test-slow test-versions check format benchmarks clean
 
 help:
 	@echo "make demo        train an MLP and an equivariant actor on CartPole and plot both"
 	@echo "make test        the fast tests"
 	@echo "make test-slow   the scientific tests (minutes each)"
+	@echo "make test-versions  model files on old and new versions of Keras (half an hour)"
 	@echo "make check       format, lint, types and the fast tests"
 	@echo "make format      apply the formatter and the lint fixes"
 	@echo "make benchmarks  throughput, forward-pass, transition-model and planning ratios"
@@ -29,6 +30,9 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	@$(BIN)/python -m pytest -q -m slow
+
+test-versions: $(STAMP)
+	@$(BIN)/python tools/test_versions.py
 
 check: $(STAMP)
 	@$(BIN)/ruff format --check .

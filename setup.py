@@ -15,21 +15,22 @@ VERSION = re.search(
 # which it needs here. `make setup` installs it with --no-deps beside the packages below, which
 # are what it really uses.
 AGENTS = [
-    "tf-keras>=2.21",
-    "tensorflow-probability>=0.25",
+    "tf-keras>=2.16",
+    "tensorflow-probability>=0.24",
     "gin-config>=0.5",
     "gym>=0.26",  # imported by tf-agents, used by nothing here
     "cloudpickle>=3.0",
     "six",
     "wrapt",
 ]
-# ONNX files; the other formats of `tf_equirl.exporting` need nothing beside TensorFlow.
-EXPORT = ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.16"]
+# ONNX files; the other formats of `tf_equirl.exporting` need nothing beside TensorFlow, and work on
+# every Keras named below.
+EXPORT = ["keras>=3.8", "onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.16"]
 # bsuite itself, too, is installed with --no-deps by `make setup`: Catch is tested against its
 # environment, and what its package asks for are plotting libraries.
 DEV = [
     "pytest>=8.0",
-    "pytest-xdist>=3.7",
+    "pytest-xdist>=3.8",
     "ruff>=0.9",
     "mypy>=1.13",
     "dm-env>=1.6",
@@ -66,10 +67,11 @@ setup(
     ],
     package_dir={"tf_equirl.launchers": "launchers", "tf_equirl._zoo": "zoo"},
     package_data={"tf_equirl": ["py.typed"], "tf_equirl._zoo": ["index.json", "*/*"]},
+    # The lower bounds were found, not guessed: `make test-versions` runs the tests on them.
     install_requires=[
-        "tensorflow>=2.21",
-        "keras>=3.10",
-        "numpy>=1.26",
+        "tensorflow>=2.16.1",
+        "keras>=3.6",
+        "numpy>=1.24",
         "absl-py>=2.1",
         "gymnasium>=1.1",
         "matplotlib>=3.8",
@@ -77,7 +79,7 @@ setup(
         "rich>=13.0",
         "scipy>=1.15",
         "tabulate>=0.9",
-        "tensorboard>=2.20",
+        "tensorboard>=2.16.1",
         "tqdm>=4.66",
     ],
     extras_require={

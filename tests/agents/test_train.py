@@ -119,6 +119,19 @@ def test_a_run_from_before_a_field_of_the_config_existed_is_still_known(finished
     assert_same(train_ppo("CartPole", CONFIG, SEEDS, folder, resume=True), finished)
 
 
+def test_a_run_that_another_version_of_keras_described_is_still_known(finished, tmp_path):
+    folder = shutil.copytree(finished.run_dir, tmp_path / "old")
+    description = json.loads((folder / "run.json").read_text())
+    models_then = {"actor": finished.actor(3), "critic": finished.critic(3)}
+    for role, model in models_then.items():
+        # As this Keras would, with every argument; the names are those of other layers, too.
+        in_full = json.loads(model.to_json())
+        assert in_full != description["models"][role]
+        description["models"][role] = in_full
+    (folder / "run.json").write_text(json.dumps(description))
+    assert_same(train_ppo("CartPole", CONFIG, SEEDS, folder, resume=True), finished)
+
+
 def test_a_folder_that_holds_a_run_is_not_overwritten(finished):
     with pytest.raises(ValueError, match="holds this run already"):
         train_ppo("CartPole", CONFIG, SEEDS, finished.run_dir)

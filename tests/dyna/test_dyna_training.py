@@ -107,14 +107,14 @@ def model_free():
     return train_ppo("CartPole", PPOConfig(**PPO), SEEDS)
 
 
-def assert_same(a, b, of=slice(None), there=slice(None)):
-    """The seeds `of` the one are those `there` of the other."""
+def assert_same(a, b, of=slice(None), there=slice(None), rounding=0.0):
+    """The seeds `of` the one are those `there` of the other; losses and weights to `rounding`."""
 
-    def check(x, y):
-        np.testing.assert_array_equal(x[of], y[there])
+    def check(x, y, atol=rounding):
+        np.testing.assert_allclose(x[of], y[there], rtol=0, atol=atol)
 
     for field in ("returns", "first_returns", "planned_updates", "imagined_returns"):
-        check(getattr(a, field), getattr(b, field))
+        check(getattr(a, field), getattr(b, field), atol=0)
     for field in ("metrics", "model_metrics"):
         ours, theirs = getattr(a, field), getattr(b, field)
         assert ours.keys() == theirs.keys()
@@ -163,9 +163,9 @@ def test_planning_makes_a_difference_once_it_has_begun(finished, model_free):
 
 
 def test_a_seed_has_the_same_curve_alone_or_among_others(finished):
-    """In a block of four and in one of eight."""
+    """In a block of four and in one of eight, which round alike on processors with AVX-512."""
     alone = train_dyna("CartPole", CONFIG, [3])
-    assert_same(alone, finished, of=0, there=SEEDS.index(3))
+    assert_same(alone, finished, of=0, there=SEEDS.index(3), rounding=1e-6)
     assert np.any(finished.returns[0] != finished.returns[1])
 
 

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import shutil
+import zipfile
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tf_equirl import envs, evaluation, experiments, zoo
+from tf_equirl._portable import portable_config
 from tf_equirl.agents import PPOConfig, load_result, train_ppo
 from tf_equirl.experiments.publish import best_seed, training_command
 
@@ -60,6 +62,9 @@ def test_what_is_published_loads_and_is_what_its_card_says(run, published):
     for role in ("actor", "critic"):
         ours = getattr(result, role)(seed)(board)
         np.testing.assert_array_equal(getattr(entry, role)(board), ours)
+        with zipfile.ZipFile(place / f"{role}.keras") as archive:
+            config = json.loads(archive.read("config.json"))
+        assert portable_config(config) == config
     scores = entry.card["evaluation"]["sampled"]
     again = evaluation.evaluate(entry.actor, "Catch", 50, False, scores["seed"])
     assert scores["mean"] == again.mean and scores["success_rate"] == again.success_rate(1)

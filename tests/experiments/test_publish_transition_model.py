@@ -2,12 +2,14 @@ import copy
 import dataclasses
 import json
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tf_equirl import dyna, envs, experiments, zoo
+from tf_equirl._portable import portable_config
 from tf_equirl.experiments.publish_transition_model import training_command
 from tf_equirl.experiments.zoo_folder import training_fields, type_of_run
 from tf_equirl.models import transition_model
@@ -94,6 +96,9 @@ def test_what_is_published_loads_and_is_what_its_card_says(run, published):
     inputs = [np.asarray(env.observe(everything.state)), np.eye(3, dtype="f")[everything.action]]
     kept = result.model(card["training"]["kept_seed"])
     np.testing.assert_array_equal(entry.transition_model(inputs), kept(inputs))
+    with zipfile.ZipFile(place / "transition.keras") as archive:
+        config = json.loads(archive.read("config.json"))
+    assert portable_config(config) == config
     scores = card["evaluation"]
     assert scores["all_pairs"]["pairs"] == card["equivariance"]["pairs"] == 675
     accuracy = predicted_rightly(kept, everything)

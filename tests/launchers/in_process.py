@@ -31,6 +31,18 @@ def launcher(name):
                 delattr(launchers, last)
 
 
+@contextlib.contextmanager
+def unchanged():
+    """Modules of launchers that were loaded before, and so outlive this run, stay as they are."""
+    modules = [m for name, m in sys.modules.items() if name.startswith("launchers.")]
+    before = [dict(vars(module)) for module in modules]
+    try:
+        yield
+    finally:
+        for module, attributes in zip(modules, before, strict=True):
+            vars(module).update(attributes)
+
+
 def run_here(name, *arguments, stdout=None, change=None):
     """What the console script of a launcher does.
 
@@ -38,7 +50,8 @@ def run_here(name, *arguments, stdout=None, change=None):
       name: the launcher.
       *arguments: of the command line.
       stdout: a text file to write to, which then is not part of the result.
-      change: called with the launcher's module before it runs.
+      change: called with the launcher's module before it runs; what it changes there and in the
+        modules beside it is changed back.
     """
     output, errors = io.StringIO(), io.StringIO()
     argv = [name, *map(str, arguments)]
@@ -51,6 +64,7 @@ def run_here(name, *arguments, stdout=None, change=None):
         mock.patch.object(app, "run", lambda m: m(app.parse_flags_with_usage(argv))),
         contextlib.redirect_stdout(stdout or output),
         contextlib.redirect_stderr(errors),
+        unchanged(),
     ):
         status = 0
         if change is not None:

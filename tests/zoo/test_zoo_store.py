@@ -316,6 +316,76 @@ def test_a_file_with_other_weights_or_an_unknown_layer_is_refused(folder, tmp_pa
         zoo.load_model(tmp_path / "weightless.keras")
 
 
+def rewrite(source, target, **changes):
+    """Copies a model file; `metadata` and `config` are functions of the text of those parts."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            change = changes.get(name.partition(".")[0])
+            new.writestr(name, change(content.decode()) if change else content)
+    return target
+
+
+def written_by(version):
+    return lambda text: text.replace(keras.__version__, version)
+
+
+def with_new_argument(text):
+    return text.replace('"units": ', '"folding": 2, "units": ')
+
+
+def with_new_class(text):
+    return text.replace('"class_name": "InputLayer"', '"class_name": "FoldingLayer"')
+
+
+@pytest.mark.parametrize("change", [with_new_argument, with_new_class])
+def test_what_only_a_newer_keras_knows_ends_in_one_sentence(folder, tmp_path, change):
+    source = folder / "catch-ppo-mlp" / "actor.keras"
+    parts = {"metadata": written_by("99.1.0"), "config": change}
+    file = rewrite(source, tmp_path / "newer.keras", **parts)
+    with pytest.raises(ValueError) as caught:
+        zoo.load_model(file)
+    assert str(caught.value) == (
+        f"{file} holds something that only a newer Keras knows: Keras 99.1.0 wrote it, and it "
+        f"needs that version or a later one. Received: Keras {keras.__version__}"
+    )
+
+
+def test_a_file_of_a_newer_keras_that_needs_nothing_new_is_read(folder, tmp_path):
+    source = folder / "catch-ppo-mlp" / "actor.keras"
+    file = rewrite(source, tmp_path / "newer.keras", metadata=written_by("99.1.0"))
+    observations = np.ones((2, 50), np.float32)
+    expected = zoo.load_model(source)(observations)
+    np.testing.assert_array_equal(zoo.load_model(file)(observations), expected)
+
+
+@pytest.mark.parametrize("version", ["3.0.1", keras.__version__])
+def test_another_fault_is_not_put_down_to_the_version(folder, tmp_path, version):
+    source = folder / "catch-ppo-mlp" / "actor.keras"
+    parts = {"metadata": written_by(version), "config": with_new_argument}
+    file = rewrite(source, tmp_path / "odd.keras", **parts)
+    with pytest.raises(ValueError, match="odd.keras must be a model that Keras can read.*folding"):
+        zoo.load_model(file)
+
+
+def test_nor_is_a_layer_that_nobody_registered(folder, tmp_path):
+    parts = {
+        "metadata": written_by("99.1.0"),
+        "config": lambda text: text.replace("GroupDense", "NobodysDense"),
+    }
+    file = rewrite(folder / NAME / "actor.keras", tmp_path / "unknown.keras", **parts)
+    with pytest.raises(ValueError, match="unknown.keras must be a model that Keras can read"):
+        zoo.load_model(file)
+
+
+@pytest.mark.parametrize("metadata", ["", "[]", "3", '{"saved": 1}'])
+def test_a_file_that_does_not_say_who_wrote_it_is_refused(folder, tmp_path, metadata):
+    source = folder / NAME / "actor.keras"
+    file = rewrite(source, tmp_path / "odd.keras", metadata=lambda text: metadata)
+    with pytest.raises(ValueError, match="odd.keras must be a whole .keras file"):
+        zoo.load_model(file)
+
+
 @pytest.mark.parametrize("given", ["nothing.keras", "./nothing", "model.h5/x", Path("a/b.h5")])
 def test_a_path_that_is_no_model_is_named(folder, given):
     with pytest.raises(ValueError, match="must be a .keras file that exists") as error:

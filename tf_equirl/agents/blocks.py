@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 
 # XLA picks kernels, and with them rounding, by the number of members: 4, 8, 16 and 32 members give
-# the same numbers to the last bit; fewer than 4, more than 32 or odd numbers may not. Seeds are
-# therefore trained in blocks of these sizes, filled up with copies that are dropped again. Blocks
-# of 32 are also faster than larger ones, whose data outgrow the caches.
+# the same numbers to the last bit, on processors with AVX-512; fewer than 4, more than 32 or odd
+# numbers may not. Seeds are therefore trained in blocks of these sizes, filled up with copies that
+# are dropped again. Blocks of 32 are also faster than larger ones, whose data outgrow the caches.
 _BLOCK_SIZES = (4, 8, 16, 32)
 
 

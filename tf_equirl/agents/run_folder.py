@@ -22,6 +22,7 @@ import tensorflow as tf
 import tf_equirl
 from tf_equirl._config import Config
 from tf_equirl._files import write_atomically, write_text_atomically
+from tf_equirl._portable import architecture, portable_config
 from tf_equirl.envs import Environment
 
 _PACKAGES = (
@@ -65,7 +66,7 @@ def describe(
         "seeds": list(seeds),
         "environment_config": env.get_config(),
         "symmetry": env.symmetry.get_config(),
-        "models": {role: json.loads(model.to_json()) for role, model in models.items()},
+        "models": {role: architecture(model) for role, model in models.items()},
         "versions": {
             "python": platform.python_version(),
             "tf_equirl": tf_equirl.__version__,
@@ -273,7 +274,7 @@ class _Lines:
 def _comparable(key: str, value: Any) -> Any:
     """`nameless`; each model alone: one that was loaded may share names with one that is made."""
     if key == "models" and isinstance(value, dict):
-        return {role: nameless(model) for role, model in value.items()}
+        return {role: nameless(portable_config(model)) for role, model in value.items()}
     return nameless(value)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_equirl import envs, evaluation, zoo
+from tf_equirl import envs, evaluation, models, zoo
 from tf_equirl._checks import positive_integer
 from tf_equirl.agents import PPOConfig, TrainingResult, load_result
 from tf_equirl.agents.ppo import make_models
@@ -99,7 +99,7 @@ def publish(
 
     def write(place: Path) -> dict[str, Any]:
         for role, network in networks.items():
-            network.save(place / f"{role}.keras")
+            models.save(network, place / f"{role}.keras")
         _write_golden(place / "golden.npz", networks, env)
         _draw(place / "learning_curve.png", result, seed)
         _film(place / "episode.gif", networks["actor"], env)

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_equirl import envs, evaluation, zoo
+from tf_equirl import envs, evaluation, models, zoo
 from tf_equirl._checks import positive_integer
 from tf_equirl.agents.run_folder import read_description
 from tf_equirl.dyna.config import TransitionModelConfig
@@ -99,7 +99,7 @@ def publish_transition_model(
     model = result.model(seed)
 
     def write(place: Path) -> dict[str, Any]:
-        model.save(place / "transition.keras")
+        models.save(model, place / "transition.keras")
         _write_golden(place / "golden.npz", model, env)
         plot_training(result, place / "training_curve.png", seed)
         return {

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from tf_equirl import envs, zoo
+from tf_equirl._portable import architecture, portable_config
 from tf_equirl.agents.run_folder import nameless, read_any_description
 from tf_equirl.experiments.statistics import mean_and_error
 from tf_equirl.models.widths import trained_parameters
@@ -71,7 +72,7 @@ def check_network(role: str, built: keras.Model, found: dict[str, Any]) -> None:
     Raises:
       ValueError: if it is another one.
     """
-    if nameless(json.loads(built.to_json())) != nameless(found):
+    if nameless(architecture(built)) != nameless(portable_config(found)):
         raise ValueError(
             f"run_dir must be a run of the networks that its configuration describes, so that "
             f"the card's command can train them again. Received: a run with another {role}"

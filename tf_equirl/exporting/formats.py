@@ -14,6 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_equirl._portable import save
+
 
 @dataclass(frozen=True)
 class Format:
@@ -96,7 +98,7 @@ def _by_name(model: keras.Model, states: Any) -> dict[str, np.ndarray]:
 
 
 FORMATS = {
-    "keras": Format(".keras", (), lambda model, path: model.save(path), _run_keras),
+    "keras": Format(".keras", (), save, _run_keras),
     "saved_model": Format("", (), _write_saved_model, _run_saved_model),
     "tflite": Format(".tflite", (), _write_tflite, _run_tflite),
     "onnx": Format(".onnx", ("onnx", "tf2onnx", "onnxruntime"), _write_onnx, _run_onnx),

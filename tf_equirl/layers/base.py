@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tf_equirl._portable import portable_config
 from tf_equirl.groups import Representation
 
 # A pointwise function commutes with a change of sign only when it is odd.
@@ -221,7 +222,7 @@ class EquivariantLinear(keras.layers.Layer):
             kernel_constraint=keras.constraints.serialize(self.kernel_constraint),
             bias_constraint=keras.constraints.serialize(self.bias_constraint),
         )
-        return config
+        return portable_config(config)
 
     def _channels(self, input_shape: tuple[int | None, ...]) -> int:
         """Returns the static number of input channels, after checking the whole shape."""

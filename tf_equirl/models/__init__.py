@@ -1,5 +1,6 @@
 """Actors, critics and transition models as Keras functional models, built from a `Symmetry`."""
 
+from tf_equirl._portable import save
 from tf_equirl.models.actor import ACTOR_KINDS, actor
 from tf_equirl.models.critic import CRITIC_KINDS, critic
 from tf_equirl.models.initialization import fresh_weights, seeded, stacked_fresh_weights
@@ -12,6 +13,7 @@ __all__ = [
     "actor",
     "critic",
     "fresh_weights",
+    "save",
     "seeded",
     "stacked_fresh_weights",
     "transition_model",

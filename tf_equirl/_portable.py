@@ -1,0 +1,120 @@
+"""Model files that other versions of Keras can read.
+
+Keras writes every argument of every layer, and refuses arguments that it does not know. So a file
+names each argument that Keras has gained by the time of writing, used or not, and older versions
+cannot read it. Here arguments are left out that are off (None or False) and are so by default: a
+reader that knows the argument has the same default, and one that does not has no such thing.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import operator
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tf_equirl._files import write_atomically
+
+CONFIG = "config.json"
+"""The file inside a `.keras` file that describes the layers."""
+
+# Means nothing while BatchNormalization's `renorm` is off. Other numbers are always written: some
+# classes (Rescaling) cannot be read without them.
+_NUMBERS = frozenset({"renorm_momentum"})
+
+
+def save(model: keras.Model, path: str | os.PathLike) -> None:
+    """Writes a model as a `.keras` file for other versions of Keras, too.
+
+    It is the file of `model.save(path)`, without the arguments of Keras' own layers, initializers
+    and so on that are off, as they are by default. An existing file is replaced in one step.
+
+    Args:
+        model: Any model that Keras can save.
+        path: Where to; it must end in `.keras`.
+
+    Raises:
+        ValueError: If `path` ends in something else, or not in a folder that exists.
+
+    Example:
+        >>> from tf_equirl import models, zoo
+        >>> models.save(zoo.load("catch-ppo-mlp").actor, "actor.keras")
+    """
+    path = Path(path)
+    if path.suffix != ".keras" or not path.parent.is_dir():
+        raise ValueError(
+            f"`path` must end in .keras, in a folder that exists. Received: path={str(path)!r}"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder) / path.name
+        model.save(written)
+        make_portable(written, path)
+
+
+def make_portable(source: Path, target: Path) -> None:
+    """Copies a `.keras` file without arguments that are off; the weights stay as they are.
+
+    The defaults are those of the installed Keras: it should be the version that wrote the file, or
+    a newer one.
+    """
+
+    def write(stream: Any) -> None:
+        with zipfile.ZipFile(source) as old, zipfile.ZipFile(stream, "w") as new:
+            for entry in old.infolist():
+                content = old.read(entry)
+                if entry.filename == CONFIG:
+                    content = json.dumps(portable_config(json.loads(content))).encode()
+                new.writestr(entry, content)
+
+    write_atomically(target, write)
+
+
+def architecture(model: keras.Model) -> dict[str, Any]:
+    """`model.to_json()` as nested dicts and lists, without arguments that are off."""
+    return portable_config(json.loads(model.to_json()))
+
+
+def portable_config(config: Any) -> Any:
+    """A copy of what Keras serialised, without arguments of Keras' own classes that are off.
+
+    Args:
+        config: Nested dicts, lists and tuples, as `keras.saving.serialize_keras_object` returns
+            them. Classes that are not Keras' keep all arguments.
+    """
+    if isinstance(config, (list, tuple)):
+        return type(config)(portable_config(value) for value in config)
+    if not isinstance(config, dict):
+        return config
+    config = {key: portable_config(value) for key, value in config.items()}
+    if isinstance(config.get("config"), dict):
+        defaults = _defaults(str(config.get("module")), str(config.get("class_name")))
+        config["config"] = {
+            key: value
+            for key, value in config["config"].items()
+            if key not in defaults or repr(value) != repr(defaults[key])  # 0 is not False
+        }
+    return config
+
+
+@functools.cache
+def _defaults(module: str, name: str) -> dict[str, Any]:
+    """What may be left out of a public class of Keras, with its default; of others nothing."""
+    if not module.startswith("keras."):
+        return {}
+    try:
+        kind = getattr(operator.attrgetter(module.removeprefix("keras."))(keras), name)
+    except AttributeError:  # a class that Keras does not export, such as a functional model
+        return {}
+    defaults = {p.name: p.default for p in inspect.signature(kind.__init__).parameters.values()}
+    return {
+        key: value
+        for key, value in defaults.items()
+        if value is None or value is False or key in _NUMBERS
+    }
