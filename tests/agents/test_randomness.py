@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tf_equirl.agents.randomness import Purpose, member_uniforms
@@ -51,3 +52,15 @@ def test_actions_stay_in_range_at_the_edges():
     largest = np.nextafter(np.float32(1), np.float32(0))
     np.testing.assert_array_equal(sample_actions(logits, tf.fill([3], largest))[1:], [2, 2])
     np.testing.assert_array_equal(sample_actions(logits, tf.zeros([3])), [0, 0, 1])
+
+
+@pytest.mark.parametrize("jit_compile", [False, True], ids=["eager", "xla"])
+def test_no_action_of_probability_zero_is_drawn_where_the_sum_rounds_below_one(jit_compile):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(10_000, 6)).astype("float32")
+    logits[:, 3:] = -200.0  # of probability 0 in float32
+    largest = tf.fill([len(logits)], np.nextafter(np.float32(1), np.float32(0)))
+    sample = tf.function(sample_actions, jit_compile=True) if jit_compile else sample_actions
+    sums = tf.cumsum(tf.nn.softmax(logits), axis=-1)[:, -1]
+    assert np.sum(sums <= largest[0]) > 100, "there must be rows that round below 1"
+    assert np.max(sample(logits, largest)) == 2

@@ -308,6 +308,18 @@ _SHARED = _sharing()
             {"actor": _stack(keras.layers.BatchNormalization(), keras.layers.Dense(2))},
             "actor must have trainable variables only",
         ),
+        (
+            {"actor": _stack(keras.layers.Dense(2, kernel_regularizer="l2"))},
+            "actor must have no regularizers and no constraints.*with a regularizer of .*kernel",
+        ),
+        (
+            {"critic": _stack(keras.layers.Dense(1, bias_constraint="non_neg"))},
+            "critic must have no regularizers and no.*critic with a constraint of .*/bias",
+        ),
+        (
+            {"actor": _stack(keras.layers.Dense(2, activity_regularizer="l1", name="active"))},
+            "actor with an activity_regularizer of active",
+        ),
         ({"seeds": []}, "seeds must be distinct integers"),
         ({"seeds": [1, 1]}, "seeds must be distinct integers"),
         ({"seeds": [-1]}, "seeds must be distinct integers"),

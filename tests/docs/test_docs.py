@@ -23,20 +23,34 @@ for folder in sys.argv[1:]:
 """
 
 
+def examples(name):
+    """The Python examples of a page, or of one of its sections ("page.md#Heading") alone."""
+    page, _, heading = name.partition("#")
+    text = (ROOT / page).read_text()
+    if heading:
+        text = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+
+
 # These share a process, whose start takes seconds, but no names and no folder.
 @pytest.mark.parametrize(
     "pages",
     [
         ["README.md", "docs/training.md", "docs/transition_models.md"],
-        ["docs/zoo.md", "docs/exporting.md", "docs/dyna.md"],
+        [
+            "docs/training.md#The plain tf-agents route",
+            "docs/zoo.md",
+            "docs/exporting.md",
+            "docs/dyna.md",
+        ],
     ],
 )
 def test_the_examples_of_a_page_run_in_order(pages, tmp_path):
     folders = []
-    for page in pages:
-        blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S)
+    for name in pages:
+        blocks = examples(name)
         assert blocks
-        folders.append(tmp_path / Path(page).stem)
+        folders.append(tmp_path / re.sub(r"\W", "_", name))
         folders[-1].mkdir()
         (folders[-1] / "page.py").write_text("\n".join(blocks))
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "_TF_EQUIRL"))}

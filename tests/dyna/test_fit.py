@@ -486,6 +486,10 @@ def _all_over():
             {"model": _sum(layer=keras.layers.BatchNormalization())},
             "model must have trainable variables only",
         ),
+        (
+            {"model": _sum(layer=keras.layers.Dense(4, kernel_constraint="max_norm"))},
+            "model must have no regularizers and no constraints.*a constraint of .*/kernel",
+        ),
     ],
 )
 def test_bad_arguments_are_refused_before_any_work(tmp_path, arguments, message):

@@ -189,3 +189,16 @@ def test_episodes_are_cut_off_where_the_models_of_an_ensemble_disagree():
         expected = fill * tf.one_hot(rows.action[:, member], 3)
         np.testing.assert_allclose(step, expected, atol=1e-6)
     assert (spread > 0.15).tolist() == [False, False, True, True]
+
+
+@pytest.mark.parametrize("name", ["CartPole", "Catch"])
+def test_the_imagined_environment_speaks_of_states_as_the_true_one_does(name):
+    env = envs.make(name)
+    imagined = ImaginedEnvironment(env, None, None, 9)
+    ours, theirs = imagined.transition_head, env.transition_head
+    assert type(ours) is type(theirs) and ours.representation == theirs.representation
+    state = env.reset([1, 2], [5])
+    encoding = imagined.encode(state)
+    np.testing.assert_array_equal(encoding, env.encode(state))
+    for ours, theirs in zip(imagined.decode(encoding), env.decode(encoding), strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -37,7 +37,6 @@ PLANNING = {
 @pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=EXPERIMENTS.keys())
 def test_networks_have_equal_sizes_and_every_agent_the_same_updates(experiment):
     env = envs.make(experiment.environment)
-    real = experiment.environment == "CartPole"
     shared, agents, learned = set(), {}, set()
     for column in experiment.columns:
         c = column.config
@@ -45,13 +44,14 @@ def test_networks_have_equal_sizes_and_every_agent_the_same_updates(experiment):
         shared.add(tuple(getattr(c, name) for name in fields[fields.index("num_environments") :]))
         agents[c.actor, c.critic, c.match_parameters, c.match_critic_parameters] = c
         if isinstance(c, DynaConfig) and c.model_kind != "environment":
-            learned.add(c.transition_model(real))
+            learned.add(c.transition_model(env.transition_head))
         if column.frozen_model is not None:
             card = zoo.load(column.frozen_model).card
             assert card["environment"]["name"] == experiment.environment
     assert len(shared) == 1
     sizes = [[trained_parameters(m) for m in make_models(env, c)] for c in agents.values()]
     np.testing.assert_allclose(sizes, [sizes[0]] * len(sizes), rtol=0.1)
+    assert {model.predict_change for model in learned} == {experiment.environment == "CartPole"}
     counts = [trained_parameters(build_model(env, model)) for model in learned]
     np.testing.assert_allclose(counts, counts[:1] * len(counts), rtol=0.1)
 

@@ -8,8 +8,11 @@ import sys
 import time
 
 import pytest
-from in_process import run_here
+from in_process import launcher, run_here
 from processes import ROOT, run_python
+
+from tf_equirl import dyna, models
+from tf_equirl.agents import PPOConfig
 
 QUICK = ["--actor=odd", "--hidden_units=8", "--num_seeds=4", "--rollout_steps=32"]
 
@@ -108,6 +111,21 @@ def test_help_documents_every_field(run):
     assert "Adam's step size" in result.stdout and "default: '0.00035'" in result.stdout
     assert "parameter budget of the actor" in result.stdout
     assert not re.search(r"--\S+: *\n", result.stdout), "a flag without a text"
+
+
+@pytest.mark.parametrize(
+    ("config", "kinds"),
+    [
+        (PPOConfig, {"actor": models.ACTOR_KINDS, "critic": models.CRITIC_KINDS}),
+        (dyna.DynaConfig, {"model_kind": models.TRANSITION_KINDS}),
+        (dyna.TransitionModelConfig, {"kind": models.TRANSITION_KINDS}),
+    ],
+)
+def test_the_help_of_a_kind_lists_every_kind(config, kinds):
+    with launcher("config_flags") as module:
+        texts = module._attribute_docs(config)
+    for field, known in kinds.items():
+        assert all(kind in re.split("[ ,;]+", texts[field]) for kind in known)
 
 
 def test_the_demo_compares_both_agents(tmp_path):

@@ -86,15 +86,28 @@ def test_the_law_holds_where_many_rows_tie(group):
     assert errors[False] > 0.5
 
 
-def test_near_a_tie_rounding_moves_the_output_a_little():
-    """A row's share falls from 1/2 to 0 as it becomes 2 % of the mean distance farther."""
-    layer = ProximalPooling("l1", representation=mirror())
-    farther = np.linspace(0, 0.03, 301, dtype="float32")
+@pytest.mark.parametrize("tie", [0.02, 0.1])
+def test_near_a_tie_rounding_moves_the_output_a_little(tie):
+    """A row's share falls from 1/2 to 0 as it becomes `tie` of the mean distance farther."""
+    layer = ProximalPooling("l1", representation=mirror(), tie=tie)
+    assert ProximalPooling("l1", representation=mirror()).tie == 0.02
+    farther = np.linspace(0, 1.5 * tie, 301, dtype="float32")
     images = np.stack([np.ones_like(farther), -1 - farther], axis=1)[..., None]
     received = layer([np.zeros([301, 1], "float32"), images]).numpy()[:, 0]
-    assert received[0] == 0 and np.all(received[farther > 0.0203] == 1)
-    # In steps of 1e-4, 1/200 of the band, the share changes by at most 0.65/200 a step.
+    # The mean distance of a row that is farther by `tie` is 1 + tie / 2.
+    end = tie / (1 - tie / 2)
+    assert received[0] == 0 and np.all(received[farther > 1.005 * end] == 1)
+    assert np.all(received[farther < 0.99 * end] < 1)
+    # In steps of 1/200 of the band the share changes by at most 0.65/200 a step.
     assert 0 < np.abs(np.diff(received)).max() < 2.05 * 0.65 / 200
+
+
+def test_the_width_of_a_tie_is_saved_and_older_files_had_two_percent():
+    layer = ProximalPooling("l1", representation=mirror(), tie=0.1)
+    config = layer.get_config()
+    assert ProximalPooling.from_config(config).tie == 0.1
+    del config["tie"]
+    assert ProximalPooling.from_config(config).tie == 0.02
 
 
 def test_gradients_flow_through_the_selected_rows_alone():
@@ -219,6 +232,8 @@ def test_a_registered_distance_survives_saving(distance, tmp_path):
         ({"temperature": 0}, "`temperature` must be a positive number.*temperature=0"),
         ({"temperature": np.inf}, "`temperature` must be a positive number"),
         ({"temperature": "1"}, "`temperature` must be a positive number"),
+        ({"tie": 0}, "`tie` must be a positive number.*tie=0"),
+        ({"tie": np.nan}, "`tie` must be a positive number"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

@@ -20,8 +20,9 @@ class PPOConfig(Config):
     They are validated on construction: a `ValueError` names the field, the rule and the value.
 
     Attributes:
-      actor: kind of policy network, see `models.actor`.
-      critic: kind of value network, see `models.critic`.
+      actor: kind of policy network: mlp, gcnn, odd, symmetrizer or symmetrizer-sampled, see
+        `models.actor`.
+      critic: kind of value network: mlp or invariant, see `models.critic`.
       hidden_units: widths of the hidden layers of both networks.
       match_parameters: parameter budget of the actor; `hidden_units` are then the proportions of
         its widths. None keeps `hidden_units`.
@@ -35,7 +36,9 @@ class PPOConfig(Config):
       num_minibatches: gradient steps per pass; must divide the data of an update.
       learning_rate: Adam's step size.
       anneal_learning_rate: decrease the step size linearly to 0 over the run.
-      adam_beta_1, adam_beta_2, adam_epsilon: Adam's other parameters.
+      adam_beta_1: share of the old mean of gradients that Adam keeps at each step.
+      adam_beta_2: the same for the mean of their squares.
+      adam_epsilon: added to the root of that mean, by which Adam divides.
       max_gradient_norm: bound on the norm of one gradient over actor and critic together.
       discount: gamma.
       gae_lambda: lambda of generalised advantage estimation (Schulman et al., 2016).

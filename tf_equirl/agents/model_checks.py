@@ -10,7 +10,13 @@ from tf_equirl.layers import SymmetrizerDense
 
 
 def check_model(
-    name: str, model: keras.Model, takes: str, input_shape: Any, gives: str, output_shape: Any
+    name: str,
+    model: keras.Model,
+    takes: str,
+    input_shape: Any,
+    gives: str,
+    output_shape: Any,
+    trained: bool = True,
 ) -> None:
     """Checks the shapes and the variables of a model.
 
@@ -21,10 +27,13 @@ def check_model(
       input_shape: as Keras states it.
       gives: what its outputs are, in words.
       output_shape: as Keras states it.
+      trained: whether it is to be trained, not only called.
 
     Raises:
-      ValueError: unless the model has these shapes, and no variables that are not trained (batch
-        statistics, dropout seeds; the constant bases of `SymmetrizerDense` layers are allowed).
+      ValueError: unless the model has these shapes, no variables that are not trained (batch
+        statistics, dropout seeds; the constant bases of `SymmetrizerDense` layers are allowed), and
+        no regularizers or constraints if it is to be trained: the compiled programs would not apply
+        them.
     """
     if not isinstance(model, keras.Model):
         raise ValueError(
@@ -52,6 +61,29 @@ def check_model(
         raise ValueError(
             f"{name} must have trainable variables only. Received: {name} with {others}"
         )
+    ignored = [*_of_variables(model), *_of_outputs(model)]
+    if trained and ignored:
+        raise ValueError(
+            f"{name} must have no regularizers and no constraints, because training would ignore "
+            f"them. Received: {name} with {', '.join(ignored)}"
+        )
+
+
+def _of_variables(model: keras.Model) -> list[str]:
+    return [
+        f"a {kind} of {variable.path}"
+        for variable in model.trainable_variables
+        for kind in ("regularizer", "constraint")
+        if getattr(variable, kind) is not None
+    ]
+
+
+def _of_outputs(model: keras.Model) -> list[str]:
+    return [
+        f"an activity_regularizer of {layer.name}"
+        for layer in model._flatten_layers()
+        if getattr(layer, "activity_regularizer", None) is not None
+    ]
 
 
 def _sampled_bases(model: keras.Model) -> list[keras.Variable]:

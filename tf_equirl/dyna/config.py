@@ -19,7 +19,8 @@ class TransitionModelConfig(Config):
     They are validated on construction: a `ValueError` names the field, the rule and the value.
 
     Attributes:
-      kind: kind of transition model, see `models.transition_model`.
+      kind: kind of transition model: mlp, gcnn-proximal, gcnn-averaged or gcnn-readout, see
+        `models.transition_model`.
       hidden_units: widths of the hidden layers.
       match_parameters: parameter budget of the model; `hidden_units` are then the proportions of
         its widths. None keeps `hidden_units`.
@@ -32,7 +33,9 @@ class TransitionModelConfig(Config):
         of an epoch's shuffled data after its last whole batch is left out.
       learning_rate: Adam's step size.
       anneal_learning_rate: decrease the step size linearly to 0 over the run.
-      adam_beta_1, adam_beta_2, adam_epsilon: Adam's other parameters.
+      adam_beta_1: share of the old mean of gradients that Adam keeps at each step.
+      adam_beta_2: the same for the mean of their squares.
+      adam_epsilon: added to the root of that mean, by which Adam divides.
       max_gradient_norm: bound on the norm of one gradient; None does not bound it.
     """
 

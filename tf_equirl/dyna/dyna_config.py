@@ -55,9 +55,9 @@ class DynaConfig(PPOConfig):
       buffer_size: transitions that the replay buffer holds, rounded down to whole updates; the
         newest replace the oldest. None holds all of the run.
       augment: train the model on transitions that a random element of the group has moved.
-      model_kind: kind of transition model, see `models.transition_model`; "environment" plans in
-        the environment itself, a model without error. Nothing is fitted then, and what bounds or
-        describes a model has no effect.
+      model_kind: kind of transition model: mlp, gcnn-proximal, gcnn-averaged or gcnn-readout, see
+        `models.transition_model`; "environment" plans in the environment itself, a model without
+        error. Nothing is fitted then, and what bounds or describes a model has no effect.
       model_hidden_units: widths of the model's hidden layers.
       model_match_parameters: parameter budget of the model; `model_hidden_units` are then the
         proportions of its widths.

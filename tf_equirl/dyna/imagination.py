@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tf_equirl.envs import Environment
 from tf_equirl.envs.environment import select
+from tf_equirl.heads import Head
 
 Dynamics = Callable[[Any, tf.Tensor, tf.Tensor], tuple[Any, tf.Tensor, tf.Tensor, tf.Tensor]]
 """From states, actions and uniforms to next states, rewards, whether they are terminal, and whether
@@ -56,6 +57,19 @@ class ImaginedEnvironment(Environment):
     def observe(self, state: Any) -> tf.Tensor:
         """See `Environment.observe`."""
         return self.env.observe(state)
+
+    @property
+    def transition_head(self) -> Head:
+        """See `Environment.transition_head`."""
+        return self.env.transition_head
+
+    def encode(self, state: Any) -> tf.Tensor:
+        """See `Environment.encode`."""
+        return self.env.encode(state)
+
+    def decode(self, encoding: tf.Tensor) -> Any:
+        """See `Environment.decode`."""
+        return self.env.decode(encoding)
 
     def transition(
         self, state: Any, action: tf.Tensor, uniforms: tf.Tensor

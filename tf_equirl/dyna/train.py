@@ -154,6 +154,7 @@ def transition_model(
         [(None, *env.observation_shape), (None, env.num_actions)],
         f"encoded states of {env.name}",
         (None, env.transition_head.representation.dim),
+        trained=False,
     )
     # Not its name: Keras numbers models anew in every process.
     name = frozen_model if isinstance(frozen_model, str) else "a Keras model"

@@ -26,6 +26,9 @@ def choose_actions(logits: tf.Tensor, uniforms: tf.Tensor, greedy: bool) -> tf.T
 def sample_actions(logits: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
     """Actions with softmax probabilities, by inverting the distribution function.
 
+    The distribution function may end a little below 1, by rounding. Numbers beyond its end go to
+    the action with which it gets there, not to improbable ones behind that.
+
     Args:
         logits: [..., actions].
         uniforms: [...] in [0, 1).
@@ -33,8 +36,14 @@ def sample_actions(logits: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
     Returns:
         [...] int32.
     """
-    reached = tf.cumsum(tf.nn.softmax(logits), axis=-1)[..., :-1] <= uniforms[..., None]
-    return tf.reduce_sum(tf.cast(reached, tf.int32), axis=-1)
+    reached = tf.cumsum(tf.nn.softmax(logits), axis=-1)
+    action = _count(reached[..., :-1] <= uniforms[..., None])
+    return tf.minimum(action, _count(reached[..., :-1] < reached[..., -1:]))
+
+
+def _count(holds: tf.Tensor) -> tf.Tensor:
+    """How many along the last axis are true."""
+    return tf.reduce_sum(tf.cast(holds, tf.int32), axis=-1)
 
 
 def start_uniforms(seed: int, episodes: int, num_uniforms: int) -> NDArray[np.float32]:

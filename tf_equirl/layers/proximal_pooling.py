@@ -17,10 +17,6 @@ from tf_equirl.layers.distances import get_distance
 from tf_equirl.layers.transition_images import check_rows, rows_spec
 
 SELECTIONS = ("hard", "soft")
-# Rows tie when their distances differ by less than this share of the mean distance. Rounding in the
-# layers before moves distances by some 1e-6 of it; spread over this band it moves the output of
-# untrained models by up to 5e-5 in its scale, and never exchanges two rows.
-_TIE = 0.02
 # Of the check of invariance: random states, and the change allowed, as a share of the largest
 # distance. Rounding changes a sum of absolute values by some 1e-7 of it.
 _SAMPLES = 64
@@ -40,10 +36,10 @@ class ProximalPooling(keras.layers.Layer):
     that holds only where the minimum is unique: "Exploiting Symmetries With Equivariant Transition
     Models" (University College London, 2023, equation 4.28), whose Catch model lost equivariance
     by it. The mean of tied rows restores it, because ties are permuted among themselves. A row
-    that is farther than the closest one by up to 2 % of the mean distance has a share in the mean,
-    which falls to 0 continuously: rounding moves the output a little, where with a bare argmin it
-    exchanges rows. A distance that jumps itself, as `ModeDistance` does where two categories are
-    equally likely up to rounding, still jumps.
+    that is farther than the closest one by up to `tie` of the mean distance has a share in the
+    mean, which falls to 0 continuously: rounding moves the output a little, where with a bare
+    argmin it exchanges rows. A distance that jumps itself, as `ModeDistance` does where two
+    categories are equally likely up to rounding, still jumps.
 
     With `"hard"` gradients flow through the selected rows only, and not through the distance.
     Distances are computed in float32 at least, whatever the layer's precision.
@@ -62,6 +58,10 @@ class ProximalPooling(keras.layers.Layer):
         temperature: Of the soft selection, in units of the distance; positive.
         average_ties: Whether the hard selection averages tied rows. Without it the first of them is
             taken, as the thesis does, and the law does not hold for them.
+        tie: Rows tie when their distances differ by less than this share of the mean distance;
+            positive. Rounding in the layers before moves distances by some 1e-6 of it; spread over
+            a band of 2 % it moves the output of untrained models by up to 5e-5 in its scale, and
+            never exchanges two rows.
         allow_noninvariant: Whether to go on with a distance that is not invariant. The law does not
             hold then.
         **kwargs: Of `keras.layers.Layer`, such as `name` and `dtype`.
@@ -79,6 +79,7 @@ class ProximalPooling(keras.layers.Layer):
         representation: Representation | dict[str, Any],
         temperature: float = 1.0,
         average_ties: bool = True,
+        tie: float = 0.02,
         allow_noninvariant: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -90,14 +91,14 @@ class ProximalPooling(keras.layers.Layer):
                 f"`selection` must be one of {', '.join(SELECTIONS)}. Received: "
                 f"selection={selection!r}"
             )
-        if not isinstance(temperature, (int, float)) or not 0 < temperature < math.inf:
-            raise ValueError(
-                f"`temperature` must be a positive number. Received: temperature={temperature!r}"
-            )
+        for name, value in (("temperature", temperature), ("tie", tie)):
+            if not isinstance(value, (int, float)) or not 0 < value < math.inf:
+                raise ValueError(f"`{name}` must be a positive number. Received: {name}={value!r}")
         self.selection = selection
         self.representation = object_of(Representation, representation, "representation")
         self.temperature = float(temperature)
         self.average_ties = bool(average_ties)
+        self.tie = float(tie)
         self.allow_noninvariant = bool(allow_noninvariant)
 
     def build(self, input_shape: Any) -> None:
@@ -158,6 +159,7 @@ class ProximalPooling(keras.layers.Layer):
             representation=self.representation.get_config(),
             temperature=self.temperature,
             average_ties=self.average_ties,
+            tie=self.tie,
             allow_noninvariant=self.allow_noninvariant,
         )
         return config
@@ -168,7 +170,7 @@ class ProximalPooling(keras.layers.Layer):
             return ops.softmax(-distances / self.temperature, axis=-1)
         distances = ops.stop_gradient(distances)
         if self.average_ties:
-            return _shares_of_least(distances, _TIE)
+            return _shares_of_least(distances, self.tie)
         closest = ops.argmin(distances, axis=-1)
         return ops.one_hot(closest, distances.shape[-1], dtype=distances.dtype)
 
