@@ -35,6 +35,12 @@ def main() -> None:
     """Makes the environments and prints the table; exits with 1 if anything failed."""
     from tabulate import tabulate
 
+    if sys.version_info >= (3, 13):
+        raise SystemExit(
+            "The oldest TensorFlow that setup.py admits needs Python 3.10 to 3.12: make clean, "
+            "then make test-versions PYTHON=/path/to/python3.12. Received: Python "
+            f"{sys.version.split()[0]}"
+        )
     with tempfile.TemporaryDirectory(prefix="versions-") as temporary:
         place = Path(temporary)
         wheel = build_wheel(place)
