@@ -67,7 +67,9 @@ setup(
     ],
     package_dir={"tf_equirl.launchers": "launchers", "tf_equirl._zoo": "zoo"},
     package_data={"tf_equirl": ["py.typed"], "tf_equirl._zoo": ["index.json", "*/*"]},
-    # The lower bounds were found, not guessed: `make test-versions` runs the tests on them.
+    # `make test-versions` runs tests on these lower bounds. Below those of TensorFlow, Keras,
+    # NumPy, gymnasium and TensorBoard something fails (docs/versions.md); the others were not tried
+    # lower.
     install_requires=[
         "tensorflow>=2.16.1",
         "keras>=3.6",
