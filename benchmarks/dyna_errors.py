@@ -42,15 +42,15 @@ from launchers.common import launch, seed_range
 from tf_equirl import dyna, envs, experiments
 from tf_equirl._files import write_text_atomically
 from tf_equirl.agents import TrainingResult, run_folder, train_ppo
-from tf_equirl.agents.blocks import blocks_of
-from tf_equirl.agents.ppo import make_models
-from tf_equirl.agents.rollout import Transitions
-from tf_equirl.dyna.dyna_program import DynaProgram
-from tf_equirl.dyna.dyna_run import DynaRun
-from tf_equirl.dyna.fit import build_model
-from tf_equirl.dyna.replay import ReplayBuffer
+from tf_equirl.agents.ppo.tf_agents_ppo import make_models
+from tf_equirl.dyna.learner import DynaProgram
+from tf_equirl.dyna.schedule import DynaRun
 from tf_equirl.dyna.train import DYNA_RUN
+from tf_equirl.dynamics.fit import build_model
 from tf_equirl.envs.environment import select
+from tf_equirl.training.blocks import blocks_of
+from tf_equirl.training.collect import Transitions
+from tf_equirl.training.replay import ReplayBuffer
 
 _SEEDS = flags.DEFINE_integer("num_seeds", 8, "agents in each condition", lower_bound=2)
 _FIRST = flags.DEFINE_integer("first_seed", 2000, "their first seed", lower_bound=0)

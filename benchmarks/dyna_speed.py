@@ -45,10 +45,10 @@ from rich.table import Table
 from benchmarks import common
 from launchers.common import launch
 from tf_equirl import dyna, envs, experiments
-from tf_equirl.agents.loops import repeat
-from tf_equirl.agents.ppo import make_models
-from tf_equirl.dyna.dyna_program import DynaCarry, DynaProgram
+from tf_equirl.agents.ppo.tf_agents_ppo import make_models
+from tf_equirl.dyna.learner import DynaCarry, DynaProgram
 from tf_equirl.dyna.train import transition_model
+from tf_equirl.training.loops import repeat
 
 _EXPERIMENTS = {"CartPole": experiments.online_cartpole, "Catch": experiments.online_catch}
 _ENVS = flags.DEFINE_multi_enum("env", list(_EXPERIMENTS), list(_EXPERIMENTS), "environments")

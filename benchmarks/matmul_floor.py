@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equirl.agents import PPOConfig
-from tf_equirl.agents.loops import repeat
 from tf_equirl.layers.base import EquivariantLinear
+from tf_equirl.training.loops import repeat
 
 # So small that operands keep their size, so that no product meets infinities or denormals.
 _NUDGE = 1e-6

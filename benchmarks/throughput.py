@@ -35,7 +35,7 @@ from benchmarks.matmul_floor import MatmulFloor
 from launchers.common import launch, parse_integers
 from tf_equirl import envs
 from tf_equirl.agents import PPOConfig, Progress, train_ppo
-from tf_equirl.agents.ppo import make_models
+from tf_equirl.agents.ppo.tf_agents_ppo import make_models
 
 _ENV = flags.DEFINE_string("env", "CartPole", "name of the environment")
 _SEEDS = flags.DEFINE_list("seeds", ["1", "8", "32", "128"], "numbers of seeds, a row for each")

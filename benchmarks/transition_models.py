@@ -27,7 +27,7 @@ from rich.table import Table
 from benchmarks import common
 from launchers.common import launch
 from tf_equirl import dyna, experiments
-from tf_equirl.dyna.fit_program import FitProgram
+from tf_equirl.dynamics.learner import FitProgram
 from tf_equirl.models.widths import trained_parameters
 
 _EXPERIMENTS = {

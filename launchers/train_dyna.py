@@ -22,9 +22,9 @@ from absl import flags
 from tf_equirl import envs, experiments
 from tf_equirl._files import write_text_atomically
 from tf_equirl.agents import PPOConfig
-from tf_equirl.agents.run_folder import read_description
 from tf_equirl.dyna import DynaConfig, DynaResult
 from tf_equirl.dyna.train import DYNA_RUN
+from tf_equirl.training.run_folder import read_description
 
 from . import common, config_flags
 

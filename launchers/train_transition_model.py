@@ -19,11 +19,11 @@ import rich
 from absl import flags
 
 from tf_equirl import dyna, envs
-from tf_equirl.agents.run_folder import read_description
-from tf_equirl.dyna.fit_folder import TRANSITION_RUN
-from tf_equirl.dyna.measures import rollout_errors
+from tf_equirl.dynamics.fit_folder import TRANSITION_RUN
+from tf_equirl.dynamics.measures import rollout_errors
 from tf_equirl.experiments.plots import plot_training
-from tf_equirl.experiments.transition_tables import transition_table
+from tf_equirl.reproductions.thesis.transition_tables import transition_table
+from tf_equirl.training.run_folder import read_description
 
 from . import common, config_flags
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from tf_equirl.models.widths import check_hidden_units
@@ -22,10 +22,10 @@ class Config:
     def to_json(self) -> dict[str, Any]:
         """The fields as plain JSON types."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
+        return {name: _plain(value) for name, value in fields.items()}
 
     @classmethod
-    def from_json(cls: type[_Config], fields: dict[str, Any]) -> _Config:
+    def from_json(cls: type[_Config], fields: Mapping[str, Any]) -> _Config:
         """The config that `to_json` described.
 
         Raises:
@@ -75,3 +75,9 @@ class Config:
         units = getattr(self, "hidden_units")  # noqa: B009
         units = tuple(units) if isinstance(units, list) else units
         object.__setattr__(self, "hidden_units", check_hidden_units(units))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Config):
+        return value.to_json()
+    return list(value) if isinstance(value, tuple) else value

@@ -1,7 +1,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tf_equirl.agents.advantages import generalized_advantages
+from tf_equirl.agents.ppo.advantages import generalized_advantages
 
 
 def _rollout(steps=40, batch=3, seed=0):

@@ -2,7 +2,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equirl.agents import PPOConfig
-from tf_equirl.agents.optimizer import AdamState, adam_step, initial_adam_state, member_norm
+from tf_equirl.training.optimizer import AdamState, adam_step, initial_adam_state, member_norm
 
 
 def test_each_member_follows_keras_adam_on_its_own_clipped_gradient():

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tf_equirl import envs, models
 from tf_equirl.agents import PPOConfig, make_ppo_agent, train_ppo
-from tf_equirl.agents.program import PopulationProgram
+from tf_equirl.agents.ppo.learner import PopulationProgram
 from tf_equirl.groups import Symmetry
 
 SMALL = {

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_equirl.agents.randomness import Purpose, member_uniforms
-from tf_equirl.evaluation.actions import sample_actions
+from tf_equirl.distributions.categorical import sample_actions
+from tf_equirl.training.randomness import Purpose, member_uniforms
 
 
 def test_a_members_numbers_do_not_depend_on_the_others():

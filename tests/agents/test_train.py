@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tf_equirl import envs, models
 from tf_equirl.agents import NonFiniteError, PPOConfig, train_ppo
-from tf_equirl.agents.program import PopulationProgram
+from tf_equirl.agents.ppo.learner import PopulationProgram
 from tf_equirl.groups import intertwiner_basis
 from tf_equirl.layers import symmetrizer_dense
 
@@ -404,7 +404,7 @@ def test_a_frozen_kernel_is_no_basis():
 
 def test_models_are_built_from_the_config():
     config = PPOConfig(actor="gcnn", critic="invariant", match_parameters=4610)
-    from tf_equirl.agents.ppo import make_models
+    from tf_equirl.agents.ppo.tf_agents_ppo import make_models
 
     actor, critic = make_models(envs.make("CartPole"), config)
     assert abs(actor.count_params() / 4610 - 1) < 0.01

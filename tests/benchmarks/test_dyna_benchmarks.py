@@ -12,9 +12,9 @@ from absl import flags
 
 import benchmarks
 from tf_equirl import dyna, envs
-from tf_equirl.agents.rollout import Transitions
-from tf_equirl.dyna.dyna_program import DynaProgram
+from tf_equirl.dyna.learner import DynaProgram
 from tf_equirl.envs.cartpole import CartPoleState
+from tf_equirl.training.collect import Transitions
 
 STEPS, MEMBERS, ENVS = 5, 3, 4
 ENV = envs.make("CartPole")

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_equirl.agents.ppo import make_models
+from tf_equirl.agents.ppo.tf_agents_ppo import make_models
 from tf_equirl.dyna import DynaConfig
-from tf_equirl.dyna.dyna_program import DynaProgram
+from tf_equirl.dyna.learner import DynaProgram
 from tf_equirl.dyna.train import transition_model
 from tf_equirl.envs import Environment
 from tf_equirl.groups import Symmetry, permutation_representation, symmetric_group

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 from tf_equirl import envs, zoo
-from tf_equirl.dyna.datasets import (
+from tf_equirl.dynamics.datasets import (
     DATASET_KINDS,
     Transitions,
     all_transitions,

@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 from dyna_cases import Cups, assert_equal, compiled, exact_model, program_of
 
-from tf_equirl.agents.program import Metrics
-from tf_equirl.agents.randomness import Purpose, member_uniforms
+from tf_equirl.agents.ppo.learner import Metrics
 from tf_equirl.dyna import DynaConfig
-from tf_equirl.dyna.replay import held_out_rows, training_rows
+from tf_equirl.training.randomness import Purpose, member_uniforms
+from tf_equirl.training.replay import held_out_rows, training_rows
 
 SEEDS = [4, 9, 4, 1]
 CONFIG = DynaConfig(

@@ -13,14 +13,14 @@ from dyna_cases import Cups, NoReward, exact_model
 from tf_equirl import envs, zoo
 from tf_equirl.agents import NonFiniteError, PPOConfig, run_folder, train_ppo
 from tf_equirl.agents import train as agents_train
-from tf_equirl.agents.ppo import make_models
-from tf_equirl.agents.program import PopulationProgram
-from tf_equirl.agents.run_folder import RunFolder
+from tf_equirl.agents.ppo.learner import PopulationProgram
+from tf_equirl.agents.ppo.tf_agents_ppo import make_models
 from tf_equirl.dyna import DynaConfig, dyna_program, train, train_dyna
-from tf_equirl.dyna.dyna_program import DynaProgram
+from tf_equirl.dyna.learner import DynaProgram
 from tf_equirl.dyna.train import DYNA_RUN
 from tf_equirl.evaluation.equivariance import model_equivariance_error
 from tf_equirl.testing import equivariance_error
+from tf_equirl.training.run_folder import RunFolder
 
 PPO = {
     "actor": "odd",

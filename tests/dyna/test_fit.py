@@ -21,9 +21,9 @@ from tf_equirl.dyna import (
     fit_transition_model,
     load_transition_result,
 )
-from tf_equirl.dyna.fit import build_model
-from tf_equirl.dyna.fit_program import FitProgram
-from tf_equirl.dyna.measures import transition_errors
+from tf_equirl.dynamics.fit import build_model
+from tf_equirl.dynamics.learner import FitProgram
+from tf_equirl.dynamics.measures import transition_errors
 
 ENVS = {name: envs.make(name) for name in ("CartPole", "Catch")}
 DATA = {name: collect_transitions(env, "random", 300, seed=0) for name, env in ENVS.items()}

@@ -8,12 +8,12 @@ import tensorflow as tf
 from dyna_cases import Cups, assert_equal, compiled, exact_model, program_of
 
 from tf_equirl import envs
-from tf_equirl.agents.rollout import start_acting
 from tf_equirl.dyna import DynaConfig
-from tf_equirl.dyna.dyna_program import _mean_of_known
 from tf_equirl.dyna.imagination import ImaginedEnvironment
+from tf_equirl.dyna.learner import _mean_of_known
 from tf_equirl.dyna.model_population import ModelPopulation
-from tf_equirl.dyna.replay import ReplayBuffer
+from tf_equirl.training.collect import start_acting
+from tf_equirl.training.replay import ReplayBuffer
 
 MEMBERS, ENVS, STEPS = 4, 3, 12
 CONFIG = DynaConfig(

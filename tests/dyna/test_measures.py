@@ -7,11 +7,11 @@ import tensorflow as tf
 
 from tf_equirl import envs, models
 from tf_equirl.dyna import Transitions, all_transitions, collect_transitions
-from tf_equirl.dyna.equivariance import image_correlation, sample_pairs, transition_equivariance
-from tf_equirl.dyna.measures import rollout_errors, transition_errors
-from tf_equirl.dyna.members import initial_weights
+from tf_equirl.dynamics.equivariance import image_correlation, sample_pairs, transition_equivariance
+from tf_equirl.dynamics.measures import rollout_errors, transition_errors
 from tf_equirl.envs.environment import Environment
 from tf_equirl.groups import Representation, Symmetry, dihedral_group, permutation_representation
+from tf_equirl.training.population import initial_weights
 
 CATCH, CARTPOLE = envs.make("Catch"), envs.make("CartPole")
 GCNNS = [kind for kind in models.TRANSITION_KINDS if kind != "mlp"]

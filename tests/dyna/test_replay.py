@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from dyna_cases import CupsState, assert_equal
 
-from tf_equirl.dyna.replay import (
+from tf_equirl.training.replay import (
     HELD_OUT,
     ReplayBuffer,
     any_rows,

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tf_equirl.envs import CartPole, CartPoleState, Catch, CatchState, Environment
-from tf_equirl.heads import CategoricalHead, RealHead
+from tf_equirl.models.heads import CategoricalHead, RealHead
 
 SIZES = [(10, 5), (7, 3), (2, 5)]
 each_size = pytest.mark.parametrize("size", SIZES)

@@ -10,9 +10,9 @@ import pytest
 
 from tf_equirl import envs, experiments, zoo
 from tf_equirl.agents import PPOConfig
-from tf_equirl.agents.ppo import make_models
+from tf_equirl.agents.ppo.tf_agents_ppo import make_models
 from tf_equirl.dyna import DynaConfig
-from tf_equirl.dyna.fit import build_model
+from tf_equirl.dynamics.fit import build_model
 from tf_equirl.models.widths import trained_parameters
 
 EXPERIMENTS = {

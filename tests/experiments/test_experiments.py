@@ -8,7 +8,7 @@ import rich.console
 
 from tf_equirl import envs, experiments
 from tf_equirl.agents import PPOConfig, TrainingResult
-from tf_equirl.agents.ppo import make_models
+from tf_equirl.agents.ppo.tf_agents_ppo import make_models
 
 
 def _result(returns, first_returns=None, **fields):

@@ -11,7 +11,7 @@ from PIL import Image
 from tf_equirl import envs, evaluation, experiments, zoo
 from tf_equirl._portable import portable_config
 from tf_equirl.agents import PPOConfig, load_result, train_ppo
-from tf_equirl.experiments.publish import best_seed, training_command
+from tf_equirl.publishing.policy import best_seed, training_command
 
 CONFIG = PPOConfig(
     actor="gcnn", hidden_units=(6,), rollout_steps=10, num_minibatches=2, total_timesteps=400

@@ -10,9 +10,9 @@ from PIL import Image
 
 from tf_equirl import dyna, envs, experiments, zoo
 from tf_equirl._portable import portable_config
-from tf_equirl.experiments.publish_transition_model import training_command
-from tf_equirl.experiments.zoo_folder import training_fields, type_of_run
 from tf_equirl.models import transition_model
+from tf_equirl.publishing.entry import training_fields, type_of_run
+from tf_equirl.publishing.transition_model import training_command
 from tf_equirl.zoo import transition_scores
 
 CONFIG = dyna.TransitionModelConfig(

@@ -138,7 +138,7 @@ def test_runs_of_different_kinds_are_not_joined(trained):
 @pytest.mark.parametrize("make", [experiments.cartpole, experiments.catch])
 def test_the_thesis_experiments_compare_equal_sizes(make):
     from tf_equirl import envs
-    from tf_equirl.agents.ppo import make_models
+    from tf_equirl.agents.ppo.tf_agents_ppo import make_models
 
     networks = {}  # of a column: the schedules have the same
     for schedule in experiments.SCHEDULES:

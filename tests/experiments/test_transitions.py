@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tf_equirl import dyna, experiments
-from tf_equirl.dyna.measures import transition_errors
+from tf_equirl.dynamics.measures import transition_errors
 from tf_equirl.experiments import Cell
 from tf_equirl.models.widths import trained_parameters
 

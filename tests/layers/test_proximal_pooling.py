@@ -9,7 +9,7 @@ from layer_cases import GROUPS, natural, signed, skew, turned
 
 from tf_equirl.groups import Representation, permutation_representation
 from tf_equirl.layers import ModeDistance, ProximalPooling, TransitionImages
-from tf_equirl.layers.distances import l1, l2
+from tf_equirl.layers.pooling.distances import l1, l2
 
 C2, S3 = GROUPS["C2"], GROUPS["S3"]
 each_group = pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS.keys())

@@ -16,9 +16,9 @@ from tf_equirl.groups import (
     symmetric_group,
     trivial_representation,
 )
-from tf_equirl.heads import CategoricalHead, RealHead
 from tf_equirl.layers import ModeDistance
 from tf_equirl.models import widths
+from tf_equirl.models.heads import CategoricalHead, RealHead
 from tf_equirl.testing import equivariance_error
 
 CARTPOLE, CATCH = envs.make("CartPole"), envs.make("Catch")

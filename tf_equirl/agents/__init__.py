@@ -7,13 +7,13 @@ from tf_equirl._tf_agents import require_tf_agents
 
 require_tf_agents()
 
-from tf_equirl.agents.config import PPOConfig  # noqa: E402
-from tf_equirl.agents.networks import KerasNetwork  # noqa: E402
-from tf_equirl.agents.ppo import make_ppo_agent  # noqa: E402
-from tf_equirl.agents.progress import NonFiniteError, Progress  # noqa: E402
-from tf_equirl.agents.result import TrainingResult  # noqa: E402
-from tf_equirl.agents.saved_runs import load_result  # noqa: E402
-from tf_equirl.agents.train import train_ppo  # noqa: E402
+from tf_equirl.agents.ppo.config import PPOConfig  # noqa: E402
+from tf_equirl.agents.ppo.networks import KerasNetwork  # noqa: E402
+from tf_equirl.agents.ppo.saved_runs import load_result  # noqa: E402
+from tf_equirl.agents.ppo.tf_agents_ppo import make_ppo_agent  # noqa: E402
+from tf_equirl.agents.ppo.train import train_ppo  # noqa: E402
+from tf_equirl.training.progress import NonFiniteError, Progress  # noqa: E402
+from tf_equirl.training.result import TrainingResult  # noqa: E402
 
 __all__ = [
     "KerasNetwork",

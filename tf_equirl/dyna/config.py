@@ -1,58 +1,90 @@
-"""The hyperparameters of learning a transition model."""
+"""The hyperparameters of Dyna."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+import numbers
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
 
 from tf_equirl._config import Config
-from tf_equirl.layers.proximal_pooling import SELECTIONS
-from tf_equirl.models import TRANSITION_KINDS
+from tf_equirl.agents.ppo.config import PPOConfig
+from tf_equirl.dynamics.config import TransitionModelConfig
+from tf_equirl.training.replay import HELD_OUT
+
+PLANNING_STARTS = ("reset", "buffer")
+HIGH_ERROR = ("stop", "shrink")
+_MODEL = TransitionModelConfig(hidden_units=(64, 64), learning_rate=1e-3, predict_change=None)
+# What a fit to the replay buffer has in the place of a whole run's: see `model_epochs`.
+_NOT_OF_DYNA = ("num_epochs", "anneal_learning_rate")
+# The kind that is no model; only flags and sweeps call it so.
+_ENVIRONMENT = "environment"
 
 
 @dataclasses.dataclass(frozen=True)
-class TransitionModelConfig(Config):
-    """The model of `fit_transition_model` and how it is trained.
+class DynaConfig(Config):
+    """The hyperparameters of `train_dyna`: an agent, a transition model, and the planning.
 
-    The defaults are those of the thesis that this project started from ("Exploiting Symmetries
-    With Equivariant Transition Models", University College London, 2023), except for the kind.
+    The run's updates are divided into `dyna_iterations` parts of equal length. After each the model
+    is fitted to the replay buffer, and the policy is trained inside it, with the agent's own
+    hyperparameters (Sutton, "Dyna, an integrated architecture for learning, planning, and
+    reacting", 1991).
 
     They are validated on construction: a `ValueError` names the field, the rule and the value.
 
     Attributes:
-      kind: kind of transition model: mlp, gcnn-proximal, gcnn-averaged or gcnn-readout, see
-        `models.transition_model`.
-      hidden_units: widths of the hidden layers.
-      match_parameters: parameter budget of the model; `hidden_units` are then the proportions of
-        its widths. None keeps `hidden_units`.
-      predict_change: whether the network predicts the state's change instead of the next state;
-        for environments whose states are real numbers.
-      selection: of the kind "gcnn-proximal": "hard" or "soft".
-      temperature: of the selection "soft", in units of the distance between states.
-      num_epochs: passes over the data.
-      batch_size: transitions of a gradient step; all of the data if they are fewer. What remains
-        of an epoch's shuffled data after its last whole batch is left out.
-      learning_rate: Adam's step size.
-      anneal_learning_rate: decrease the step size linearly to 0 over the run.
-      adam_beta_1: share of the old mean of gradients that Adam keeps at each step.
-      adam_beta_2: the same for the mean of their squares.
-      adam_epsilon: added to the root of that mean, by which Adam divides.
-      max_gradient_norm: bound on the norm of one gradient; None does not bound it.
+      agent: hyperparameters of the agent.
+      model: the transition model and its optimiser, which goes on from fit to fit; its
+        `predict_change` may be None, which predicts changes of states of real numbers, and
+        `num_epochs` and `anneal_learning_rate` must be the defaults, see `model_epochs`. None plans
+        in the environment itself, a model without error; nothing is fitted then, and what bounds
+        or describes a model has no effect.
+      planning_ratio: updates in the model by update in the environment, fractions too; 0 is the
+        model-free agent.
+      dyna_iterations: how many times the model is fitted and planned in; at most one for every
+        update.
+      warmup_timesteps: environment steps before the first of them; a run that is shorter does not
+        plan.
+      planning_starts: where planned episodes start: "reset" draws the environment's own start
+        states, "buffer" states of the replay buffer.
+      model_rollout_steps: steps after which a planned episode is cut off and its rest estimated by
+        the critic; None for the environment's own limit.
+      max_policy_change: bound on the mean Kullback-Leibler divergence, in nats, from the policy
+        before planning to the policy during it; an update that would exceed it is undone and ends
+        the planning of its iteration. None does not bound it.
+      max_model_error: bound on the model's error (the head's loss: mean square for real states,
+        cross-entropy for categories) on held-out transitions; None does not bound it.
+      high_error: what happens above that bound: "stop" does not plan, "shrink" plans as many
+        updates less as the error is larger.
+      max_disagreement: bound on how far the models of an ensemble disagree, see
+        `Head.disagreement`; a planned episode is cut off where they disagree more. None does not
+        bound it.
+      ensemble_size: number of models of each seed; their mean is what is planned in.
+      buffer_size: transitions that the replay buffer holds, rounded down to whole updates; the
+        newest replace the oldest. None holds all of the run.
+      augment: train the model on transitions that a random element of the group has moved.
+      model_epochs: passes over the buffer at each fit; fractions too.
+      max_model_steps: bound on the gradient steps of one fit; None does not bound them.
     """
 
-    kind: str = "gcnn-readout"
-    hidden_units: tuple[int, ...] = (64, 64, 64, 64)
-    match_parameters: int | None = None
-    predict_change: bool = False
-    selection: str = "hard"
-    temperature: float = 1.0
-    num_epochs: int = 100
-    batch_size: int = 256
-    learning_rate: float = 1e-4
-    anneal_learning_rate: bool = False
-    adam_beta_1: float = 0.9
-    adam_beta_2: float = 0.999
-    adam_epsilon: float = 1e-8
-    max_gradient_norm: float | None = None
+    agent: PPOConfig = PPOConfig()
+    model: TransitionModelConfig | None = _MODEL
+    planning_ratio: float = 4.0
+    dyna_iterations: int = 50
+    warmup_timesteps: int = 0
+    planning_starts: str = "reset"
+    model_rollout_steps: int | None = None
+    max_policy_change: float | None = None
+    max_model_error: float | None = None
+    high_error: str = "stop"
+    max_disagreement: float | None = None
+    ensemble_size: int = 1
+    buffer_size: int | None = None
+    augment: bool = False
+    model_epochs: float = 10.0
+    max_model_steps: int | None = 400
 
     def __post_init__(self):
         """Validates every field.
@@ -60,18 +92,131 @@ class TransitionModelConfig(Config):
         Raises:
           ValueError: naming the first field that breaks its rule.
         """
-        self._check_choice("kind", TRANSITION_KINDS)
-        self._check_hidden_units()
-        self._check_choice("selection", SELECTIONS)
-        if self.selection != "hard" and self.kind != "gcnn-proximal":
-            self._reject("selection", '"hard" for every kind but "gcnn-proximal"')
-        self._check_positive("temperature")
-        for field in ("num_epochs", "batch_size"):
-            self._check_integer(field)
-        if self.match_parameters is not None:
-            self._check_integer("match_parameters")
-        for field in ("predict_change", "anneal_learning_rate"):
-            self._check_bool(field)
-        self._check_adam()
-        if self.max_gradient_norm is not None:
-            self._check_positive("max_gradient_norm")
+        if not isinstance(self.agent, PPOConfig):
+            self._reject("agent", "a PPOConfig")
+        if self.model is not None and not isinstance(self.model, TransitionModelConfig):
+            self._reject("model", "a TransitionModelConfig or None")
+        for field in _NOT_OF_DYNA if self.model is not None else ():
+            if getattr(self.model, field) != getattr(_MODEL, field):
+                self._reject(
+                    "model", f"of the default {field}, as model_epochs says how it is fitted"
+                )
+        self._check_real("planning_ratio", "a number of at least 0", lambda x: x >= 0)
+        self._check_integer("dyna_iterations")
+        if self.dyna_iterations > self.agent.num_updates:
+            self._reject("dyna_iterations", f"at most the run's {self.agent.num_updates} updates")
+        value = self.warmup_timesteps
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 0:
+            self._reject("warmup_timesteps", "an integer of at least 0")
+        object.__setattr__(self, "warmup_timesteps", int(value))  # of a NumPy integer, too
+        self._check_choice("planning_starts", PLANNING_STARTS)
+        self._check_choice("high_error", HIGH_ERROR)
+        for field in ("model_rollout_steps", "buffer_size", "max_model_steps"):
+            if getattr(self, field) is not None:
+                self._check_integer(field)
+        size = self.agent.batch_size
+        if self.buffer_size is not None and self.buffer_size < size:
+            self._reject(
+                "buffer_size",
+                f"at least num_environments * rollout_steps = {size}, the transitions of one update",
+            )
+        for field in ("max_policy_change", "max_model_error", "max_disagreement"):
+            if getattr(self, field) is not None:
+                self._check_real(field, "a number of at least 0", lambda x: x >= 0)
+        self._check_integer("ensemble_size")
+        if self.max_disagreement is not None and self.ensemble_size < 2:
+            self._reject("max_disagreement", "None for an ensemble of one model (ensemble_size)")
+        self._check_bool("augment")
+        self._check_positive("model_epochs")
+        if self.planning_ratio and self.model is not None and size < HELD_OUT:
+            self._reject(
+                "agent",
+                f"such that num_environments * rollout_steps is at least {HELD_OUT}: of so many "
+                "transitions the model is measured on one",
+            )
+
+    @property
+    def boundaries(self) -> tuple[int, ...]:
+        """Updates made in the environment when each iteration's planning begins."""
+        count = self.agent.num_updates
+        return tuple((i + 1) * count // self.dyna_iterations for i in range(self.dyna_iterations))
+
+    def planned_updates(self, iteration: int) -> int:
+        """Updates in the model in one iteration, from 0; none during the warm-up.
+
+        Without a warm-up they add up to `planning_ratio` times the updates in the environment,
+        rounded down.
+        """
+        end = self.boundaries[iteration]
+        if end * self.agent.batch_size < self.warmup_timesteps:
+            return 0
+        begin = self.boundaries[iteration - 1] if iteration else 0
+        ratio = Fraction(str(self.planning_ratio))  # 0.29 is 29 / 100, not a little less
+        return math.floor(ratio * end) - math.floor(ratio * begin)
+
+    @property
+    def capacity(self) -> int:
+        """Transitions that the replay buffer has room for: a whole number of updates."""
+        everything = self.agent.num_updates * self.agent.batch_size
+        size = everything if self.buffer_size is None else min(self.buffer_size, everything)
+        return size // self.agent.batch_size * self.agent.batch_size
+
+    def flat(self) -> dict[str, Any]:
+        """All hyperparameters by one name each, as flags and sweeps call them.
+
+        Those of the agent keep their names, those of the model begin with `model_`; `model_kind` is
+        "environment" where planning is done in the environment itself.
+        """
+        own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        agent, model = own.pop("agent"), own.pop("model")
+        described = {f"model_{k}": getattr(model or _MODEL, k) for k in _model_fields()}
+        if model is None:
+            described["model_kind"] = _ENVIRONMENT
+        return {**_fields(agent), **own, **described}
+
+    @classmethod
+    def from_flat(cls, **fields: Any) -> DynaConfig:
+        """The config with these hyperparameters, named as in `flat`; defaults for the others.
+
+        Raises:
+          ValueError: for a name that does not exist, or a value that breaks its rule.
+        """
+        unknown = sorted(set(fields) - set(DynaConfig().flat()))
+        if unknown:
+            raise ValueError(f"fields must be hyperparameters of Dyna. Received also: {unknown}")
+        of_model = {k: fields.pop(f"model_{k}") for k in _model_fields() if f"model_{k}" in fields}
+        of_agent = {k: fields.pop(k) for k in _fields(PPOConfig()) if k in fields}
+        no_model = of_model.get("kind") == _ENVIRONMENT
+        if no_model:
+            del of_model["kind"]
+        try:
+            model = dataclasses.replace(_MODEL, **of_model)
+        except ValueError as error:  # the field names there have no prefix
+            raise ValueError(f"of the transition model: {error}") from error
+        return cls(PPOConfig(**of_agent), None if no_model else model, **fields)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> DynaConfig:
+        """See `Config.from_json`."""
+        model = fields.get("model", _MODEL.to_json())
+        composed = {
+            "agent": PPOConfig.from_json(fields.get("agent", {})),
+            "model": None if model is None else TransitionModelConfig.from_json(model),
+        }
+        return super().from_json({**fields, **composed})
+
+
+def _fields(config: Config) -> dict[str, Any]:
+    return {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}  # type: ignore[arg-type]
+
+
+def _model_fields() -> list[str]:
+    """The fields of a model's config that flags and sweeps of Dyna have."""
+    return [
+        "kind",
+        "hidden_units",
+        "match_parameters",
+        "predict_change",
+        "batch_size",
+        "learning_rate",
+    ]

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tf_equirl.envs import Environment
 from tf_equirl.envs.environment import select
-from tf_equirl.heads import Head
+from tf_equirl.models.heads import Head
 
 Dynamics = Callable[[Any, tf.Tensor, tf.Tensor], tuple[Any, tf.Tensor, tf.Tensor, tf.Tensor]]
 """From states, actions and uniforms to next states, rewards, whether they are terminal, and whether

@@ -9,14 +9,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_equirl.agents.loops import repeat
-from tf_equirl.agents.optimizer import AdamState, adam_step
-from tf_equirl.agents.randomness import Purpose, member_uniforms
-from tf_equirl.dyna.dyna_config import DynaConfig
-from tf_equirl.dyna.members import initial_weights, model_inputs, predict
-from tf_equirl.dyna.model_loss import Batch, ModelLoss, Rows
-from tf_equirl.dyna.replay import ReplayBuffer, held_out_rows, take, training_rows
+from tf_equirl.dyna.config import DynaConfig
+from tf_equirl.dynamics.model_loss import Batch, ModelLoss, Rows
 from tf_equirl.envs import Environment
+from tf_equirl.training.loops import repeat
+from tf_equirl.training.optimizer import AdamState, adam_step
+from tf_equirl.training.population import initial_weights, model_inputs, predict
+from tf_equirl.training.randomness import Purpose, member_uniforms
+from tf_equirl.training.replay import ReplayBuffer, held_out_rows, take, training_rows
 
 STEPS_PER_CALL = 64
 """Gradient steps of one compiled call at most, so that Ctrl-C is heard within seconds."""

@@ -12,15 +12,15 @@ import tensorflow as tf
 
 from tf_equirl import envs, zoo
 from tf_equirl.agents import run_folder
-from tf_equirl.agents.blocks import blocks_of, check_seeds
-from tf_equirl.agents.model_checks import check_model
-from tf_equirl.agents.ppo import make_models
-from tf_equirl.agents.run_folder import RunFolder, RunKind
-from tf_equirl.dyna.dyna_config import ENVIRONMENT, DynaConfig
-from tf_equirl.dyna.dyna_program import DynaProgram
-from tf_equirl.dyna.dyna_result import DynaResult
-from tf_equirl.dyna.dyna_run import DynaProgress, DynaRun
-from tf_equirl.dyna.fit import build_model
+from tf_equirl.agents.ppo.tf_agents_ppo import make_models
+from tf_equirl.dyna.config import ENVIRONMENT, DynaConfig
+from tf_equirl.dyna.learner import DynaProgram
+from tf_equirl.dyna.result import DynaResult
+from tf_equirl.dyna.schedule import DynaProgress, DynaRun
+from tf_equirl.dynamics.fit import build_model
+from tf_equirl.training.blocks import blocks_of, check_seeds
+from tf_equirl.training.model_checks import check_model
+from tf_equirl.training.run_folder import RunFolder, RunKind
 
 DYNA_RUN = RunKind(
     trainer="train_dyna",

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import gymnasium
 
+from tf_equirl.envs.adapters.gymnasium_env import GymnasiumEnv
+from tf_equirl.envs.adapters.gymnasium_vector import GymnasiumVectorEnv
 from tf_equirl.envs.cartpole import CartPole, CartPoleState
 from tf_equirl.envs.catch import Catch, CatchState
 from tf_equirl.envs.environment import Environment
-from tf_equirl.envs.gymnasium_env import GymnasiumEnv
-from tf_equirl.envs.gymnasium_vector import GymnasiumVectorEnv
 from tf_equirl.envs.registry import make, names, register
 from tf_equirl.envs.symmetry_check import SymmetryReport, check_symmetry
 
 if TYPE_CHECKING:
-    from tf_equirl.envs.tf_agents_env import TFAgentsEnvironment
+    from tf_equirl.envs.adapters.tf_agents_env import TFAgentsEnvironment
 
 __all__ = [
     "CartPole",
@@ -52,7 +52,7 @@ def make_tf_agents(
         ImportError: If tf-agents is not installed; the message says how to.
         ValueError: If an argument is not one of those.
     """
-    from tf_equirl.envs.tf_agents_env import TFAgentsEnvironment
+    from tf_equirl.envs.adapters.tf_agents_env import TFAgentsEnvironment
 
     return TFAgentsEnvironment(environment, batch_size, seed)
 
@@ -62,8 +62,8 @@ def make_tf_agents(
 if "tf_equirl/CartPole-v1" not in gymnasium.registry:
     gymnasium.register(
         "tf_equirl/CartPole-v1",
-        entry_point="tf_equirl.envs.gymnasium_env:GymnasiumEnv",
-        vector_entry_point="tf_equirl.envs.gymnasium_vector:GymnasiumVectorEnv",
+        entry_point="tf_equirl.envs.adapters.gymnasium_env:GymnasiumEnv",
+        vector_entry_point="tf_equirl.envs.adapters.gymnasium_vector:GymnasiumVectorEnv",
         reward_threshold=475.0,
         max_episode_steps=500,
         kwargs={"environment": "CartPole", "dtype": "float64"},
@@ -73,8 +73,8 @@ if "tf_equirl/CartPole-v1" not in gymnasium.registry:
 if "tf_equirl/Catch-v0" not in gymnasium.registry:
     gymnasium.register(
         "tf_equirl/Catch-v0",
-        entry_point="tf_equirl.envs.gymnasium_env:GymnasiumEnv",
-        vector_entry_point="tf_equirl.envs.gymnasium_vector:GymnasiumVectorEnv",
+        entry_point="tf_equirl.envs.adapters.gymnasium_env:GymnasiumEnv",
+        vector_entry_point="tf_equirl.envs.adapters.gymnasium_vector:GymnasiumVectorEnv",
         reward_threshold=1.0,
         kwargs={"environment": "Catch"},
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tf_equirl.envs.environment import Environment, first_where
 from tf_equirl.groups import Symmetry, cyclic_group, permutation_representation
-from tf_equirl.heads import CategoricalHead
+from tf_equirl.models.heads import CategoricalHead
 
 # Weight of the paddle beside the ball in the distance between states, equation 4.33 of the thesis
 # (whose text weights the ball instead).

@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tf_equirl.distributions import Categorical, Distribution
 from tf_equirl.groups import Symmetry
-from tf_equirl.heads import Head, RealHead
+from tf_equirl.models.heads import Head, RealHead
 
 
 class Environment(abc.ABC):
@@ -184,6 +185,11 @@ class Environment(abc.ABC):
             f"The state of {self.name} cannot be set from an observation. Received: "
             f"observation={observation!r}"
         )
+
+    @property
+    def action_distribution(self) -> Distribution:
+        """What the outputs of a policy for this environment mean: logits of its actions."""
+        return Categorical(self.num_actions)
 
     def observation_bounds(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Lower and upper bounds of observations, each of shape `observation_shape`."""

@@ -12,8 +12,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_equirl._checks import positive_integer
+from tf_equirl.envs.adapters.gymnasium_env import GymnasiumEnv
 from tf_equirl.envs.environment import Environment
-from tf_equirl.envs.gymnasium_env import GymnasiumEnv
 from tf_equirl.groups import Symmetry
 
 

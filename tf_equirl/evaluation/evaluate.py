@@ -13,8 +13,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_equirl._checks import positive_integer
+from tf_equirl.distributions.categorical import choose_actions, start_uniforms
 from tf_equirl.envs import Environment, make
-from tf_equirl.evaluation.actions import choose_actions, start_uniforms
 from tf_equirl.evaluation.fitting import check_policy, check_seed
 
 # Episodes that step together. One number for all, since XLA rounds by the size of the batch: an

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_equirl.distributions.categorical import choose_actions, start_uniforms
 from tf_equirl.envs import Environment, make
-from tf_equirl.evaluation.actions import choose_actions, start_uniforms
 from tf_equirl.evaluation.fitting import check_policy, check_seed
 
 

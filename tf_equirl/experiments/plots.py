@@ -15,7 +15,7 @@ from matplotlib.ticker import EngFormatter
 
 from tf_equirl._files import write_atomically
 from tf_equirl.agents import TrainingResult
-from tf_equirl.dyna.result import TransitionResult
+from tf_equirl.dynamics.result import TransitionResult
 from tf_equirl.experiments.metrics import worst_tenth
 
 _POINTS = 200

@@ -12,6 +12,7 @@ import numpy as np
 from rich.table import Table
 
 from tf_equirl.agents import TrainingResult
+from tf_equirl.experiments.experiment import Column, Experiment
 from tf_equirl.experiments.metrics import (
     area_under_curve,
     common_part,
@@ -20,7 +21,6 @@ from tf_equirl.experiments.metrics import (
     single_environment_return_at,
     worst_tenth,
 )
-from tf_equirl.experiments.reproduction import Column, Experiment
 from tf_equirl.experiments.statistics import (
     Difference,
     decimals_for,

@@ -15,7 +15,7 @@ from rich.table import Table
 from tf_equirl import envs
 from tf_equirl._files import write_text_atomically
 from tf_equirl.agents import NonFiniteError, TrainingResult
-from tf_equirl.agents.ppo import make_models
+from tf_equirl.agents.ppo.tf_agents_ppo import make_models
 from tf_equirl.dyna import DynaConfig, DynaResult, train_dyna
 from tf_equirl.dyna.train import transition_model
 from tf_equirl.experiments.metrics import area_under_curve, return_at

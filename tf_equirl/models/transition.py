@@ -10,7 +10,6 @@ import numpy as np
 from keras import ops
 
 from tf_equirl.groups import Symmetry
-from tf_equirl.heads import CategoricalHead, Head, RealHead
 from tf_equirl.layers import (
     EquivariantReadout,
     GroupAveraging,
@@ -19,6 +18,7 @@ from tf_equirl.layers import (
     TransitionImages,
 )
 from tf_equirl.models.actor import regular_features
+from tf_equirl.models.heads import CategoricalHead, Head, RealHead
 from tf_equirl.models.inputs import (
     check_initializer,
     check_kind,

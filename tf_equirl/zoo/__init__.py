@@ -10,14 +10,11 @@ It needs neither tf-agents nor matplotlib. The functions that take a name take `
 other than the one that comes with the package.
 """
 
-from .card_page import card_to_markdown
-from .card_rules import NAME, success_return, validate_card
-from .card_tables import table, write_table
-from .card_types import POLICY, TRANSITION_MODEL, CardType, type_of
-from .cards import write_index, write_readme
-from .store import ZooEntry, card, default_folder, load, load_model, path, verify
-from .store import names as list
-from .verification import verify_outputs, verify_score
+from tf_equirl.zoo.card_rules import NAME, success_return, validate_card
+from tf_equirl.zoo.card_types import POLICY, TRANSITION_MODEL, CardType, type_of
+from tf_equirl.zoo.golden import verify_outputs
+from tf_equirl.zoo.store import ZooEntry, card, default_folder, load, load_model, path, verify
+from tf_equirl.zoo.store import names as list
 
 __all__ = [
     "NAME",
@@ -26,20 +23,14 @@ __all__ = [
     "CardType",
     "ZooEntry",
     "card",
-    "card_to_markdown",
     "default_folder",
     "list",
     "load",
     "load_model",
     "path",
     "success_return",
-    "table",
     "type_of",
     "validate_card",
     "verify",
     "verify_outputs",
-    "verify_score",
-    "write_index",
-    "write_readme",
-    "write_table",
 ]

@@ -1,0 +1,6 @@
+"""What the outputs of a policy mean."""
+
+from tf_equirl.distributions.categorical import Categorical
+from tf_equirl.distributions.distribution import Distribution
+
+__all__ = ["Categorical", "Distribution"]

@@ -1,0 +1,123 @@
+"""`fit_transition_model`: transition models of many seeds, learned from one dataset."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import keras
+
+from tf_equirl import envs, models
+from tf_equirl.dynamics.config import TransitionModelConfig
+from tf_equirl.dynamics.fit_folder import TRANSITION_RUN, describe_run
+from tf_equirl.dynamics.fit_run import FitProgress, FitRun
+from tf_equirl.dynamics.learner import FitProgram
+from tf_equirl.dynamics.result import TransitionResult
+from tf_equirl.dynamics.transitions import Transitions
+from tf_equirl.models.heads import RealHead
+from tf_equirl.training.blocks import check_seeds
+from tf_equirl.training.model_checks import check_model
+from tf_equirl.training.run_folder import RunFolder
+
+
+def fit_transition_model(
+    env: envs.Environment | str,
+    data: Transitions,
+    config: TransitionModelConfig | None = None,
+    seeds: Iterable[int] = range(16),
+    run_dir: str | os.PathLike | None = None,
+    *,
+    validation: Transitions | None = None,
+    model: keras.Model | None = None,
+    resume: bool = False,
+    on_progress: Callable[[FitProgress], None] | None = None,
+) -> TransitionResult:
+    """Learns one transition model per seed, up to 32 of them side by side in one compiled program.
+
+    Every seed has initial weights of its own and sees the same data in an order of its own. The
+    loss is that of the environment's `transition_head`. A seed's curve does not depend on the other
+    seeds, and is the same at every run on the same machine and package versions.
+
+    Args:
+      env: the environment, or its name.
+      data: the transitions to learn from. Those from terminal states are left out.
+      config: hyperparameters; the defaults if None.
+      seeds: distinct integers from 0 to 2**31 - 1.
+      run_dir: folder for configuration, checkpoints, results and TensorBoard events; None keeps
+        everything in memory.
+      validation: transitions that every seed is measured on after each epoch; None measures
+        nothing but the training loss.
+      model: Keras model to train instead of the one that `config` describes, called with
+        `[observation, one-hot action]`. It serves as the architecture: every seed starts from fresh
+        weights of its own.
+      resume: go on with the run in `run_dir`; the outcome is the one of an uninterrupted run.
+      on_progress: called with a `FitProgress` every few seconds.
+
+    Returns:
+      Learning curves and weights of all seeds.
+
+    Raises:
+      ValueError: before any work, if an argument breaks its rule, the data are not of this
+        environment, the model does not fit it, or `run_dir` holds another run or a damaged one.
+      NonFiniteError: if a seed's numbers become infinite or NaN; what was computed is kept.
+      KeyboardInterrupt: on Ctrl-C, after a checkpoint of the last finished epoch was written.
+    """
+    env = envs.make(env)
+    config = config or TransitionModelConfig()
+    if not isinstance(config, TransitionModelConfig):
+        raise ValueError(f"config must be a TransitionModelConfig. Received: config={config!r}")
+    seeds = check_seeds(seeds)
+    for name, part in (("data", data), ("validation", validation)):
+        if name == "validation" and part is None:
+            continue
+        if not isinstance(part, Transitions):
+            raise ValueError(f"{name} must be a Transitions. Received: {name}={part!r:.80}")
+        part.validate(env, name)
+    model = build_model(env, config) if model is None else model
+    check_model(
+        "model",
+        model,
+        f"a list of observations and one-hot actions of {env.name}",
+        [(None, *env.observation_shape), (None, env.num_actions)],
+        f"encoded states of {env.name}",
+        (None, env.transition_head.representation.dim),
+    )
+    folder = None if run_dir is None else RunFolder(run_dir, TRANSITION_RUN)
+    if folder is None and resume:
+        raise ValueError("resume=True needs the run's folder. Received: run_dir=None")
+    program = FitProgram(env, config, model, data, validation)
+    if folder is not None:
+        description = describe_run(env, config, seeds, model, data, validation)
+        folder.open(description, resume)
+    run = FitRun(program, seeds, folder, on_progress)
+    run.restore()
+    return run.fit()
+
+
+def build_model(
+    env: envs.Environment, config: TransitionModelConfig, **options: Any
+) -> keras.Model:
+    """The model that a config describes.
+
+    Args:
+      env: the environment.
+      config: the config.
+      **options: further arguments of `models.transition_model`.
+
+    Raises:
+      ValueError: as `models.transition_model` does.
+    """
+    head, change = env.transition_head, config.predict_change
+    return models.transition_model(
+        env.symmetry,
+        config.kind,
+        config.hidden_units,
+        config.match_parameters,
+        observation_shape=env.observation_shape,
+        head=head,
+        predict_change=isinstance(head, RealHead) if change is None else change,
+        selection=config.selection,
+        temperature=config.temperature,
+        **options,
+    )

@@ -1,0 +1,1 @@
+"""Environments of ours behind the interfaces of gymnasium and of tf-agents."""

@@ -1,0 +1,1 @@
+"""Layers that multiply by a matrix of shared weights: equivariant linear maps."""

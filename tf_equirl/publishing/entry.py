@@ -1,0 +1,208 @@
+"""What publishing a policy and publishing a transition model share."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_equirl import envs, zoo
+from tf_equirl._portable import architecture, portable_config
+from tf_equirl.experiments.statistics import mean_and_error
+from tf_equirl.models.widths import trained_parameters
+from tf_equirl.training.run_folder import nameless, read_any_description
+from tf_equirl.zoo.records import file_record
+
+EVALUATION_SEED = 20_000_001  # of episodes that no training run with a usual seed has seen
+GOLDEN = 64  # observations whose outputs are kept
+
+
+def check_arguments(name: str, limits: Sequence[str]) -> None:
+    """Checks a model's name and the sentences about its limits.
+
+    Raises:
+      ValueError: if one of them breaks its rule.
+    """
+    if not isinstance(name, str) or not zoo.NAME.fullmatch(name):
+        raise ValueError(f"`name` must be lower-case words joined by hyphens. Received: {name!r}")
+    if isinstance(limits, str):
+        raise ValueError(f"`limits` must be a list of sentences. Received: limits={limits!r}")
+
+
+def type_of_run(run_dir: str | os.PathLike) -> zoo.CardType:
+    """What a run folder holds: policies or transition models.
+
+    Raises:
+      ValueError: if it holds no run, or its `run.json` is damaged.
+    """
+    found = read_any_description(run_dir)["models"]  # which every trainer's runs have
+    return zoo.TRANSITION_MODEL if "transition_model" in found else zoo.POLICY
+
+
+def check_run(run_dir: str | os.PathLike, wanted: zoo.CardType) -> None:
+    """Checks that a folder holds a run of the wanted type.
+
+    Raises:
+      ValueError: if it does not.
+    """
+    found = type_of_run(run_dir)
+    if found != wanted:
+        raise ValueError(
+            f"run_dir must hold a run that trained a {wanted.text}. Received: run_dir={run_dir}, "
+            f"which trained a {found.text}"
+        )
+
+
+def check_network(role: str, built: keras.Model, found: dict[str, Any]) -> None:
+    """Checks that a run's network is the one that its configuration describes.
+
+    Args:
+      role: what the message calls it.
+      built: made from the configuration.
+      found: the network of the run's description.
+
+    Raises:
+      ValueError: if it is another one.
+    """
+    if nameless(architecture(built)) != nameless(portable_config(found)):
+        raise ValueError(
+            f"run_dir must be a run of the networks that its configuration describes, so that "
+            f"the card's command can train them again. Received: a run with another {role}"
+        )
+
+
+def write_entry(
+    zoo_dir: str | os.PathLike, name: str, write: Callable[[Path], dict[str, Any]]
+) -> Path:
+    """Makes a model's folder and writes the index anew.
+
+    The folder appears whole or not at all; a model of the same name is replaced.
+
+    Args:
+      zoo_dir: the zoo's folder; made if missing.
+      name: the model's name.
+      write: writes all files but the card and the page into the folder that it is given, and
+        returns the card without its field `files`.
+
+    Returns:
+      The model's folder.
+
+    Raises:
+      ValueError: if the card breaks the rules of `validate_card`.
+    """
+    zoo_dir = Path(zoo_dir)
+    zoo_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=zoo_dir, prefix=".") as temporary:
+        place = Path(temporary) / name
+        place.mkdir()
+        card = write(place)
+        card["files"] = {file.name: file_record(file) for file in sorted(place.iterdir())}
+        zoo.validate_card(card)
+        (place / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+        zoo.write_readme(place)
+        published = zoo_dir / name
+        if published.exists():  # aside first, so that an interruption loses neither
+            published.rename(Path(temporary) / "replaced")
+        place.rename(published)
+    zoo.write_index(zoo_dir)
+    return published
+
+
+def environment_fields(env: envs.Environment) -> dict[str, Any]:
+    """The fields `environment` and `symmetry` of a card."""
+    return {
+        "environment": {
+            "name": env.name,
+            "gymnasium_id": f"tf_equirl/{env.name}-v{env.version}",
+            "config": env.get_config(),
+        },
+        "symmetry": {
+            "group": env.symmetry.group.name,
+            **env.symmetry_in_words,
+            "data": env.symmetry.get_config(),
+        },
+    }
+
+
+def network_fields(network: keras.Model, kind: str, meaning: str) -> dict[str, Any]:
+    """What a card says of a network."""
+    inputs = [list(tensor.shape[1:]) for tensor in network.inputs]
+    return {
+        "kind": kind,
+        "class": "Keras functional model",
+        "layers": [
+            f"{type(layer).__name__} {list(layer.output.shape[1:])}"
+            + (f" {layer.activation.__name__}" if hasattr(layer, "activation") else "")
+            for layer in network.layers
+        ],
+        "parameters": trained_parameters(network),
+        "input_shape": inputs if len(inputs) > 1 else inputs[0],
+        "output_shape": list(network.output_shape[1:]),
+        "meaning": meaning,
+    }
+
+
+def training_fields(
+    seeds: Sequence[int],
+    kept_seed: int,
+    rule: str,
+    mean: str,
+    scores: np.ndarray,
+    description: dict[str, Any],
+) -> dict[str, Any]:
+    """What a card says of any training.
+
+    Args:
+      seeds: the run's seeds.
+      kept_seed: the published one.
+      rule: by which it was chosen, if there are several.
+      mean: name of the field for the mean of the scores.
+      scores: `[seeds]`, what the rule goes by.
+      description: the run's.
+    """
+    value, two_errors = mean_and_error(scores)
+    return {
+        "seeds": list(seeds),
+        "num_seeds": len(seeds),
+        "kept_seed": kept_seed,
+        "rule": rule if len(seeds) > 1 else "it is the only one. The evaluation is of fresh data.",
+        mean: value,
+        "standard_error": None if math.isnan(two_errors) else two_errors / 2,
+        "git_commit": description["git_commit"],
+        "versions": description["versions"],
+    }
+
+
+def config_flags(config: Any) -> list[str]:
+    """The launchers' flags for what a configuration has other than by default."""
+    flags = []
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value == field.default:
+            continue
+        if isinstance(value, bool):
+            flags.append(f"--{'' if value else 'no'}{field.name}")
+        else:
+            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            flags.append(f"--{field.name}={text}")
+    return flags
+
+
+def seed_flags(seeds: Sequence[int]) -> list[str]:
+    """The launchers' flags for a run's seeds.
+
+    Raises:
+      ValueError: unless the seeds are consecutive, as the launchers' are.
+    """
+    if list(seeds) != list(range(seeds[0], seeds[0] + len(seeds))):
+        raise ValueError(f"seeds must be consecutive integers. Received: seeds={list(seeds)}")
+    first = [f"--first_seed={seeds[0]}"] if seeds[0] else []
+    return [f"--num_seeds={len(seeds)}", *first]

@@ -1,0 +1,268 @@
+"""From a finished run of PPO to a policy in the zoo."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_equirl import envs, evaluation, models, zoo
+from tf_equirl._checks import positive_integer
+from tf_equirl.agents import PPOConfig, TrainingResult, load_result
+from tf_equirl.agents.ppo.ppo_runs import read_description
+from tf_equirl.agents.ppo.tf_agents_ppo import make_models
+from tf_equirl.experiments.metrics import area_under_curve
+from tf_equirl.experiments.plots import plot_learning_curves
+from tf_equirl.publishing.entry import (
+    EVALUATION_SEED,
+    GOLDEN,
+    check_arguments,
+    check_network,
+    check_run,
+    config_flags,
+    environment_fields,
+    network_fields,
+    seed_flags,
+    training_fields,
+    write_entry,
+)
+
+RULE = (
+    "the best of all seeds: the highest mean return over the last tenth of training, among equals "
+    "the largest area under the learning curve. The evaluation is of fresh episodes."
+)
+_STATES = 1000
+_FRAMES = 200
+_EPISODES_IN_FILM = 5
+_KINDS = {
+    "mlp": "An MLP",
+    "gcnn": "A group-convolutional",
+    "odd": "An odd (tanh, no bias)",
+    "symmetrizer": "A Symmetrizer (MDP homomorphic network)",
+    "symmetrizer-sampled": "A Symmetrizer (MDP homomorphic network, sampled bases)",
+}
+
+
+def publish(
+    run_dir: str | os.PathLike,
+    name: str,
+    success: float,
+    zoo_dir: str | os.PathLike = "zoo",
+    episodes: int = 1000,
+    description: str | None = None,
+    limits: Sequence[str] = (),
+    env: envs.Environment | None = None,
+) -> Path:
+    """Writes `<zoo_dir>/<name>` from a finished run: models, card, checksums, curve, film.
+
+    Of the run's seeds one is kept, by `RULE`. Its greedy and its sampled policy are evaluated on
+    fresh episodes. The folder appears whole or not at all; a model of the same name is replaced.
+
+    Args:
+      run_dir: folder of a finished run of `train_ppo`.
+      name: lower-case words joined by hyphens.
+      success: return from which on an episode counts as a success.
+      zoo_dir: the zoo's folder; its `index.json` is written anew.
+      episodes: episodes of each evaluation.
+      description: one sentence; made up from the configuration if None.
+      limits: sentences on what the model cannot do, beside those that are true of every model.
+      env: the environment, where its registered name alone does not make it.
+
+    Returns:
+      The model's folder.
+
+    Raises:
+      ValueError: if an argument breaks its rule, the folder holds no finished run, or one of
+        networks that are not the configuration's.
+    """
+    check_arguments(name, limits)
+    episodes = positive_integer("episodes", episodes)
+    number = isinstance(success, int | float) and not isinstance(success, bool)
+    if not number or not math.isfinite(success):
+        raise ValueError(f"`success` must be a finite number. Received: success={success!r}")
+    check_run(run_dir, zoo.POLICY)
+    description_of_run = read_description(run_dir)
+    env = envs.make(description_of_run["environment"]) if env is None else env
+    result = load_result(run_dir, env)
+    start_from = description_of_run["start_from"]
+    config = result.config if start_from is None else _config_of(start_from)
+    _check_networks(env, config, description_of_run)
+    row = best_seed(result)
+    seed = result.seeds[row]
+    networks = {"actor": result.actor(seed), "critic": result.critic(seed)}
+
+    def write(place: Path) -> dict[str, Any]:
+        for role, network in networks.items():
+            models.save(network, place / f"{role}.keras")
+        _write_golden(place / "golden.npz", networks, env)
+        _draw(place / "learning_curve.png", result, seed)
+        _film(place / "episode.gif", networks["actor"], env)
+        return {
+            "format": 1,
+            "type": zoo.POLICY.text,
+            "name": name,
+            "description": description or _description(env, config, start_from),
+            "use": f"A trained policy for {env.name} to deploy, to compare with, or to train "
+            f"further; its critic gives the values that training ended with.",
+            **environment_fields(env),
+            "networks": {
+                role: network_fields(network, getattr(config, role), meaning)
+                for (role, network), meaning in zip(
+                    networks.items(), ("logits of the actions", "value of the state"), strict=True
+                )
+            },
+            "config": result.config.to_json(),
+            "training": _training(result, seed, name, success, episodes, description_of_run),
+            "evaluation": {
+                kind: _evaluation(networks["actor"], env, episodes, kind == "greedy", success)
+                for kind in ("greedy", "sampled")
+            },
+            "equivariance": {
+                "states": _STATES,
+                **{role: _equivariance(network, env) for role, network in networks.items()},
+            },
+            "licence": "Apache-2.0",
+            "limits": _limits(env, config, len(result.seeds), limits),
+        }
+
+    return write_entry(zoo_dir, name, write)
+
+
+def best_seed(result: TrainingResult) -> int:
+    """Row of the seed that `RULE` keeps."""
+    return int(np.lexsort((-area_under_curve(result), -np.round(_final_returns(result), 6)))[0])
+
+
+def _final_returns(result: TrainingResult) -> np.ndarray:
+    """Mean of every seed's curve over the last tenth of training: `[seeds]`."""
+    tenth = max(1, result.returns.shape[1] // 10)
+    return result.returns[:, -tenth:].mean(axis=1, dtype=float)
+
+
+def training_command(
+    env: str, config: PPOConfig, seeds: Sequence[int], run_dir: str, start_from: str | None = None
+) -> str:
+    """The command line that makes a run.
+
+    Raises:
+      ValueError: unless the seeds are consecutive, as the launcher's are.
+    """
+    start = [] if start_from is None else [f"--start_from={start_from}"]
+    flags = [f"--env={env}", *seed_flags(seeds), *start, *config_flags(config)]
+    return " ".join(["python -m launchers.train_ppo", *flags, f"--run_dir={run_dir}"])
+
+
+def _description(env: envs.Environment, config: PPOConfig, start_from: str | None) -> str:
+    known = "" if config.actor == "mlp" else f" that knows {env.name}'s symmetry"
+    further = "" if start_from is None else f", going on from {start_from}"
+    return f"{_KINDS[config.actor]} policy for {env.name}{known}, trained with PPO{further}."
+
+
+def _config_of(start_from: str) -> PPOConfig:
+    """The configuration that describes a zoo model's networks."""
+    card = zoo.card(start_from)
+    ancestor = card["training"].get("start_from")
+    return PPOConfig.from_json(card["config"]) if ancestor is None else _config_of(ancestor)
+
+
+def _check_networks(env: envs.Environment, config: PPOConfig, description: dict[str, Any]) -> None:
+    """Raises a ValueError unless a run's networks are those that `config` describes."""
+    for role, network in zip(("actor", "critic"), make_models(env, config), strict=True):
+        check_network(role, network, description["models"][role])
+
+
+def _limits(
+    env: envs.Environment, config: PPOConfig, seeds: int, limits: Sequence[str]
+) -> list[str]:
+    sentences = [
+        f"Trained and evaluated on {env.name} with the settings above only; what it does in states "
+        f"that those episodes do not reach is not known."
+    ]
+    if seeds > 1:
+        sentences.append("The best of its seeds: one that is trained anew is worse on average.")
+    if config.actor == "mlp":
+        sentences.append("The actor is not equivariant: mirrored states may get other actions.")
+    if config.critic == "mlp":
+        sentences.append("The critic is not invariant.")
+    return [*sentences, *limits]
+
+
+def _training(
+    result: TrainingResult,
+    seed: int,
+    name: str,
+    success: float,
+    episodes: int,
+    description: dict[str, Any],
+) -> dict[str, Any]:
+    run_dir = f"runs/{name}"
+    command = f"python -m launchers.publish --run_dir={run_dir} --name={name} --success={success}"
+    start_from = description["start_from"]
+    return {
+        **training_fields(
+            result.seeds, seed, RULE, "mean_return", _final_returns(result), description
+        ),
+        "mean_return_of": "the last tenth of training, all seeds",
+        "start_from": start_from,
+        "timesteps": result.config.num_updates * result.config.batch_size,
+        "command": training_command(
+            result.environment, result.config, result.seeds, run_dir, start_from
+        ),
+        "publish_command": command + (f" --episodes={episodes}" if episodes != 1000 else ""),
+    }
+
+
+def _evaluation(
+    actor: keras.Model, env: envs.Environment, episodes: int, greedy: bool, success: float
+) -> dict[str, Any]:
+    scores = evaluation.evaluate(actor, env, episodes, greedy, EVALUATION_SEED)
+    return {
+        "episodes": episodes,
+        "seed": EVALUATION_SEED,
+        "mean": scores.mean,
+        "standard_error": 0.0 if episodes == 1 else scores.standard_error,
+        "minimum": scores.minimum,
+        "maximum": scores.maximum,
+        "success_rate": scores.success_rate(success),
+        "success": f"return of at least {success}",
+    }
+
+
+def _equivariance(network: keras.Model, env: envs.Environment) -> dict[str, float]:
+    error = evaluation.model_equivariance_error(network, env, _STATES)
+    return {"max": error.max, "mean": float(np.mean(error.per_element[1:]))}  # 0 is the identity
+
+
+def _write_golden(file: Path, networks: dict[str, keras.Model], env: envs.Environment) -> None:
+    observations = evaluation.visited_observations(env, GOLDEN, seed=1)
+    logits, values = (
+        keras.ops.convert_to_numpy(network(observations)) for network in networks.values()
+    )
+    np.savez(file, observations=observations, logits=logits, values=values)
+
+
+def _draw(file: Path, result: TrainingResult, seed: int) -> None:
+    row = result.seeds.index(seed)
+    kept = dataclasses.replace(
+        result,
+        seeds=(seed,),
+        returns=result.returns[row : row + 1],
+        first_returns=result.first_returns[row : row + 1],
+    )
+    title = f"{result.environment}, PPO, actor {result.config.actor}"
+    plot_learning_curves({"run": result, f"seed {seed}, kept": kept}, file, title)
+
+
+def _film(file: Path, actor: keras.Model, env: envs.Environment) -> None:
+    """A few short episodes one after the other, or the start of a long one."""
+    frames: list[Any] = []
+    for seed in range(_EPISODES_IN_FILM):
+        if len(frames) < _FRAMES:
+            frames += evaluation.record(actor, env, seed).frames
+    evaluation.write_gif(frames[:_FRAMES], file, min(env.render_fps, 50))

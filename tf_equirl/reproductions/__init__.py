@@ -1,0 +1,1 @@
+"""Works that are reproduced here, a folder for each."""

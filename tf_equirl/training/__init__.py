@@ -1,0 +1,1 @@
+"""Training of many members at once, whatever the algorithm; no tf-agents."""
