@@ -1,16 +1,19 @@
 # `make demo` and `make test` work on a fresh machine: each sets up .venv first if it has to.
 # PYTHON=/path/to/python3.12 chooses the interpreter that the environment is made with.
 PYTHON ?=
+# Those of `make test-backends`; also requirements, such as torch==2.13.0+cpu.
+BACKENDS ?= torch jax
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help setup demo test test-slow test-versions check format benchmarks clean
+.PHONY: help setup demo test test-slow test-versions test-backends check format benchmarks clean
 
 help:
 	@echo "make demo        train an MLP and an equivariant actor on CartPole and plot both"
 	@echo "make test        the fast tests"
 	@echo "make test-slow   the scientific tests (minutes each)"
 	@echo "make test-versions  model files on old and new versions of Keras (half an hour)"
+	@echo "make test-backends  what needs no TensorFlow, on PyTorch and JAX (ten minutes)"
 	@echo "make check       format, lint, types and the fast tests"
 	@echo "make format      apply the formatter and the lint fixes"
 	@echo "make benchmarks  throughput, forward-pass, transition-model and planning ratios"
@@ -33,6 +36,9 @@ test-slow: $(STAMP)
 
 test-versions: $(STAMP)
 	@$(BIN)/python tools/test_versions.py
+
+test-backends: $(STAMP)
+	@$(BIN)/python tools/test_backends.py $(BACKENDS)
 
 check: $(STAMP)
 	@$(BIN)/ruff format --check .

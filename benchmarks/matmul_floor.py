@@ -49,7 +49,6 @@ class MatmulFloor:
     """
 
     def __init__(self, config: PPOConfig, actor: keras.Model, critic: keras.Model, members: int):
-        """See the class."""
         networks = [linear_shapes(actor), linear_shapes(critic)]
         actor_size, critic_size = [sum(m * n for m, n in shapes) for shapes in networks]
         without_gradient = sum(shapes[0][0] * shapes[0][1] for shapes in networks)

@@ -71,7 +71,6 @@ class ProgressBar:
     """
 
     def __init__(self, label: str, total: int, form: str):
-        """See the class."""
         self._arguments = {"desc": label, "total": total, "bar_format": form, "unit_scale": True}
         self._bar: tqdm | None = None
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import rich
 from absl import flags
+from tf_equirl.agents.ppo.ppo_runs import read_description
 
 from tf_equirl import envs, experiments
 from tf_equirl.agents import PPOConfig
-from tf_equirl.agents.ppo.ppo_runs import read_description
 
 from . import common, config_flags
 

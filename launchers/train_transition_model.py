@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import rich
 from absl import flags
+from tf_equirl.dynamics.fit_folder import TRANSITION_RUN
 
 from tf_equirl import dyna, envs
-from tf_equirl.dynamics.fit_folder import TRANSITION_RUN
 from tf_equirl.dynamics.measures import rollout_errors
 from tf_equirl.experiments.plots import plot_training
 from tf_equirl.reproductions.thesis.transition_tables import transition_table

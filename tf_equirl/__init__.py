@@ -2,13 +2,15 @@
 
 `import tf_equirl` registers the Keras layers, so that `keras.models.load_model` reads every
 saved model. It imports neither tf-agents, tensorflow-probability nor gymnasium: those come with
-`tf_equirl.agents` and `tf_equirl.envs`.
+`tf_equirl.agents` and `tf_equirl.envs`. TensorFlow is imported only where it is Keras' backend:
+groups, layers, models and the zoo work on the other backends, and what needs TensorFlow says so.
 """
 
 from tf_equirl._quiet import quiet_imports
 
 with quiet_imports():
-    import tensorflow as _tensorflow  # noqa: F401
+    # With it comes its backend: TensorFlow, JAX or PyTorch, which have much to say.
+    import keras as _keras  # noqa: F401
 
 from . import groups, layers, models
 

@@ -13,6 +13,7 @@ import inspect
 import json
 import operator
 import os
+import re
 import tempfile
 import zipfile
 from pathlib import Path
@@ -24,6 +25,9 @@ from tf_equirl._files import write_atomically
 
 CONFIG = "config.json"
 """The file inside a `.keras` file that describes the layers."""
+
+# "dense" and "dense_7"; the first of a process has no number.
+_AUTOMATIC_NAME = re.compile(r"([a-z][a-z_]*?)(_\d+)?")
 
 # Means nothing while BatchNormalization's `renorm` is off. Other numbers are always written: some
 # classes (Rescaling) cannot be read without them.
@@ -118,3 +122,42 @@ def _defaults(module: str, name: str) -> dict[str, Any]:
         for key, value in defaults.items()
         if value is None or value is False or key in _NUMBERS
     }
+
+
+def same_architecture(one: Any, other: Any) -> bool:
+    """Whether two descriptions by `architecture`, maybe of different versions of Keras and of this
+    package, are of one architecture: names, and the modules where classes stand, do not count.
+    """
+    return comparable(one) == comparable(other)
+
+
+def comparable(config: Any) -> Any:
+    """What `same_architecture` compares."""
+    return nameless(_without_modules(portable_config(config)))
+
+
+def _without_modules(config: Any) -> Any:
+    """A registered class is found by its registered name, wherever it stands."""
+    if isinstance(config, (list, tuple)):
+        return [_without_modules(value) for value in config]
+    if not isinstance(config, dict):
+        return config
+    moved = {"module"} if config.get("registered_name") else set()
+    return {key: _without_modules(value) for key, value in config.items() if key not in moved}
+
+
+def nameless(value: Any, known: dict[str, int] | None = None) -> Any:
+    """`value` without what Keras numbers anew in every process: names and ids of objects.
+
+    A numbered name ("dense_7") becomes the order of its first appearance, so that references to it
+    still tell one layer from another.
+    """
+    known = {} if known is None else known
+    if isinstance(value, dict):
+        left_out = ("shared_object_id",)
+        return {k: nameless(v, known) for k, v in value.items() if k not in left_out}
+    if isinstance(value, list):
+        return [nameless(v, known) for v in value]
+    if isinstance(value, str) and (match := _AUTOMATIC_NAME.fullmatch(value)):
+        return f"{match[1]} {known.setdefault(value, len(known))}"
+    return value

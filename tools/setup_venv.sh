@@ -42,6 +42,10 @@ pip() { .venv/bin/python -m pip --quiet --disable-pip-version-check "$@"; }
 pip install --editable ".[agents,dev]"
 # Its pins cannot be met on Python 3.12 and later, and are not needed on any (see setup.py).
 pip install --no-deps tf-agents==0.19.0
+# The packages of ONNX have no wheels for every Python; they must not change versions of the others.
+pip freeze --exclude-editable >.venv/constraints.txt
+pip install --constraint .venv/constraints.txt --editable ".[export]" ||
+  echo "The extra 'export' did not install: no ONNX files, and their tests will be skipped."
 # The tests compare Catch with bsuite's; where it does not install they say so and skip.
 pip install --no-deps bsuite==0.3.6 || echo "bsuite did not install: some tests will be skipped."
 touch .venv/installed

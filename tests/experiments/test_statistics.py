@@ -73,3 +73,17 @@ def test_a_ratio_of_means_covers_the_true_ratio_in_95_percent_of_samples():
     assert 0.88 <= np.mean(covered) <= 0.99
     alone = experiments.ratio_of_means(np.array([3.0]), np.array([2.0, 2.0]))
     assert alone.value == 1.5 and np.isnan(alone.low) and np.isnan(alone.high)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_statistic_is_known_where_every_seed_is():
+    values, some = np.arange(8.0), np.arange(8.0)
+    some[6] = np.nan  # a quarter is trimmed on each side: the NaN would count as a best seed
+    assert np.isnan(experiments.mean_and_error(some)).all()
+    assert np.isnan(experiments.interquartile_mean(some)).all()
+    assert np.isnan(experiments.interquartile_mean(some[6:7])).all()
+    assert np.isnan(experiments.ratio_of_means(some, values + 1)).all()
+    assert np.isnan(experiments.ratio_of_means(values, some)).all()
+    for pair in ((some, values), (values, some), (some, some)):
+        difference = experiments.paired_difference(*pair)
+        assert np.isnan(difference).all() and np.isnan(difference.standard_errors)

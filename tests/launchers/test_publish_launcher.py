@@ -4,9 +4,9 @@ import json
 
 import pytest
 from in_process import run_here
+from tf_equirl.agents.ppo.ppo_runs import PPO_RUN
 
 from tf_equirl import experiments
-from tf_equirl.agents.ppo.ppo_runs import PPO_RUN
 
 
 @pytest.fixture(params=[("actor", "critic"), ("transition_model",)], ids=["policy", "transition"])

@@ -1,19 +1,21 @@
-"""PPO: tf-agents' own agent on Keras 3 models, and the compiled population trainer.
+"""Agents: PPO, with tf-agents' own loss, trained for many seeds in one compiled program.
 
-Needs tf-agents; importing this package says how to install it where it is missing.
+Importing this package loads no tf-agents: what needs it says how to install it where it is missing.
 """
 
-from tf_equirl._tf_agents import require_tf_agents
+from __future__ import annotations
 
-require_tf_agents()
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from tf_equirl.agents.ppo.config import PPOConfig  # noqa: E402
-from tf_equirl.agents.ppo.networks import KerasNetwork  # noqa: E402
-from tf_equirl.agents.ppo.saved_runs import load_result  # noqa: E402
-from tf_equirl.agents.ppo.tf_agents_ppo import make_ppo_agent  # noqa: E402
-from tf_equirl.agents.ppo.train import train_ppo  # noqa: E402
-from tf_equirl.training.progress import NonFiniteError, Progress  # noqa: E402
-from tf_equirl.training.result import TrainingResult  # noqa: E402
+from tf_equirl.agents.ppo.config import PPOConfig
+from tf_equirl.training.progress import NonFiniteError, Progress
+from tf_equirl.training.result import TrainingResult
+
+if TYPE_CHECKING:
+    from tf_equirl.agents.ppo.networks import KerasNetwork
+    from tf_equirl.agents.ppo.tf_agents_ppo import make_ppo_agent
+    from tf_equirl.agents.ppo.train import load_result, train_ppo
 
 __all__ = [
     "KerasNetwork",
@@ -25,3 +27,16 @@ __all__ = [
     "make_ppo_agent",
     "train_ppo",
 ]
+# Where those stand that need tf-agents.
+_HOMES = {
+    "KerasNetwork": "networks",
+    "load_result": "train",
+    "make_ppo_agent": "tf_agents_ppo",
+    "train_ppo": "train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.ppo.{_HOMES[name]}"), name)

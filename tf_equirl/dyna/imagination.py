@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_equirl.distributions import Distribution
 from tf_equirl.envs import Environment
 from tf_equirl.envs.environment import select
 from tf_equirl.models.heads import Head
@@ -35,7 +36,6 @@ class ImaginedEnvironment(Environment):
         starts: Callable[[tf.Tensor], Any] | None,
         max_episode_steps: int,
     ) -> None:
-        """See the class."""
         self.env = env
         self.name = f"{env.name}, imagined"
         self.observation_shape = env.observation_shape
@@ -43,6 +43,7 @@ class ImaginedEnvironment(Environment):
         self.symmetry = env.symmetry
         # A row of the buffer is drawn with one even where the environment draws nothing.
         self.num_uniforms = env.num_uniforms if starts is None else max(1, env.num_uniforms)
+        self.random_transitions = env.random_transitions
         self.max_episode_steps = max_episode_steps
         self._dynamics = dynamics
         self._starts = starts
@@ -57,6 +58,11 @@ class ImaginedEnvironment(Environment):
     def observe(self, state: Any) -> tf.Tensor:
         """See `Environment.observe`."""
         return self.env.observe(state)
+
+    @property
+    def action_distribution(self) -> Distribution:
+        """See `Environment.action_distribution`."""
+        return self.env.action_distribution
 
     @property
     def transition_head(self) -> Head:

@@ -1,33 +1,39 @@
-"""The compiled side of Dyna: acting, fitting and planning for many members at once."""
+"""Dyna as a learner: acting, fitting and planning for many members at once."""
 
 from __future__ import annotations
 
+import functools
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_equirl.agents.ppo.learner import Carry, Metrics, PopulationProgram
 from tf_equirl.dyna.config import DynaConfig
 from tf_equirl.dyna.imagination import Dynamics, ImaginedEnvironment
-from tf_equirl.dyna.model_population import STEPS_PER_CALL, ModelPopulation
+from tf_equirl.dyna.model_population import STEPS_PER_CALL, Kept, ModelPopulation
+from tf_equirl.dyna.progress import DynaProgress
+from tf_equirl.dyna.result import PARTS, DynaResult
+from tf_equirl.dyna.schedule import Schedule
+from tf_equirl.dynamics.model_loss import ROLE
 from tf_equirl.envs import Environment
 from tf_equirl.envs.environment import select
-from tf_equirl.training.collect import ActingState, Transitions, by_member, start_acting
-from tf_equirl.training.loops import repeat
+from tf_equirl.models.heads import RealHead
+from tf_equirl.training import programs
+from tf_equirl.training.collect import ActingState, Rollout, by_member, mean_of_known, start_acting
+from tf_equirl.training.learner import Learner, Reports, RunView, Stage, Trouble
+from tf_equirl.training.loops import repeat_and_stack
+from tf_equirl.training.on_policy import AgentState, OnPolicyLearner, last_mean_return
 from tf_equirl.training.optimizer import AdamState, initial_adam_state
+from tf_equirl.training.population import Weights
 from tf_equirl.training.randomness import Purpose, member_uniforms
-from tf_equirl.training.replay import (
-    HELD_OUT,
-    ReplayBuffer,
-    any_rows,
-    append,
-    empty_buffer,
-    take,
-)
+from tf_equirl.training.replay import any_rows, append, empty_buffer, take
+from tf_equirl.training.result import Outcome
+
+_MOST = 32  # updates of one compiled call
 
 
 class Planning(NamedTuple):
@@ -35,216 +41,261 @@ class Planning(NamedTuple):
 
     acting: ActingState  # in the model
     reference: list[tf.Tensor]  # the actor before planning; empty where nothing bounds its change
+    bounds: list[tf.Tensor]  # lowest and highest encoding to imagine; empty where nothing does
     limit: tf.Tensor  # int32: updates that the member may make
     made: tf.Tensor  # int32: updates that it has made
-    imagined_return: tf.Tensor  # of the last episodes that ended, mean over environments; or NaN
     finite: tf.Tensor  # bool
 
 
-class DynaCarry(NamedTuple):
+class DynaState(NamedTuple):
     """All that a run needs to go on, with a leading `[members]` axis.
 
     All are tensors but for the variables of the buffer. The models of an ensemble are members of
     their own in `model` and `model_adam`.
     """
 
-    ppo: Carry
-    made: tf.Tensor  # int32: PPO updates so far, planned ones included
-    buffer: ReplayBuffer
-    model: list[tf.Tensor]
+    agent: AgentState
+    made: tf.Tensor  # int32: updates so far, planned ones included
+    buffer: Kept
+    model: Weights
     model_adam: AdamState
     planning: Planning
 
-    @property
-    def weights(self) -> list[tf.Tensor]:
-        """Of actor and critic."""
-        return self.ppo.weights
 
+class DynaLearner(Learner):
+    """An agent that also learns in a model of the environment.
 
-class DynaProgram:
-    """Dyna for many members at once, as compiled functions over one carry.
-
-    `run` acts and updates as `PopulationProgram.run` does and keeps the transitions; `fit` makes
-    gradient steps of the transition model; `begin_planning` measures the model and starts episodes
-    in it; `plan` makes PPO updates there with the code of `run`. A member's numbers depend on its
-    own seed and on nothing of the other members.
+    Its stages are "update", where the agent acts and learns and transitions are kept; "fit",
+    gradient steps of the transition model; "measure", which measures the model and starts episodes
+    in it; and "plan", where the agent learns there with the same code. A member's numbers depend on
+    its own seed and on nothing of the other members.
 
     Args:
-      env: the environment.
+      agent: the learner of the agent.
       config: hyperparameters.
-      actor: Keras model, `[batch, *observation_shape] -> [batch, num_actions]`.
-      critic: Keras model, `[batch, *observation_shape] -> [batch, 1]`.
       model: the transition model; None plans in the environment itself.
-      frozen: whether the model keeps the weights that it has.
-      max_updates: the most updates that one call of `run` or `plan` makes.
-
-    Raises:
-      ValueError: if a model does not fit the environment.
+      frozen: what a model that is not trained is called; None trains it.
     """
+
+    trainer = "train_dyna"
+    config: DynaConfig
 
     def __init__(
         self,
-        env: Environment,
+        agent: OnPolicyLearner,
         config: DynaConfig,
-        actor: keras.Model,
-        critic: keras.Model,
         model: keras.Model | None,
-        frozen: bool = False,
-        max_updates: int = 32,
+        frozen: str | None = None,
     ):
-        """See the class."""
-        self.ppo = PopulationProgram(env, config, actor, critic, max_updates)
-        self.env = env
-        self.config = config
-        self.actor = actor
-        self.critic = critic
+        networks = dict(agent.networks)
+        if model is not None:
+            networks[ROLE] = model
+        super().__init__(agent.env, config, networks)
+        self.agent = agent
         self.model = model
-        self.frozen = frozen or model is None
-        self.max_updates = max_updates
-        self.max_steps = STEPS_PER_CALL
-        self.metric_names = () if model is None else env.transition_head.metric_names
-        self.models = ModelPopulation(env, config, model)
-        self.compiled_run = tf.function(self._run, jit_compile=True, autograph=False)
+        self.frozen = frozen
+        self.fits = model is not None and frozen is None
+        self.update_timesteps = agent.update_timesteps
+        self.metric_names = () if model is None else agent.env.transition_head.metric_names
+        self.models = ModelPopulation(agent.env, config, model)
         # Whether transitions are kept: for a model, or to start from.
         needed = model is not None or config.planning_starts == "buffer"
         self.keeps = bool(config.planning_ratio) and needed
-        # None returns the replay buffer: XLA would copy it at every call.
-        self.compiled_fit = tf.function(self._fit, jit_compile=True, autograph=False)
-        self.compiled_begin = tf.function(self._begin_planning, jit_compile=True, autograph=False)
-        self.compiled_plan = tf.function(self._plan, jit_compile=True, autograph=False)
+        self.schedule = Schedule(config, self.fits)
 
-    def start(self, seeds: Sequence[int]) -> DynaCarry:
-        """The state before the first update; see `PopulationProgram.start`."""
-        ppo = self.ppo.start(list(seeds))
+    @property
+    def num_updates(self) -> int:
+        """Updates in the environment."""
+        return self.agent.num_updates
+
+    @functools.cached_property
+    def key(self) -> Hashable:
+        """See `Learner.key`: what only the schedule needs is left out."""
+        c = self.config
+        fields = c.to_json()
+        for name in (
+            "agent",
+            "planning_ratio",
+            "dyna_iterations",
+            "warmup_timesteps",
+            "buffer_size",
+            "model_epochs",
+            "max_model_steps",
+        ):
+            del fields[name]
+        described = json.dumps(fields, sort_keys=True)
+        return self.agent.key, described, programs.model_key(self.model), self.keeps, self.fits
+
+    def describe(self) -> dict[str, Any]:
+        """See `Learner.describe`."""
+        return {"frozen_model": self.frozen}
+
+    def start(self, seeds: Sequence[int]) -> DynaState:
+        """The state before the first update; see `OnPolicyLearner.start`."""
+        agent = self.agent.start(seeds)
         zeros = tf.zeros([len(seeds)], tf.int32)
-        weights = [tf.constant(w) for w in self.models.start(seeds, self.frozen)]
+        weights = self.models.start(seeds, not self.fits)
         planning = Planning(
-            acting=ppo.acting,
-            reference=self._actor_weights(ppo.weights) if self._bounded else [],
+            acting=agent.acting,
+            reference=self._actor(agent.weights) if self._bounded else [],
+            bounds=self._declared_bounds(len(seeds)),
             limit=zeros,
             made=zeros,
-            imagined_return=tf.zeros([len(seeds)]),
             finite=tf.ones([len(seeds)], tf.bool),
         )
-        buffer = empty_buffer(ppo.acting.env, self.config.capacity if self.keeps else 0)
-        adam = initial_adam_state([] if self.frozen else weights)
-        return DynaCarry(ppo, zeros, buffer, weights, adam, planning)
+        state = tf.nest.map_structure(lambda x: x[:, 0], agent.acting.env)
+        distribution = self.env.action_distribution
+        action = tf.zeros([len(seeds), *distribution.action_shape], distribution.action_dtype)
+        buffer = empty_buffer(Kept(state, action, state), self.config.capacity if self.keeps else 0)
+        adam = initial_adam_state(tf.nest.flatten(weights.trained) if self.fits else [])
+        return DynaState(agent, zeros, buffer, weights, adam, planning)
 
-    def fit_steps(self, iteration: int) -> int:
-        """Gradient steps of the model in one iteration, from 0."""
-        c = self.config
-        if self.frozen or not c.planned_updates(iteration):
-            return 0
-        rows = self.filled(c.boundaries[iteration]) // HELD_OUT * (HELD_OUT - 1)
-        steps = max(1, math.ceil(c.model_epochs * rows / c.model_batch_size))
-        return steps if c.max_model_steps is None else min(steps, c.max_model_steps)
+    @functools.cached_property
+    def stages(self) -> dict[str, Stage]:
+        """See `Learner.stages`."""
+        if not self.config.planning_ratio:  # nothing is planned: the very program of the agent
+            update = self.agent.stages["update"]
 
-    def filled(self, updates: int) -> int:
-        """Rows that the buffer holds after so many updates in the environment."""
-        return min(updates * self.config.batch_size, self.config.capacity)
+            def run(state: DynaState, first: int, number: int) -> tuple[DynaState, Reports]:
+                agent, reports = update.run(state.agent, first, number)
+                return state._replace(agent=agent, made=state.made + number), reports
 
-    def rows(self, rollout: Transitions) -> ReplayBuffer:
+            return {"update": update._replace(run=run)}
+        stages = [
+            Stage("update", self._run, _MOST),
+            Stage("fit", self._run_fit, STEPS_PER_CALL, seconds=math.inf),
+            Stage("measure", self._run_measure, 1),
+            Stage("plan", self._run_plan, _MOST, seconds=2.0),
+        ]
+        return {stage.name: stage for stage in stages if stage.name != "fit" or self.fits}
+
+    def ahead(self, done: Mapping[str, int]) -> tuple[str, int] | None:
+        """See `Learner.ahead`."""
+        return self.schedule.ahead(done)
+
+    def settled(self, stage: str, reports: Reports) -> bool:
+        """What is left of an iteration's planning would be undone for every seed."""
+        return stage == "plan" and bool((reports["made"][-1] >= reports["limit"][-1]).all())
+
+    # The stages. None returns the replay buffer: XLA would copy it at every call.
+
+    def _run(self, state: DynaState, first: int, number: int) -> tuple[DynaState, Reports]:
+        """Acts and learns in the environment.
+
+        The transitions are written to the buffer of `state`, which the next state shares. A call
+        that is made again, after an interruption, writes the same rows to the same places.
+        """
+        program = self._program("update", self.act_and_learn)
+        agent, made, (reports, rows) = program(
+            state.agent, state.made, tf.constant(first), tf.constant(number)
+        )
+        if self.keeps:
+            for i in range(number):
+                of_update = tf.nest.map_structure(lambda x, i=i: x[i], rows)
+                append(state.buffer, of_update, first + i)
+        return state._replace(agent=agent, made=made), reports
+
+    def _run_fit(self, state: DynaState, first: int, number: int) -> tuple[DynaState, Reports]:
+        """Makes gradient steps of the model."""
+        filled = self.schedule.filled(self.schedule.iteration("fit", first))
+        weights, adam = self._program("fit", self.models.fit)(
+            state.agent.seeds,
+            state.buffer,
+            state.model,
+            state.model_adam,
+            tf.constant(first),
+            tf.constant(number),
+            tf.constant(filled),
+        )
+        return state._replace(model=weights, model_adam=adam), {}
+
+    def _run_measure(self, state: DynaState, first: int, number: int) -> tuple[DynaState, Reports]:
+        """Measures the model on held-out transitions and starts episodes in it."""
+        iteration = self.schedule.iteration("measure", first)
+        before = self.schedule.ends["plan"][iteration] - self.schedule.planned[iteration]
+        planning, reports = self._program("measure", self.begin_planning)(
+            state,
+            tf.constant(before),
+            tf.constant(self.schedule.filled(iteration)),
+            tf.constant(self.schedule.planned[iteration]),
+        )
+        return state._replace(planning=planning), {
+            name: tf.expand_dims(x, 0) for name, x in reports.items()
+        }
+
+    def _run_plan(self, state: DynaState, first: int, number: int) -> tuple[DynaState, Reports]:
+        """Learns in the model."""
+        iteration = self.schedule.iteration("plan", first)
+        weights, adam, made, planning, reports = self._program("plan", self.plan)(
+            state,
+            tf.constant(first),
+            tf.constant(number),
+            tf.constant(self.schedule.boundaries[iteration]),
+            tf.constant(self.schedule.filled(iteration)),
+        )
+        # Acting goes on where it was in the true environment.
+        agent = state.agent._replace(weights=weights, adam=adam)
+        return state._replace(agent=agent, made=made, planning=planning), reports
+
+    def _program(self, name: str, function: Callable[..., Any]) -> Any:
+        def make() -> Any:
+            return tf.function(function, jit_compile=True, autograph=False)
+
+        return programs.cached((name, self.key), make)
+
+    # What they compute.
+
+    def act_and_learn(
+        self, agent: AgentState, made: tf.Tensor, first: tf.Tensor, number: tf.Tensor
+    ) -> tuple[AgentState, tf.Tensor, Any]:
+        """Makes `number` updates in the environment, at most 32.
+
+        Returns:
+          The next state of the agent, the updates made, and, of each update, what it reports and
+          the rows to keep.
+        """
+        learner = self.agent
+
+        def body(i, state):
+            agent, made = state
+            index = first + i
+            acting, rollout = learner.collect(agent, index, with_states=self.keeps)
+            rate = learner.learning_rate(index)
+            agent, reports = learner.learned(agent, acting, rollout, index, rate, made)
+            return (agent, made + 1), (reports, self.rows(rollout) if self.keeps else ())
+
+        (agent, made), kept = repeat_and_stack(number, body, (agent, made), maximum=_MOST)
+        return agent, made, kept
+
+    def rows(self, rollout: Rollout) -> Kept:
         """What is kept of a rollout `[steps, members, envs, ...]`: `[members, steps * envs, ...]`.
 
         Row `t * envs + e` is step `t` of environment `e`.
         """
-        rows = ReplayBuffer(rollout.state, rollout.action, rollout.next_state)
+        rows = Kept(rollout.state, rollout.action, rollout.next_state)
         return tf.nest.map_structure(by_member, rows)
 
-    def run(
-        self, carry: DynaCarry, first: tf.Tensor, number: tf.Tensor
-    ) -> tuple[DynaCarry, Metrics]:
-        """Makes `number` updates in the environment; see `PopulationProgram.run`.
-
-        Their transitions are written to the buffer of `carry`, which the next state shares. A call
-        that is made again, after an interruption, writes the same rows to the same places.
-        """
-        if not self.config.planning_ratio:  # nothing is planned: the very program of PPO
-            ppo, metrics = self.ppo.run(carry.ppo, first, number)
-            return carry._replace(ppo=ppo, made=carry.made + number), metrics
-        ppo, made, metrics, rows = self.compiled_run(carry.ppo, carry.made, first, number)
-        if self.keeps:
-            for i in range(int(number)):
-                of_update = tf.nest.map_structure(lambda x, i=i: x[i], rows)
-                append(carry.buffer, of_update, int(first) + i)
-        return carry._replace(ppo=ppo, made=made), metrics
-
-    def _run(
-        self, ppo: Carry, made: tf.Tensor, first: tf.Tensor, number: tf.Tensor
-    ) -> tuple[Carry, tf.Tensor, Metrics, Any]:
-        program = self.ppo
-        members, size = made.shape[0], self.config.batch_size
-
-        def room(x):  # [members, envs, ...] -> rows of each update
-            shape = [members, size, *x.shape[2:]]
-            return tf.TensorArray(x.dtype, self.max_updates, element_shape=shape)
-
-        def body(i, state):
-            (ppo, made), kept, arrays = state
-            acting, rollout = program.collect(ppo, first + i, with_states=self.keeps)
-            rate = program.learning_rate(first + i)
-            ppo, metrics = program.learn(ppo, acting, rollout, first + i, rate, made)
-            if self.keeps:
-                rows = self.rows(rollout)
-                kept = tf.nest.map_structure(lambda a, x: a.write(i, x), kept, rows)
-            return (ppo, made + 1), kept, program.write(arrays, i, metrics)
-
-        kept: Any = ()
-        if self.keeps:
-            env = ppo.acting.env
-            kept = tf.nest.map_structure(room, ReplayBuffer(env, env.steps, env))
-        state = ((ppo, made), kept, program.arrays(members))
-        (ppo, made), kept, arrays = repeat(number, body, state, maximum=self.max_updates)
-        kept = tf.nest.map_structure(lambda a: a.stack(), kept)
-        return ppo, made, Metrics(*[a.stack() for a in arrays]), kept
-
-    def fit(
-        self, carry: DynaCarry, first: tf.Tensor, number: tf.Tensor, filled: tf.Tensor
-    ) -> DynaCarry:
-        """Makes `number` gradient steps of the model, at most `max_steps`.
-
-        Args:
-          carry: the state before them.
-          first: int32 scalar, gradient steps that the run made before.
-          number: int32 scalar.
-          filled: int32 scalar, rows that the buffer holds.
-        """
-        weights, adam = self.compiled_fit(carry, first, number, filled)
-        return carry._replace(model=weights, model_adam=adam)
-
-    def _fit(
-        self, carry: DynaCarry, first: tf.Tensor, number: tf.Tensor, filled: tf.Tensor
-    ) -> tuple[list[tf.Tensor], AdamState]:
-        return self.models.fit(
-            carry.ppo.seeds, carry.buffer, carry.model, carry.model_adam, first, number, filled
-        )
-
     def begin_planning(
-        self, carry: DynaCarry, index: tf.Tensor, filled: tf.Tensor, number: tf.Tensor
-    ) -> tuple[DynaCarry, tf.Tensor]:
+        self, state: DynaState, index: tf.Tensor, filled: tf.Tensor, number: tf.Tensor
+    ) -> tuple[Planning, Reports]:
         """Measures the model on held-out transitions and starts episodes in it.
 
         Args:
-          carry: the state before planning.
+          state: the state before planning.
           index: int32 scalar, planned updates that the run made before.
           filled: int32 scalar, rows that the buffer holds.
           number: int32 scalar, updates that are to be planned.
 
         Returns:
-          The next state, and the head's metrics `[members, metrics]`, means over the ensemble.
+          The planning, and the head's metrics `[members]`, means over the ensemble.
         """
-        planning, metrics = self.compiled_begin(carry, index, filled, number)
-        return carry._replace(planning=planning), metrics
-
-    def _begin_planning(
-        self, carry: DynaCarry, index: tf.Tensor, filled: tf.Tensor, number: tf.Tensor
-    ) -> tuple[Planning, tf.Tensor]:
-        c, members = self.config, carry.made.shape[0]
+        c, members = self.config, state.made.shape[0]
         limit = tf.fill([members], number)
         finite = tf.ones([members], tf.bool)
-        metrics = tf.zeros([members, 0])
+        reports = {}
         if self.model is not None:
-            metrics = self.models.measure(carry.buffer, carry.model, filled)
+            metrics = self.models.measure(state.buffer, state.model, filled)
+            reports = {name: metrics[:, i] for i, name in enumerate(self.metric_names)}
             finite = tf.reduce_all(tf.math.is_finite(metrics), axis=-1)
             if c.max_model_error is not None:
                 error, bound = metrics[:, 0], c.max_model_error
@@ -252,77 +303,72 @@ class DynaProgram:
                 share = tf.where(error <= bound, 1.0, less)  # an error of 0 is within a bound of 0
                 share = tf.where(finite, share, 0.0)
                 limit = tf.cast(tf.cast(number, tf.float32) * share, tf.int32)
-        env = self._imagined(carry, filled)
-        shape = [c.num_environments, env.num_uniforms]
-        uniforms = member_uniforms(carry.ppo.seeds, Purpose.RESETS, -1 - index, shape)
-        acting = start_acting(env, uniforms)
-        none_ended = tf.fill(tf.shape(acting.last_return), np.nan)
+        bounds = state.planning.bounds
+        if bounds and self.env.encoding_bounds() is None:
+            bounds = self._seen_bounds(state.buffer, filled)
+        env = self._imagined(state, bounds, filled)
+        shape = [c.agent.num_environments, env.num_uniforms]
+        uniforms = member_uniforms(state.agent.seeds, Purpose.RESETS, -1 - index, shape)
         planning = Planning(
-            acting=acting._replace(last_return=none_ended),
-            reference=self._actor_weights(carry.weights) if self._bounded else [],
+            acting=start_acting(env, uniforms),
+            reference=self._actor(state.agent.weights) if self._bounded else [],
+            bounds=bounds,
             limit=limit,
             made=tf.zeros_like(limit),
-            imagined_return=tf.fill([members], np.nan),
             finite=finite,
         )
-        return planning, metrics
+        return planning, {**reports, "finite": finite}
 
     def plan(
         self,
-        carry: DynaCarry,
+        state: DynaState,
         index: tf.Tensor,
         number: tf.Tensor,
         updates: tf.Tensor,
         filled: tf.Tensor,
-    ) -> DynaCarry:
-        """Makes `number` PPO updates in the model, at most `max_updates`.
+    ) -> tuple[Weights, AdamState, tf.Tensor, Planning, Reports]:
+        """Makes `number` updates in the model, at most 32.
 
         Args:
-          carry: the state before them.
+          state: the state before them.
           index: int32 scalar, planned updates that the run made before.
           number: int32 scalar.
           updates: int32 scalar, updates that the run made in the environment.
           filled: int32 scalar, rows that the buffer holds.
         """
-        weights, adam, made, planning = self.compiled_plan(carry, index, number, updates, filled)
-        # Acting goes on where it was in the true environment.
-        ppo = carry.ppo._replace(weights=weights, adam=adam)
-        return carry._replace(ppo=ppo, made=made, planning=planning)
+        env = self._imagined(state, state.planning.bounds, filled)
+        rate = self.agent.learning_rate(updates - 1)  # that of the update before
 
-    def _plan(
-        self,
-        carry: DynaCarry,
-        index: tf.Tensor,
-        number: tf.Tensor,
-        updates: tf.Tensor,
-        filled: tf.Tensor,
-    ) -> tuple[list[tf.Tensor], AdamState, tf.Tensor, Planning]:
-        env = self._imagined(carry, filled)
-        rate = self.ppo.learning_rate(updates - 1)  # that of the update before
+        def body(i, carry):
+            agent, made, planning = carry
+            carry = self._planned_update(agent, made, planning, env, -1 - (index + i), rate)
+            planning = carry[2]
+            return carry, {
+                "limit": planning.limit,
+                "made": planning.made,
+                "imagined_return": mean_of_known(planning.acting.last_return),
+                "finite": planning.finite,
+            }
 
-        def body(i, state):
-            ppo, made, planning = state
-            return self._planned_update(ppo, made, planning, env, -1 - (index + i), rate)
-
-        state = (carry.ppo, carry.made, carry.planning)
-        ppo, made, planning = repeat(number, body, state, maximum=self.max_updates)
-        return ppo.weights, ppo.adam, made, planning
+        carry = (state.agent, state.made, state.planning)
+        (agent, made, planning), reports = repeat_and_stack(number, body, carry, maximum=_MOST)
+        return agent.weights, agent.adam, made, planning, reports
 
     def _planned_update(
         self,
-        ppo: Carry,
+        agent: AgentState,
         made: tf.Tensor,
         planning: Planning,
         env: Environment,
         key: tf.Tensor,
         rate: tf.Tensor,
-    ) -> tuple[Carry, tf.Tensor, Planning]:
+    ) -> tuple[AgentState, tf.Tensor, Planning]:
         """One update in the model, undone for the members that may not make it."""
-        start = ppo._replace(acting=planning.acting)
-        acting, rollout = self.ppo.collect(start, key, env)
-        after, metrics = self.ppo.learn(start, acting, rollout, key, rate, made)
+        start = agent._replace(acting=planning.acting)
+        acting, rollout = self.agent.collect(start, key, env)
+        after, reports = self.agent.learned(start, acting, rollout, key, rate, made)
         allowed = planning.made < planning.limit
-        finite = planning.finite & (metrics.finite | ~allowed)
+        finite = planning.finite & (reports["finite"] | ~allowed)
         limit = planning.limit
         if self._bounded:
             observation = by_member(rollout.observation)
@@ -330,38 +376,37 @@ class DynaProgram:
             within = change <= self.config.max_policy_change
             limit = tf.where(within | ~allowed, limit, planning.made)
             allowed &= within
-        ppo = select(allowed, after, start)
+        agent = select(allowed, after, start)
         one = tf.cast(allowed, tf.int32)
-        planning = Planning(
-            acting=ppo.acting,
-            reference=planning.reference,
-            limit=limit,
-            made=planning.made + one,
-            imagined_return=_mean_of_known(ppo.acting.last_return),
-            finite=finite,
+        planning = planning._replace(
+            acting=agent.acting, limit=limit, made=planning.made + one, finite=finite
         )
-        return ppo, made + one, planning
+        return agent, made + one, planning
 
     def _policy_change(
-        self, before: list[tf.Tensor], weights: list[tf.Tensor], observation: tf.Tensor
+        self, before: list[tf.Tensor], weights: Weights, observation: tf.Tensor
     ) -> tf.Tensor:
         """Mean divergence KL(before || now), `[members]`, at `[members, rows, ...]`."""
-        rest = weights[len(before) :]
-        old = tf.nn.log_softmax(self.ppo.outputs(self.actor, [*before, *rest], observation))
-        new = tf.nn.log_softmax(self.ppo.outputs(self.actor, weights, observation))
-        return tf.reduce_mean(tf.reduce_sum(tf.exp(old) * (old - new), axis=-1), axis=-1)
+        reference = weights._replace(trained={**weights.trained, "actor": before})
+        population = self.agent.population
+        old = population.outputs("actor", reference, observation)
+        new = population.outputs("actor", weights, observation)
+        return tf.reduce_mean(self.env.action_distribution.kl(old, new), axis=-1)
 
-    def _imagined(self, carry: DynaCarry, filled: tf.Tensor) -> ImaginedEnvironment:
+    def _imagined(
+        self, state: DynaState, bounds: list[tf.Tensor], filled: tf.Tensor
+    ) -> ImaginedEnvironment:
         """What planning acts in; states have leading dimensions `[members, envs]`."""
         starts = None
         if self.config.planning_starts == "buffer":
 
             def starts(uniforms):
-                return take(carry.buffer, any_rows(uniforms[..., -1], filled)).state
+                return take(state.buffer, any_rows(uniforms[..., -1], filled)).state
 
         limit = self.config.model_rollout_steps or self.env.max_episode_steps
         limit = min(limit, self.env.max_episode_steps)
-        dynamics = self._true_dynamics if self.model is None else self._dynamics(carry.model)
+        modelled = self.model is not None
+        dynamics = self._dynamics(state.model, bounds) if modelled else self._true_dynamics
         return ImaginedEnvironment(self.env, dynamics, starts, limit)
 
     def _true_dynamics(self, state: Any, action: tf.Tensor, uniforms: tf.Tensor) -> tuple:
@@ -369,28 +414,176 @@ class DynaProgram:
         following, reward, terminated = self.env.transition(state, action, needed)
         return following, reward, terminated, tf.zeros_like(terminated)
 
-    def _dynamics(self, weights: list[tf.Tensor]) -> Dynamics:
+    def _dynamics(self, weights: Weights, bounds: list[tf.Tensor]) -> Dynamics:
         """Steps in the mean of each member's models; the true reward and termination of it."""
 
         def step(state, action, uniforms):
-            following, disagreement = self.models.next_states(weights, state, action)
+            encoding, disagreement = self.models.next_states(weights, state, action)
             bound = self.config.max_disagreement
-            cut = tf.zeros_like(action, tf.bool) if bound is None else disagreement > bound
+            cut = tf.zeros_like(disagreement, tf.bool) if bound is None else disagreement > bound
+            if bounds:
+                low, high = (x[:, tf.newaxis] for x in bounds)  # of each member, for all copies
+                kept = tf.clip_by_value(encoding, low, high)
+                cut |= tf.reduce_any(kept != encoding, axis=-1)
+                encoding = kept
+            following = self.env.decode(encoding)
             reward = self.env.reward(state, action, following)
             return following, reward, self.env.is_terminal(following), cut
 
         return step
 
-    def _actor_weights(self, weights: list[tf.Tensor]) -> list[tf.Tensor]:
-        return list(weights[: len(self.actor.trainable_variables)])
+    def _declared_bounds(self, members: int) -> list[tf.Tensor]:
+        """Bounds of imagined encodings `[members, d]`; empty where there are none.
+
+        Real numbers need some: a model may leave the states that it was fitted to, and grow. They
+        are those that the environment declares, or what the buffer has seen, which is filled in
+        when planning begins.
+        """
+        if self.model is None or not isinstance(self.env.transition_head, RealHead):
+            return []
+        declared = self.env.encoding_bounds()
+        dim = self.env.transition_head.representation.dim
+        low, high = (np.zeros([dim]), np.zeros([dim])) if declared is None else declared
+        if np.isinf(low).all() and np.isinf(high).all():
+            return []
+        return [tf.constant(np.tile(x, (members, 1)), tf.float32) for x in (low, high)]
+
+    def _seen_bounds(self, buffer: Kept, filled: tf.Tensor) -> list[tf.Tensor]:
+        """The smallest box around all encodings in the buffer that the group leaves as it is."""
+        members, capacity = buffer.action.shape[:2]
+
+        def encoded(states):
+            flat = tf.nest.map_structure(lambda x: tf.reshape(x, [-1, *x.shape[2:]]), states)
+            found = self.env.encode(flat)
+            return tf.reshape(found, [members, capacity, found.shape[-1]])
+
+        both = tf.stack([encoded(buffer.state), encoded(buffer.next_state)], axis=1)
+        known = (tf.range(capacity) < filled)[:, tf.newaxis]
+        low = tf.reduce_min(tf.where(known, both, np.inf), axis=[1, 2])
+        high = tf.reduce_max(tf.where(known, both, -np.inf), axis=[1, 2])
+        matrices = tf.constant(self.env.transition_head.representation.matrices, tf.float32)
+        middle = tf.einsum("gij,mj->gmi", matrices, (low + high) / 2)
+        half = tf.einsum("gij,mj->gmi", tf.abs(matrices), (high - low) / 2)
+        return [tf.reduce_min(middle - half, axis=0), tf.reduce_max(middle + half, axis=0)]
+
+    def _actor(self, weights: Weights) -> list[tf.Tensor]:
+        return list(weights.trained["actor"])
 
     @property
     def _bounded(self) -> bool:
         return self.config.max_policy_change is not None
 
+    # What is told of a run.
 
-def _mean_of_known(x: tf.Tensor) -> tf.Tensor:
-    """Mean over the last axis of what is not NaN; NaN if nothing is left."""
-    known = ~tf.math.is_nan(x)
-    count = tf.reduce_sum(tf.cast(known, x.dtype), axis=-1)
-    return tf.reduce_sum(tf.where(known, x, 0.0), axis=-1) / count
+    def weights(self, state: DynaState) -> dict[str, list[tf.Tensor]]:
+        """See `Learner.weights`; those of the transition model are `[members, ensemble, ...]`."""
+        size = self.config.ensemble_size
+
+        def by_member(w):
+            return tf.reshape(w, [-1, size, *w.shape[1:]])
+
+        return {
+            **self.agent.weights(state.agent),
+            **{
+                role: [by_member(w) for w in [*state.model.trained[role], *state.model.fixed[role]]]
+                for role in state.model.trained
+            },
+        }
+
+    def progress(self, view: RunView) -> DynaProgress:
+        """See `Learner.progress`."""
+        ends, done = self.schedule.ends, view.done
+        planned = done.get("plan", 0)
+        measured = view.last.get("measure", {})
+        error = math.nan
+        if self.metric_names and self.metric_names[0] in measured:
+            error = float(measured[self.metric_names[0]][-1].mean())
+        part = PARTS[view.stage]
+        made = np.concatenate([s.made.numpy() for s in view.states])[: view.num_seeds]
+        return DynaProgress(
+            part=part,
+            done=(done["update"] + planned) / (ends["update"][-1] + ends["plan"][-1]),
+            timesteps=done["update"] * self.update_timesteps,
+            total_timesteps=self.num_updates * self.update_timesteps,
+            planned_timesteps=float(made.mean() - done["update"]) * self.update_timesteps,
+            mean_return=last_mean_return(view),
+            model_error=error,
+            steps_per_second=0.0 if part == "fit" else view.rate * self.update_timesteps,
+            compile_seconds=view.compile_seconds,
+        )
+
+    def scalars(self, stage: str, first: int, reports: Reports) -> Iterator[tuple[str, float, int]]:
+        """See `Learner.scalars`."""
+        if stage == "update":
+            yield from self.agent.scalars(stage, first, reports)
+            return
+        step = self.schedule.boundaries[self.schedule.iteration(stage, first)]
+        step *= self.update_timesteps
+        if stage == "measure":
+            for name in self.metric_names:
+                yield f"model/{name}", float(reports[name][-1].mean()), step
+        if stage == "plan":
+            yield "planning/updates", float(reports["made"][-1].mean()), step
+            yield "planning/imagined_return", float(reports["imagined_return"][-1].mean()), step
+
+    def trouble(self, stage: str, index: int) -> Trouble:
+        """See `Learner.trouble`."""
+        if stage == "update":
+            return self.agent.trouble(stage, index)
+        updates = self.schedule.boundaries[self.schedule.iteration(stage, index)]
+        what = "a loss, gradient or weight is infinite or NaN in planning"
+        if stage == "measure":
+            what = "its transition model's error on held-out transitions is infinite or NaN"
+        return Trouble(
+            what,
+            f"after timestep {updates * self.update_timesteps:,}",
+            updates,
+            "a smaller model_learning_rate or learning_rate",
+        )
+
+    def result(self, outcome: Outcome) -> DynaResult:
+        """See `Learner.result`."""
+        schedule, count = self.schedule, len(outcome.seeds)
+        iterations = schedule.iterations(outcome.done)
+        made = np.zeros([iterations, count], np.int32)
+        returns = np.full([iterations, count], np.nan, np.float32)
+        metrics = {n: np.full([iterations, count], np.nan, np.float32) for n in self.metric_names}
+        for i in range(iterations):
+            if schedule.planned[i]:
+                last = schedule.ends["plan"][i] - 1
+                made[i] = outcome.reported("plan", "made")[last]
+                found = outcome.reported("plan", "imagined_return")[last]
+                returns[i] = np.where(made[i] > 0, found, np.nan)
+                for name, rows in metrics.items():
+                    rows[i] = outcome.reported("measure", name)[schedule.ends["measure"][i] - 1]
+        ends = np.array(schedule.boundaries[:iterations], int) * self.update_timesteps
+        seconds = dict.fromkeys(PARTS.values(), 0.0)
+        for stage, spent in outcome.seconds.items():
+            seconds[PARTS[stage]] += spent
+        fields = self.agent.fields(outcome)
+        return DynaResult(
+            **{**fields, "config": self.config, "networks": self.networks},
+            planning_timesteps=ends,
+            planned_updates=made.T,
+            imagined_returns=returns.T,
+            model_metrics={name: rows.T for name, rows in metrics.items()},
+            seconds=seconds,
+        )
+
+    def write(self, outcome: Outcome, result: DynaResult) -> None:
+        """Writes what the agent writes, and `planning.csv`, one row per seed and iteration."""
+        assert outcome.folder is not None
+        self.agent.write(outcome, result)
+        header = ["seed", "timestep", "planned_timesteps", "imagined_return", *result.model_metrics]
+        rows = [
+            [
+                seed,
+                int(timestep),
+                int(result.planned_updates[i, j]) * self.update_timesteps,
+                f"{result.imagined_returns[i, j]:.6g}",
+                *(f"{values[i, j]:.6g}" for values in result.model_metrics.values()),
+            ]
+            for i, seed in enumerate(result.seeds)
+            for j, timestep in enumerate(result.planning_timesteps)
+        ]
+        outcome.folder.write_rows(header, rows, "planning.csv")

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tf_equirl.dyna.config import DynaConfig
-from tf_equirl.dynamics.model_loss import Batch, ModelLoss, Rows
+from tf_equirl.dynamics.config import TransitionModelConfig
+from tf_equirl.dynamics.model_loss import ROLE, Batch, ModelLoss, Rows, model_inputs
 from tf_equirl.envs import Environment
 from tf_equirl.training.loops import repeat
 from tf_equirl.training.optimizer import AdamState, adam_step
-from tf_equirl.training.population import initial_weights, model_inputs, predict
+from tf_equirl.training.population import Population, Weights
 from tf_equirl.training.randomness import Purpose, member_uniforms
-from tf_equirl.training.replay import ReplayBuffer, held_out_rows, take, training_rows
+from tf_equirl.training.replay import held_out_rows, take, training_rows
 
 STEPS_PER_CALL = 64
 """Gradient steps of one compiled call at most, so that Ctrl-C is heard within seconds."""
+
+
+class Kept(NamedTuple):
+    """What is kept of a transition; a terminal state is a next state like any other."""
+
+    state: Any
+    action: tf.Tensor
+    next_state: Any
 
 
 class ModelPopulation:
@@ -35,36 +43,35 @@ class ModelPopulation:
     """
 
     def __init__(self, env: Environment, config: DynaConfig, model: keras.Model | None):
-        """See the class."""
         self._env = env
         self._config = config
         self._model: Any = model
         self._size = config.ensemble_size
-        self._head = env.transition_head
-        self._loss = ModelLoss(env, self._model)
-        self._optimizer = config.transition_model()
+        self._head = env.transition_head if model is not None else None
+        self._loss: Any = None if model is None else ModelLoss(env, model)
+        self._population = Population({} if model is None else {ROLE: model})
+        self._optimizer = config.model or TransitionModelConfig()
 
-    def start(self, seeds: Sequence[int], frozen: bool) -> list[np.ndarray]:
+    def start(self, seeds: Sequence[int], frozen: bool) -> Weights:
         """The weights before the first fit: fresh ones, or those that a frozen model has."""
         if self._model is None:
-            return []
+            return Weights({}, {})
         if frozen:
-            own = [keras.ops.convert_to_numpy(v) for v in self._model.trainable_variables]
-            return [np.repeat(w[None], len(seeds) * self._size, axis=0) for w in own]
+            return self._population.own(len(seeds) * self._size)
         # Keys of their own: the seeds themselves draw the networks of the agents.
         keys = [seed + (1 + k) * 2**31 for seed in seeds for k in range(self._size)]
-        return initial_weights(self._model, keys)
+        return self._population.fresh(keys)
 
     def fit(
         self,
         seeds: tf.Tensor,
-        buffer: ReplayBuffer,
-        weights: list[tf.Tensor],
+        buffer: Kept,
+        weights: Weights,
         adam: AdamState,
         first: tf.Tensor,
         number: tf.Tensor,
         filled: tf.Tensor,
-    ) -> tuple[list[tf.Tensor], AdamState]:
+    ) -> tuple[Weights, AdamState]:
         """Makes `number` gradient steps, at most `STEPS_PER_CALL`.
 
         Args:
@@ -83,7 +90,7 @@ class ModelPopulation:
         keys = tf.repeat(-1 - seeds, size)  # negative, which no seed is
         # Each model of an ensemble has numbers of its own.
         index = first * size + tf.tile(tf.range(size), [seeds.shape[0]])
-        shape = [STEPS_PER_CALL, c.model_batch_size, 2]
+        shape = [STEPS_PER_CALL, self._optimizer.batch_size, 2]
         uniforms = member_uniforms(keys, Purpose.SHUFFLE, index, shape)
         rows = training_rows(uniforms[..., 0], filled)
         elements = tf.cast(uniforms[..., 1] * order, tf.int32) if c.augment else None
@@ -96,24 +103,27 @@ class ModelPopulation:
             gradients, _ = self._model_by_model(self._loss.gradients, weights, batch)
             count = tf.cast(first + i + 1, tf.float32)
             rate = self._optimizer.learning_rate
-            return adam_step(weights, gradients, adam, count, rate, self._optimizer)
+            flat, moves = tf.nest.flatten(weights.trained), tf.nest.flatten(gradients)
+            flat, adam = adam_step(flat, moves, adam, count, rate, self._optimizer)
+            trained = tf.nest.pack_sequence_as(weights.trained, flat)
+            return weights._replace(trained=trained), adam
 
         return repeat(number, step, (weights, adam), maximum=STEPS_PER_CALL)
 
-    def measure(
-        self, buffer: ReplayBuffer, weights: list[tf.Tensor], filled: tf.Tensor
-    ) -> tf.Tensor:
+    def measure(self, buffer: Kept, weights: Weights, filled: tf.Tensor) -> tf.Tensor:
         """The head's metrics on held-out rows, `[members, metrics]`, means over the ensemble."""
         members, rows = buffer.action.shape[0], held_out_rows(filled)
         batch = self.batch(buffer, tf.tile(rows[None], [members * self._size, 1]))
-        outputs = self._model_by_model(self._predictions, weights, batch.observation, batch.action)
+        outputs = self._model_by_model(
+            self._loss.predictions, weights, batch.observation, batch.action
+        )
         metrics = self._head.metrics(outputs, batch.target)
         means = tf.stack([tf.reduce_mean(m, axis=-1) for m in metrics], axis=-1)
         return tf.reduce_mean(tf.reshape(means, [members, self._size, len(metrics)]), axis=1)
 
     def next_states(
-        self, weights: list[tf.Tensor], state: Any, action: tf.Tensor
-    ) -> tuple[Any, tf.Tensor]:
+        self, weights: Weights, state: Any, action: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """What the mean of each agent's models predicts.
 
         Args:
@@ -122,7 +132,8 @@ class ModelPopulation:
           action: `[members, copies]` int32.
 
         Returns:
-          The next states, at step 0, and how much the models disagree, `[members, copies]`.
+          The encodings of the next states, `[members, copies, d]`, and how much the models
+          disagree, `[members, copies]`.
         """
         members, copies = action.shape
         flat = tf.nest.map_structure(
@@ -132,12 +143,12 @@ class ModelPopulation:
             tf.repeat(tf.reshape(x, [members, copies, x.shape[-1]]), self._size, axis=0)
             for x in model_inputs(self._env, *flat)
         )
-        outputs = self._model_by_model(self._predictions, weights, observation, one_hot)
+        outputs = self._model_by_model(self._loss.predictions, weights, observation, one_hot)
         outputs = tf.reshape(outputs, [members, self._size, copies, outputs.shape[-1]])
-        following = self._env.decode(self._head.prediction(tf.reduce_mean(outputs, axis=1)))
+        following = self._head.prediction(tf.reduce_mean(outputs, axis=1))
         return following, self._head.disagreement(tf.transpose(outputs, [1, 0, 2, 3]))
 
-    def batch(self, buffer: ReplayBuffer, numbers: tf.Tensor) -> Batch:
+    def batch(self, buffer: Kept, numbers: tf.Tensor) -> Batch:
         """What the models learn from in these rows `[members * ensemble, k]`."""
         members, count = buffer.action.shape[0], numbers.shape[1]
         rows = take(buffer, tf.reshape(numbers, [members, -1]))
@@ -158,21 +169,6 @@ class ModelPopulation:
             observation=move(batch.observation, symmetry.state),
             action=move(batch.action, symmetry.action),
             target=move(batch.target, self._head.representation),
-        )
-
-    def _predictions(
-        self, weights: list[tf.Tensor], observation: tf.Tensor, action: tf.Tensor
-    ) -> tf.Tensor:
-        """Outputs `[members, rows, d]` of every member's model for `[members, rows, ...]`."""
-        variables = self._model.trainable_variables
-
-        def member(args):
-            weights, observation, action = args
-            with keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True))):
-                return predict(self._env, self._model, observation, action)
-
-        return tf.vectorized_map(
-            member, (list(weights), observation, action), fallback_to_while_loop=False
         )
 
     def _model_by_model(self, function: Any, *arguments: Any) -> Any:

@@ -5,38 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tf_equirl import envs, zoo
-from tf_equirl.agents import run_folder
-from tf_equirl.agents.ppo.tf_agents_ppo import make_models
-from tf_equirl.dyna.config import ENVIRONMENT, DynaConfig
-from tf_equirl.dyna.learner import DynaProgram
+from tf_equirl.dyna.config import DynaConfig
+from tf_equirl.dyna.learner import DynaLearner
+from tf_equirl.dyna.progress import DynaProgress
 from tf_equirl.dyna.result import DynaResult
-from tf_equirl.dyna.schedule import DynaProgress, DynaRun
 from tf_equirl.dynamics.fit import build_model
-from tf_equirl.training.blocks import blocks_of, check_seeds
-from tf_equirl.training.model_checks import check_model
-from tf_equirl.training.run_folder import RunFolder, RunKind
-
-DYNA_RUN = RunKind(
-    trainer="train_dyna",
-    models=frozenset({"actor", "critic", "transition_model"}),
-    identity=(
-        "environment",
-        "environment_config",
-        "config",
-        "seeds",
-        "symmetry",
-        "models",
-        "frozen_model",
-    ),
-    config=DynaConfig(),
-    defaults={},
-)
+from tf_equirl.dynamics.learner import check_transition_model
+from tf_equirl.training.run import train
 
 
 def train_dyna(
@@ -69,7 +49,7 @@ def train_dyna(
         architecture: every seed starts from fresh weights of its own.
       critic: value network to train instead, likewise.
       frozen_model: a trained transition model to plan in, a Keras model or the name of one in the
-        zoo ("Supervised-Dyna"). It is not trained further; the model fields of `config` describe
+        zoo ("Supervised-Dyna"). It is not trained further; `config.model` describes
         nothing then.
       resume: go on with the run in `run_dir`; the outcome is the one of an uninterrupted run.
       on_progress: called with a `DynaProgress` every few seconds.
@@ -87,25 +67,10 @@ def train_dyna(
     config = config or DynaConfig()
     if not isinstance(config, DynaConfig):
         raise ValueError(f"config must be a DynaConfig. Received: config={config!r}")
-    seeds = check_seeds(seeds)
     model, frozen = transition_model(env, config, frozen_model)
-    actor, critic = make_models(env, config, actor, critic)
-    folder = None if run_dir is None else RunFolder(run_dir, DYNA_RUN)
-    if folder is None and resume:
-        raise ValueError("resume=True needs the run's folder. Received: run_dir=None")
-    program = DynaProgram(env, config, actor, critic, model, frozen is not None)
-    if folder is not None:
-        models = {"actor": actor, "critic": critic, "transition_model": model}
-        known = {role: m for role, m in models.items() if m is not None}
-        description: dict[str, Any] = run_folder.describe(env, config, seeds, known)
-        description["models"].setdefault("transition_model", None)
-        folder.open({**description, "frozen_model": frozen}, resume)
-    # Named nowhere else: a name would keep their replay buffers.
-    run = DynaRun(
-        program, seeds, [program.start(block) for block in blocks_of(seeds)], folder, on_progress
-    )
-    run.restore()
-    return run.train()
+    agent = config.agent.learner(env, actor, critic)
+    learner = DynaLearner(agent, config, model, frozen)
+    return train(learner, seeds, run_dir, resume=resume, on_progress=on_progress)
 
 
 def transition_model(
@@ -126,18 +91,20 @@ def transition_model(
       ValueError: if the model cannot be built, or does not fit the environment, or the environment
         lacks what planning in a model needs.
     """
-    if frozen_model is None and config.model_kind == ENVIRONMENT:
+    if frozen_model is None and config.model is None:
         return None, None
     if config.planning_ratio:
         _check_planning(env)
     if frozen_model is None:
-        return build_model(env, config.transition_model(env.transition_head)), None
+        model = build_model(env, config.model)
+        check_transition_model("model", env, model)
+        return model, None
     if config.ensemble_size > 1:
         raise ValueError(
             "ensemble_size must be 1 with a frozen model. "
             f"Received: ensemble_size={config.ensemble_size}"
         )
-    model: Any = frozen_model
+    model = frozen_model
     if isinstance(frozen_model, str):
         entry = zoo.load(frozen_model, must_be=zoo.TRANSITION_MODEL.text)
         trained_on = entry.card["environment"]["name"]
@@ -147,15 +114,7 @@ def transition_model(
                 f"frozen_model={frozen_model!r}, a model of {trained_on}"
             )
         model = entry.transition_model
-    check_model(
-        "frozen_model",
-        model,
-        f"a list of observations and one-hot actions of {env.name}",
-        [(None, *env.observation_shape), (None, env.num_actions)],
-        f"encoded states of {env.name}",
-        (None, env.transition_head.representation.dim),
-        trained=False,
-    )
+    check_transition_model("frozen_model", env, model, trained=False)
     # Not its name: Keras numbers models anew in every process.
     name = frozen_model if isinstance(frozen_model, str) else "a Keras model"
     return model, f"{name}, weights {_digest(model)}"

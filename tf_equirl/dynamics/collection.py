@@ -16,10 +16,13 @@ import tensorflow as tf
 import tf_equirl
 from tf_equirl import zoo
 from tf_equirl._checks import positive_integer
-from tf_equirl.distributions.categorical import choose_actions
 from tf_equirl.dynamics.transitions import Transitions
 from tf_equirl.envs import Environment, make
 from tf_equirl.evaluation.fitting import check_policy, check_seed
+from tf_equirl.training import programs
+from tf_equirl.training.collect import act, num_uniforms
+from tf_equirl.training.loops import repeat_and_stack
+from tf_equirl.training.population import Population
 
 # Steps of one call of the compiled program.
 _CHUNK = 64
@@ -111,45 +114,42 @@ def _play(
     env: Environment, model: keras.Model | None, seed: int, greedy: bool, num_environments: int
 ) -> Iterator[Any]:
     """Yields state, action, next state of [_CHUNK, num_environments] steps at a time, for ever."""
+    population = Population({} if model is None else {"actor": model})
+    own = env.action_distribution.num_uniforms
 
-    def act(state, uniforms):
+    def policy(observation):
         if model is None:
-            logits = tf.zeros([num_environments, env.num_actions])
-        else:
-            logits = model(env.observe(state), training=False)
-        action = choose_actions(logits, uniforms[:, 0], greedy)
-        following, moved, *_ = env.advance(state, action, uniforms[:, 1:])
-        return following, (state, action, moved), tf.reduce_any(tf.math.is_nan(logits))
+            return tf.zeros([num_environments, env.action_distribution.num_parameters])
+        return model(observation, training=False)
 
-    @tf.function(jit_compile=True, autograph=False)
-    def play(state, key):
-        uniforms = tf.random.stateless_uniform(
-            [_CHUNK, num_environments, 1 + env.num_uniforms], key
-        )
+    def make():
+        @tf.function(jit_compile=True, autograph=False)
+        def play(weights, state, key):
+            shape = [_CHUNK, num_environments, num_uniforms(env)]
+            uniforms = tf.random.stateless_uniform(shape, key)
 
-        def step(i, state, arrays, is_nan):
-            following, row, new_nan = act(state, uniforms[i])
-            arrays = tf.nest.map_structure(lambda array, x: array.write(i, x), arrays, row)
-            return i + 1, following, arrays, is_nan | new_nan
+            def step(i, carry):
+                state, is_nan = carry
+                numbers = uniforms[i]
+                with population.bound(weights):
+                    step = act(env, policy, state, numbers[:, :own], numbers[:, own:], greedy)
+                is_nan |= tf.reduce_any(tf.math.is_nan(step.parameters))
+                return (step.following, is_nan), (state, step.action, step.next_state)
 
-        arrays = tf.nest.map_structure(
-            lambda x: tf.TensorArray(x.dtype, _CHUNK, element_shape=x.shape),
-            (state, tf.zeros([num_environments], tf.int32), state),
-        )
-        _, following, arrays, is_nan = tf.while_loop(
-            lambda i, *_: i < _CHUNK,
-            step,
-            (tf.constant(0), state, arrays, tf.constant(False)),
-            maximum_iterations=_CHUNK,
-        )
-        return following, tf.nest.map_structure(lambda array: array.stack(), arrays), is_nan
+            (state, is_nan), rows = repeat_and_stack(_CHUNK, step, (state, tf.constant(False)))
+            return state, rows, is_nan
 
+        return play
+
+    key = "play", env.program_key(), programs.model_key(model), greedy, num_environments
+    play = programs.cached(key, make)
+    weights = tf.nest.map_structure(lambda x: x[0], population.own(1))
     state = env.reset(_key(seed, 0), [num_environments])
     early = np.arange(num_environments) * env.max_episode_steps // num_environments
     state = state._replace(steps=tf.constant(early, tf.int32))
     unkept = math.ceil(env.max_episode_steps / _CHUNK)
     for number in itertools.count():
-        state, rows, is_nan = play(state, _key(seed, 1 + number))
+        state, rows, is_nan = play(weights, state, _key(seed, 1 + number))
         if is_nan:
             raise ValueError("`policy` must give numbers. Received: a logit that is NaN")
         if number >= unkept:

@@ -12,10 +12,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_equirl.dynamics.datasets import all_transitions, collect_transitions
+from tf_equirl.dynamics.model_loss import model_inputs, predict
 from tf_equirl.dynamics.transitions import Transitions
 from tf_equirl.envs import Environment
 from tf_equirl.models.heads import CategoricalHead
-from tf_equirl.training.population import for_each_member, model_inputs, predict
+from tf_equirl.training.population import for_each_member
 
 
 @dataclass(frozen=True, eq=False)

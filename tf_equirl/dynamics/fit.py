@@ -10,15 +10,12 @@ import keras
 
 from tf_equirl import envs, models
 from tf_equirl.dynamics.config import TransitionModelConfig
-from tf_equirl.dynamics.fit_folder import TRANSITION_RUN, describe_run
-from tf_equirl.dynamics.fit_run import FitProgress, FitRun
-from tf_equirl.dynamics.learner import FitProgram
+from tf_equirl.dynamics.learner import TransitionLearner
+from tf_equirl.dynamics.progress import FitProgress
 from tf_equirl.dynamics.result import TransitionResult
 from tf_equirl.dynamics.transitions import Transitions
 from tf_equirl.models.heads import RealHead
-from tf_equirl.training.blocks import check_seeds
-from tf_equirl.training.model_checks import check_model
-from tf_equirl.training.run_folder import RunFolder
+from tf_equirl.training.run import train
 
 
 def fit_transition_model(
@@ -67,7 +64,6 @@ def fit_transition_model(
     config = config or TransitionModelConfig()
     if not isinstance(config, TransitionModelConfig):
         raise ValueError(f"config must be a TransitionModelConfig. Received: config={config!r}")
-    seeds = check_seeds(seeds)
     for name, part in (("data", data), ("validation", validation)):
         if name == "validation" and part is None:
             continue
@@ -75,24 +71,8 @@ def fit_transition_model(
             raise ValueError(f"{name} must be a Transitions. Received: {name}={part!r:.80}")
         part.validate(env, name)
     model = build_model(env, config) if model is None else model
-    check_model(
-        "model",
-        model,
-        f"a list of observations and one-hot actions of {env.name}",
-        [(None, *env.observation_shape), (None, env.num_actions)],
-        f"encoded states of {env.name}",
-        (None, env.transition_head.representation.dim),
-    )
-    folder = None if run_dir is None else RunFolder(run_dir, TRANSITION_RUN)
-    if folder is None and resume:
-        raise ValueError("resume=True needs the run's folder. Received: run_dir=None")
-    program = FitProgram(env, config, model, data, validation)
-    if folder is not None:
-        description = describe_run(env, config, seeds, model, data, validation)
-        folder.open(description, resume)
-    run = FitRun(program, seeds, folder, on_progress)
-    run.restore()
-    return run.fit()
+    learner = TransitionLearner(env, config, model, data, validation)
+    return train(learner, seeds, run_dir, resume=resume, on_progress=on_progress)
 
 
 def build_model(

@@ -11,12 +11,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_equirl._checks import positive_integer
+from tf_equirl.dynamics.model_loss import model_inputs, predict
 from tf_equirl.dynamics.transitions import Transitions
 from tf_equirl.envs import Environment
 from tf_equirl.evaluation.fitting import check_seed
 from tf_equirl.models.heads import Head
 from tf_equirl.training.loops import repeat
-from tf_equirl.training.population import for_each_member, model_inputs, predict
+from tf_equirl.training.population import for_each_member
 
 _ROLLOUT_STREAM = 3  # other users of a seed draw other numbers
 

@@ -8,7 +8,9 @@ import keras
 import tensorflow as tf
 
 from tf_equirl.envs import Environment
-from tf_equirl.training.population import model_inputs, predict
+from tf_equirl.training.population import Population, Weights
+
+ROLE = "transition_model"
 
 
 class Rows(NamedTuple):
@@ -38,9 +40,9 @@ class ModelLoss:
     """
 
     def __init__(self, env: Environment, model: keras.Model):
-        """See the class."""
         self.env = env
         self.model = model
+        self.population = Population({ROLE: model})
         self._head = env.transition_head
 
     def columns(self, rows: Rows) -> Batch:
@@ -48,17 +50,13 @@ class ModelLoss:
         inputs = model_inputs(self.env, rows.state, rows.action)
         return Batch(*inputs, self.env.encode(rows.next_state), rows.weight)
 
-    def totals(self, weights: list[tf.Tensor], batch: Batch) -> list[tf.Tensor]:
-        """The head's metrics for one member's weights, summed over the rows that count."""
-        pairs = zip(self.model.trainable_variables, weights, strict=True)
-        with keras.StatelessScope(state_mapping=list(pairs)):
-            outputs = predict(self.env, self.model, batch.observation, batch.action)
+    def totals(self, batch: Batch) -> list[tf.Tensor]:
+        """The head's metrics with the weights that are bound, summed over the rows that count."""
+        outputs = predict(self.env, self.model, batch.observation, batch.action)
         metrics = self._head.metrics(outputs, batch.target)
         return [tf.reduce_sum(tf.where(batch.weight > 0, m, 0.0)) for m in metrics]
 
-    def gradients(
-        self, weights: list[tf.Tensor], batch: Batch
-    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+    def gradients(self, weights: Weights, batch: Batch) -> tuple[Any, tf.Tensor]:
         """Gradient of the head's loss for every member.
 
         Args:
@@ -66,17 +64,45 @@ class ModelLoss:
           batch: `[members, rows, ...]`.
 
         Returns:
-          Gradients of the shapes of `weights`, and the losses `[members]`.
+          Gradients of the shapes of the trained weights, and the losses `[members]`.
         """
 
-        def member(inputs):
-            weights, batch = inputs
-            # Inside the mapped function: with the tape outside it, XLA takes every input for a
-            # compile-time constant and compiles anew at each call.
-            with tf.GradientTape() as tape:
-                tape.watch(weights)
-                total, *_ = self.totals(weights, batch)
-                loss = tf.math.divide_no_nan(total, tf.reduce_sum(batch.weight))
-            return tape.gradient(loss, weights), loss
+        def loss(batch):
+            total, *_ = self.totals(batch)
+            mean = tf.math.divide_no_nan(total, tf.reduce_sum(batch.weight))
+            return mean, mean
 
-        return tf.vectorized_map(member, (list(weights), batch), fallback_to_while_loop=False)
+        return self.population.gradients(loss, weights, batch)
+
+    def predictions(self, weights: Weights, observation: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
+        """Outputs `[members, rows, d]` of every member's model for `[members, rows, ...]`."""
+
+        def outputs(data):
+            return predict(self.env, self.model, *data)
+
+        return self.population.map(outputs, weights, (observation, action))
+
+
+def model_inputs(env: Environment, state: Any, action: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The flattened observations `[N, d_state]` and one-hot actions `[N, actions]` of pairs."""
+    observation = env.observe(state)
+    flat = tf.reshape(observation, [observation.shape[0], env.symmetry.state.dim])
+    return flat, tf.one_hot(action, env.num_actions)
+
+
+def predict(
+    env: Environment, model: keras.Model, observation: tf.Tensor, action: tf.Tensor
+) -> tf.Tensor:
+    """Outputs `[N, d]` of a transition model for what `model_inputs` returns.
+
+    Raises:
+      ValueError: if the model does not map these to `[N, d]`.
+    """
+    rows, dim = observation.shape[0], env.transition_head.representation.dim
+    outputs = model([tf.reshape(observation, [rows, *env.observation_shape]), action])
+    if outputs.shape != (rows, dim):
+        raise ValueError(
+            f"`model` must map observations and actions of {env.name} to {(None, dim)}. Received: "
+            f"model={model.name!r}, which maps {rows} of them to {tuple(outputs.shape)}"
+        )
+    return outputs

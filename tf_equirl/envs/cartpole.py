@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,6 +81,7 @@ class CartPole(Environment):
     observation_shape = (4,)
     num_actions = 2
     num_uniforms = 4  # all for the reset: the dynamics is deterministic
+    random_transitions = False
     reset_options = ("low", "high")
     render_modes = ("ansi", "rgb_array")
     render_fps = 50  # the time of the dynamics
@@ -103,6 +104,17 @@ class CartPole(Environment):
     def get_config(self) -> dict[str, Any]:
         """See `Environment.get_config`."""
         return {**super().get_config(), "dtype": self.dtype.name}
+
+    def program_key(self) -> Hashable:
+        """See `Environment.program_key`."""
+        if type(self) is not CartPole:
+            return self
+        return CartPole, self.dtype.name, self.max_episode_steps
+
+    def encoding_bounds(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """None: episodes end where the cart or the pole is too far away."""
+        bound = np.full([4], np.inf, np.float32)
+        return -bound, bound
 
     def initial_state(
         self, uniforms: tf.Tensor, low: float = -RESET_BOUND, high: float = RESET_BOUND

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,6 +70,7 @@ class Catch(Environment):
     }
     num_actions = 3
     num_uniforms = 1  # for the reset: the dynamics is deterministic
+    random_transitions = False
     reset_options = ("ball_column",)
     render_modes = ("ansi", "rgb_array")
 
@@ -114,6 +115,12 @@ class Catch(Environment):
             "columns": self.columns,
             "observation": self.observation,
         }
+
+    def program_key(self) -> Hashable:
+        """See `Environment.program_key`."""
+        if type(self) is not Catch:
+            return self
+        return Catch, self.rows, self.columns, self.observation, self.max_episode_steps
 
     def initial_state(self, uniforms: tf.Tensor, ball_column: int | None = None) -> CatchState:
         """Drops a ball from a column drawn uniformly.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ class Environment(abc.ABC):
         symmetry: The symmetry that the dynamics has, acting on flattened observations and actions.
         version: Version of the gymnasium id, "tf_equirl/<name>-v<version>".
         num_uniforms: Uniform numbers consumed per step, also enough for one reset.
+        random_transitions: Whether `transition` uses them; False where resets alone do.
         reset_options: Names of the options that `initial_state` takes.
         render_modes: Modes that `render` knows, of gymnasium's "ansi" and "rgb_array".
         render_fps: Frames per second at which an episode is to be watched.
@@ -51,6 +52,7 @@ class Environment(abc.ABC):
     max_episode_steps: int
     symmetry: Symmetry
     num_uniforms: int
+    random_transitions: bool = True
     reset_options: tuple[str, ...] = ()
     version: int = 0
     render_modes: tuple[str, ...] = ()
@@ -186,10 +188,25 @@ class Environment(abc.ABC):
             f"observation={observation!r}"
         )
 
+    def program_key(self) -> Hashable:
+        """What decides what compiled programs make of this environment.
+
+        Environments with equal keys share programs. An object is equal to none but itself; a class
+        may return something else if that says all there is to know.
+        """
+        return self
+
     @property
     def action_distribution(self) -> Distribution:
         """What the outputs of a policy for this environment mean: logits of its actions."""
         return Categorical(self.num_actions)
+
+    def encoding_bounds(self) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """Lower and upper bounds [d] of encoded states, which planning in a model keeps to.
+
+        None, the default, keeps to what the replay buffer has seen; infinite bounds are none.
+        """
+        return None
 
     def observation_bounds(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Lower and upper bounds of observations, each of shape `observation_shape`."""

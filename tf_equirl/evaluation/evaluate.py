@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +14,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_equirl._checks import positive_integer
-from tf_equirl.distributions.categorical import choose_actions, start_uniforms
 from tf_equirl.envs import Environment, make
 from tf_equirl.evaluation.fitting import check_policy, check_seed
+from tf_equirl.evaluation.starts import start_uniforms
+from tf_equirl.training import programs
+from tf_equirl.training.collect import act, num_uniforms
+from tf_equirl.training.population import Population
 
 # Episodes that step together. One number for all, since XLA rounds by the size of the batch: an
 # episode is then the same in whatever company.
@@ -111,33 +115,44 @@ def evaluate(
 
 def _program(model: keras.Model, env: Environment, greedy: bool) -> Callable[..., Any]:
     """The compiled play of one block: returns, lengths, and whether a logit was NaN, [BLOCK]."""
+    population = Population({"actor": model})
+    own = env.action_distribution.num_uniforms
 
-    def step(key, state, under_way, returns, lengths, is_nan):
-        uniforms = tf.random.stateless_uniform([BLOCK, 1 + env.num_uniforms], key)
-        logits = model(env.observe(state), training=False)
-        is_nan |= under_way & tf.reduce_any(tf.math.is_nan(logits), axis=-1)
-        action = choose_actions(logits, uniforms[:, 0], greedy)
-        # Where an episode has ended the next one is played on; it counts for nothing.
-        state, _, reward, terminated, truncated = env.step_with_uniforms(
-            state, action, uniforms[:, 1:]
-        )
-        returns += tf.where(under_way, tf.cast(reward, tf.float64), 0)
-        lengths += tf.cast(under_way, tf.int32)
-        return key + [0, 1], state, under_way & ~(terminated | truncated), returns, lengths, is_nan
+    def policy(observation):
+        return model(observation, training=False)
 
-    @tf.function(jit_compile=True, autograph=False)
-    def play(start, key):
-        carry = (
-            key,
-            env.initial_state(start),
-            tf.ones([BLOCK], tf.bool),
-            tf.zeros([BLOCK], tf.float64),
-            tf.zeros([BLOCK], tf.int32),
-            tf.zeros([BLOCK], tf.bool),
-        )
-        *_, returns, lengths, is_nan = tf.while_loop(
-            lambda key, state, under_way, *_: tf.reduce_any(under_way), step, carry
-        )
-        return returns, lengths, is_nan
+    def make():
+        def step(weights, key, state, under_way, returns, lengths, is_nan):
+            uniforms = tf.random.stateless_uniform([BLOCK, num_uniforms(env)], key)
+            with population.bound(weights):
+                step = act(env, policy, state, uniforms[:, :own], uniforms[:, own:], greedy)
+            is_nan |= under_way & tf.reduce_any(tf.math.is_nan(step.parameters), axis=-1)
+            # Where an episode has ended the next one is played on; it counts for nothing.
+            returns += tf.where(under_way, tf.cast(step.reward, tf.float64), 0)
+            lengths += tf.cast(under_way, tf.int32)
+            under_way &= ~(step.terminated | step.truncated)
+            return key + [0, 1], step.following, under_way, returns, lengths, is_nan
 
-    return play
+        @tf.function(jit_compile=True, autograph=False)
+        def play(weights, start, key):
+            carry = (
+                key,
+                env.initial_state(start),
+                tf.ones([BLOCK], tf.bool),
+                tf.zeros([BLOCK], tf.float64),
+                tf.zeros([BLOCK], tf.int32),
+                tf.zeros([BLOCK], tf.bool),
+            )
+            *_, returns, lengths, is_nan = tf.while_loop(
+                lambda key, state, under_way, *_: tf.reduce_any(under_way),
+                lambda *carry: step(weights, *carry),
+                carry,
+            )
+            return returns, lengths, is_nan
+
+        return play
+
+    key = "evaluate", env.program_key(), programs.model_key(model), greedy
+    program = programs.cached(key, make)
+    weights = tf.nest.map_structure(lambda x: x[0], population.own(1))
+    return functools.partial(program, weights)

@@ -8,9 +8,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_equirl.distributions.categorical import choose_actions, start_uniforms
 from tf_equirl.envs import Environment, make
 from tf_equirl.evaluation.fitting import check_policy, check_seed
+from tf_equirl.evaluation.starts import start_uniforms
+from tf_equirl.training.collect import act, num_uniforms
 
 
 class Recording(NamedTuple):
@@ -46,21 +47,22 @@ def record(
     seed = check_seed(seed)
     env.validate_render_mode(mode)
 
+    own = env.action_distribution.num_uniforms
+
+    def policy(observation):
+        return model(observation[None], training=False)[0]
+
     @tf.function(autograph=False)
     def step(state, uniforms):
-        logits = model(env.observe(state)[None], training=False)[0]
-        action = choose_actions(logits, uniforms[0], greedy)
-        return env.transition(state, action, uniforms[1:])
+        return act(env, policy, state, uniforms[:own], uniforms[own:], greedy)
 
     generator = np.random.default_rng([seed, 1])  # a stream apart from that of the start states
     state = env.initial_state(tf.constant(start_uniforms(seed, 1, env.num_uniforms)[0]))
     frames, total = [env.render(state, mode)], 0.0
-    for steps in range(1, env.max_episode_steps + 1):
-        uniforms = generator.random(1 + env.num_uniforms, np.float32)
-        state, reward, terminated = step(state, tf.constant(uniforms))
-        state = state._replace(steps=tf.constant(steps))
+    ended = False
+    while not ended:
+        taken = step(state, tf.constant(generator.random(num_uniforms(env), np.float32)))
+        state, ended = taken.next_state, bool(taken.terminated | taken.truncated)
         frames.append(env.render(state, mode))
-        total += float(reward)
-        if terminated:
-            break
+        total += float(taken.reward)
     return Recording(frames, total)

@@ -1,8 +1,13 @@
 """What is read off a learning curve.
 
-Every environment reports the return of the last episode that it finished, 0 before the first. The
-"return at timestep t" of a seed is the mean of that quantity over the seed's environments and over
-the steps within 500 of t. Errors are two standard errors over seeds.
+Every environment reports the return of the last episode that it finished. A seed's curve is the
+mean of that over its environments that have finished one, and is not known (NaN) until the first
+has. The "return at timestep t" of a seed is the mean of its curve over the steps within 500 of t at
+which it is known. No episode that has not ended counts for anything here.
+
+From the update on in which a seed became non-finite its curve is NaN again, and so is whatever
+reads that part of it. A mean over seeds is known where every seed is: those whose first episodes
+end soon are not a fair sample of all. Errors are two standard errors over seeds.
 """
 
 from __future__ import annotations
@@ -21,10 +26,12 @@ def return_at(result: TrainingResult, timestep: int, window: int = 500) -> np.nd
     Args:
       result: a training result.
       timestep: environment steps of a seed.
-      window: steps on each side that are averaged; clipped to the run.
+      window: steps on each side that are averaged; clipped to the run, and to what of it follows
+        the end of the seed's first episode.
 
     Returns:
-      `[seeds]`.
+      `[seeds]`; NaN where no episode has ended by the end of the window, or the seed became
+      non-finite by then.
 
     Raises:
       ValueError: if the timestep lies outside of the run.
@@ -34,7 +41,7 @@ def return_at(result: TrainingResult, timestep: int, window: int = 500) -> np.nd
     inside = np.flatnonzero(np.abs(steps - timestep) <= window)
     if not len(inside):  # a window narrower than the distance of two records
         inside = np.array([np.argmin(np.abs(steps - timestep))])
-    return result.returns[:, inside].mean(axis=1, dtype=np.float64)
+    return _mean_from_first_known(result.returns[:, inside])
 
 
 def single_environment_return_at(result: TrainingResult, timestep: int) -> np.ndarray:
@@ -44,7 +51,7 @@ def single_environment_return_at(result: TrainingResult, timestep: int) -> np.nd
     environment is the one that the thesis reads wherever `num_environments` divides `timestep`.
 
     Returns:
-      `[seeds]`.
+      `[seeds]`; NaN where that environment has not finished an episode by then.
 
     Raises:
       ValueError: if the timestep lies outside of the run.
@@ -55,18 +62,30 @@ def single_environment_return_at(result: TrainingResult, timestep: int) -> np.nd
 
 
 def area_under_curve(result: TrainingResult) -> np.ndarray:
-    """Mean of every seed's learning curve over the whole run: `[seeds]`."""
-    return result.returns.mean(axis=1, dtype=np.float64)
+    """Mean of every seed's learning curve from the end of its first episode to that of the run.
+
+    Nothing is made up for the steps before: they do not count, neither above nor below the line.
+
+    Returns:
+      `[seeds]`; NaN for a seed that finished no episode or became non-finite.
+    """
+    return _mean_from_first_known(result.returns)
 
 
 def worst_tenth(result: TrainingResult) -> np.ndarray:
-    """Rows of the tenth of seeds (at least one) with the least area under the curve."""
+    """Rows of the tenth of seeds (at least one) with the least area under the curve.
+
+    Seeds whose area is not known come last.
+    """
     count = max(1, round(len(result.seeds) / 10))
     return np.argsort(area_under_curve(result), kind="stable")[:count]
 
 
 def first_timestep_reaching(result: TrainingResult, level: float, window: int = 512) -> int | None:
     """First timestep at which the mean over seeds, averaged over `window` steps, reaches `level`.
+
+    What is not known reaches nothing: all of the `window` steps up to the timestep must follow the
+    ends of all seeds' first episodes.
 
     Returns:
       The timestep, or None if the run never gets there.
@@ -81,7 +100,7 @@ def first_timestep_reaching(result: TrainingResult, level: float, window: int = 
 
 
 def common_part(results: Sequence[TrainingResult]) -> list[TrainingResult]:
-    """The runs, cut to the length of the shortest.
+    """The runs, cut to the length of the shortest; unknown stretches of their curves stay unknown.
 
     Raises:
       ValueError: if they have different numbers of environments.
@@ -100,6 +119,18 @@ def common_part(results: Sequence[TrainingResult]) -> list[TrainingResult]:
         )
         for result in results
     ]
+
+
+def _mean_from_first_known(returns: np.ndarray) -> np.ndarray:
+    """Mean of every row of `[seeds, times]` from its first number on; NaN where it has none."""
+    if not returns.size:
+        return np.full(len(returns), np.nan)
+    means = returns.mean(axis=1, dtype=np.float64)
+    for row in np.flatnonzero(np.isnan(returns[:, 0])):
+        known = np.flatnonzero(~np.isnan(returns[row]))
+        if len(known):
+            means[row] = returns[row, known[0] :].mean(dtype=np.float64)
+    return means
 
 
 def _check_timestep(result: TrainingResult, timestep: int) -> None:

@@ -19,6 +19,7 @@ from tf_equirl.dynamics.result import TransitionResult
 from tf_equirl.experiments.metrics import worst_tenth
 
 _POINTS = 200
+_WINDOWS_IN_RUN = 40
 _LEGEND_INSIDE = 4  # more curves than these leave no room for it
 # Okabe and Ito's palette: told apart by colour-blind readers too.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -35,7 +36,8 @@ def plot_learning_curves(
 
     Left: mean return over seeds with a band of two standard errors. Right: mean over the worst
     tenth of seeds, those with the least area under their curve, with its own band; a result of a
-    single seed stands there only if it is alone.
+    single seed stands there only if it is alone. Curves are smoothed, see `smoothed`, and begin
+    where every seed has finished an episode.
 
     Args:
       results: training results by label.
@@ -141,12 +143,12 @@ def tidy(axes: Axes) -> None:
 def draw_mean(
     axes: Axes, times: np.ndarray, values: np.ndarray, label: str | None, color: str
 ) -> None:
-    """Mean over seeds with a band of two standard errors.
+    """Mean over seeds with a band of two standard errors, where every seed is known.
 
     Args:
       axes: where to draw.
       times: `[points]`.
-      values: `[seeds, points]`.
+      values: `[seeds, points]`; the line has a gap where one is NaN.
       label: in the legend.
       color: of line and band.
     """
@@ -158,12 +160,30 @@ def draw_mean(
 
 
 def smoothed(result: TrainingResult) -> tuple[np.ndarray, np.ndarray]:
-    """Means over equal stretches of the run: `[points]`, `[seeds, points]`."""
-    columns = np.array_split(
-        np.arange(result.returns.shape[1]), min(_POINTS, result.returns.shape[1])
-    )
-    times = np.array([result.timesteps[c].mean() for c in columns])
-    return times, np.stack([result.returns[:, c].mean(axis=1) for c in columns], axis=1)
+    """Moving averages of a run's curves over a fortieth of its length.
+
+    Every window is whole: the first begins where every seed has finished an episode, the last ends
+    with the run. So every point averages as many steps, those at the ends too, and a single batch
+    of episodes moves none of them by much. Each stands in the middle of its window: a curve begins
+    and ends half a window inside of what it shows, and a sudden rise starts half a window early.
+
+    Args:
+      result: a training result.
+
+    Returns:
+      Timesteps `[points]` and means `[seeds, points]`, at most 200 points; none where no step is
+      known of every seed. NaN where a window reaches into what is not known of a seed.
+    """
+    returns = result.returns
+    known = np.flatnonzero(~np.isnan(returns).any(axis=0))
+    if not len(known):
+        return np.zeros(0), np.zeros((len(returns), 0))
+    length = returns.shape[1]
+    width = min(max(1, length // _WINDOWS_IN_RUN), length - known[0])
+    starts = np.unique(np.linspace(known[0], length - width, _POINTS).round().astype(int))
+    times = np.array([result.timesteps[i : i + width].mean() for i in starts])
+    means = [returns[:, i : i + width].mean(axis=1, dtype=np.float64) for i in starts]
+    return times, np.stack(means, axis=1)
 
 
 def _draw_marks(axes: Axes, marks: Sequence[float]) -> None:

@@ -1,6 +1,8 @@
 """Statistics over seeds.
 
-Seeds are the independent units: every function takes one number for each.
+Seeds are the independent units: every function takes one number for each. A statistic is known
+where every seed's number is: one NaN makes it NaN. Seeds whose first episode is still going on, or
+that became non-finite, are not like the rest; without them it would be a statistic of other seeds.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ class Estimate(NamedTuple):
     high: float
 
 
+_UNKNOWN = Estimate(math.nan, math.nan, math.nan)
+
+
 class Difference(NamedTuple):
     """A mean difference between two agents over the seeds that both have."""
 
@@ -40,7 +45,10 @@ class Difference(NamedTuple):
 
 
 def mean_and_error(values: np.ndarray) -> tuple[float, float]:
-    """Mean over seeds and two standard errors of it; the error of a single seed is NaN."""
+    """Mean over seeds and two standard errors of it; the error of a single seed is NaN.
+
+    Both are NaN where a seed's number is.
+    """
     error = 2 * np.std(values, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
     return float(np.mean(values)), float(error)
 
@@ -57,8 +65,10 @@ def interquartile_mean(values: np.ndarray) -> Estimate:
       values: `[seeds]`.
 
     Returns:
-      The estimate; the interval of a single seed is NaN.
+      The estimate; the interval of a single seed is NaN, and all of it where a seed's number is.
     """
+    if np.isnan(values).any():  # which would be trimmed away as if it were the best
+        return _UNKNOWN
     value = float(stats.trim_mean(values, 0.25))
     if len(values) < 2:
         return Estimate(value, math.nan, math.nan)
@@ -82,8 +92,11 @@ def ratio_of_means(values: np.ndarray, baseline: np.ndarray) -> Estimate:
       baseline: `[seeds]` of the other one, positive; not necessarily as many.
 
     Returns:
-      The estimate; the interval is NaN where one side has a single seed.
+      The estimate; the interval is NaN where one side has a single seed, and all of it where a
+      seed's number is.
     """
+    if np.isnan(values).any() or np.isnan(baseline).any():  # resamplings may miss it
+        return _UNKNOWN
     value = float(np.mean(values) / np.mean(baseline))
     if min(len(values), len(baseline)) < 2:
         return Estimate(value, math.nan, math.nan)
@@ -105,7 +118,7 @@ def paired_difference(values: np.ndarray, baseline: np.ndarray) -> Difference:
       baseline: `[seeds]` of the other one, in the same order of seeds.
 
     Returns:
-      The difference; all but the mean are NaN for a single seed.
+      The difference; all but the mean are NaN for a single seed, and all where a seed's number is.
 
     Raises:
       ValueError: if the numbers of seeds differ.

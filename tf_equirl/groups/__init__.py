@@ -14,6 +14,7 @@ from tf_equirl.groups.families import (
     symmetric_group,
 )
 from tf_equirl.groups.group import FiniteGroup
+from tf_equirl.groups.images import image_representation
 from tf_equirl.groups.intertwiners import (
     intertwiner_basis,
     intertwiner_dimension,
@@ -31,6 +32,7 @@ __all__ = [
     "cyclic_group",
     "dihedral_group",
     "direct_product",
+    "image_representation",
     "intertwiner_basis",
     "intertwiner_dimension",
     "permutation_representation",

@@ -53,6 +53,20 @@ def integer_array(name: str, value: Any, ndim: int) -> NDArray[np.int64]:
     return array.astype(np.int64)
 
 
+def flag_array(name: str, value: Any) -> NDArray[np.int64]:
+    """Returns `value` as a fresh array [rows] of 0 and 1.
+
+    Raises:
+        ValueError: If it is empty, of another rank, or holds other than True and False.
+    """
+    array = _as_array(name, value, ndim=1)
+    if array.dtype != bool:
+        array = integer_array(name, value, ndim=1)
+    if np.any((array != 0) & (array != 1)):
+        raise ValueError(f"`{name}` must hold True or False. Received: {name}={array.tolist()}")
+    return array.astype(np.int64)
+
+
 def real_array(name: str, value: Any, ndim: int) -> NDArray[np.float64]:
     """Returns a fresh float64 copy of `value`.
 
@@ -103,6 +117,28 @@ def permutation_array(name: str, value: Any) -> NDArray[np.int64]:
             f"Received: {name}[{row}]={array[row].tolist()}"
         )
     return array
+
+
+def signed_permutation_arrays(
+    permutations: Any, signs: Any, order: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Returns `permutations` and `signs`, all 1 for None, as two fresh arrays [order, d].
+
+    Raises:
+        ValueError: If they are malformed.
+    """
+    p = permutation_array("permutations", permutations)
+    check_rows("permutations", p, order)
+    s = np.ones_like(p) if signs is None else integer_array("signs", signs, ndim=2)
+    if s.shape != p.shape:
+        raise ValueError(
+            "`signs` must have the shape of `permutations`. "
+            f"Received: signs.shape={s.shape}, permutations.shape={p.shape}"
+        )
+    if np.any(np.abs(s) != 1):
+        g, j = np.argwhere(np.abs(s) != 1)[0]
+        raise ValueError(f"`signs` must be 1 or -1. Received: signs[{g}, {j}]={s[g, j]}")
+    return p, s
 
 
 def square_matrices(name: str, value: Any) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,28 @@ def close_matrices(
         return count - 1
 
     return _close(np.eye(dim), generators, np.matmul, find_or_add, max_order)
+
+
+def extend_matrices(
+    table: NDArray[np.int64], images: Mapping[int, NDArray[np.float64]]
+) -> dict[int, NDArray[np.float64]]:
+    """The matrices of every product of the elements that have one, each found along one word.
+
+    Args:
+        table: [n, n] multiplication table.
+        images: {element: matrix [d, d]}, not empty.
+    """
+    dim = len(next(iter(images.values())))
+    # A matrix given for the identity must be kept, so that it can be refused.
+    found = {0: images.get(0, np.eye(dim))}
+    queue = [0]
+    for element in queue:  # the list grows while it is walked: breadth-first search
+        for generator, image in images.items():
+            product = int(table[element, generator])
+            if product not in found:
+                found[product] = found[element] @ image
+                queue.append(product)
+    return found
 
 
 def _close(

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from tf_equirl.groups._checks import frozen
 from tf_equirl.groups.representation import Representation, check_same_group
 
+_NUMBERS_AT_ONCE = 1 << 20  # 8 MB of a temporary array
+
 
 @dataclass(frozen=True, eq=False)
 class PairOrbits:
@@ -49,25 +51,62 @@ def signed_pair_orbits(outputs: Representation, inputs: Representation) -> PairO
     p_out, s_out = _signed_permutation("outputs", outputs)
     p_in, s_in = _signed_permutation("inputs", inputs)
     k, m = outputs.dim, inputs.dim
-    index = np.zeros(k * m, dtype=np.int64)
-    sign = np.zeros(k * m, dtype=np.int64)
-    seen = np.zeros(k * m, dtype=bool)
-    count = 0
-    for pair in range(k * m):
-        if seen[pair]:
-            continue
-        i, j = divmod(pair, m)
-        images = p_out[:, i] * m + p_in[:, j]
-        signs = s_out[:, i] * s_in[:, j]
-        seen[images] = True
-        if np.any(signs[images == pair] < 0):
-            continue
-        # All g that take the pair to the same image agree on the sign: they differ by an element
-        # of the stabiliser, and that flips nothing.
-        index[images] = count
-        sign[images] = signs
-        count += 1
-    return PairOrbits(frozen(index.reshape(k, m)), frozen(sign.reshape(k, m)), count)
+    # back[i] takes row i to the first row of its orbit, and with it every pair of row i.
+    back = p_out.argmin(axis=0)
+    first_rows, number = np.unique(p_out[back, np.arange(k)], return_inverse=True)
+    # In a first row, the orbits are those of the row's stabiliser on columns. Rows with the same
+    # stabiliser, and the same signs under it, share their orbits.
+    targets, signs = np.empty((2, len(first_rows), m), dtype=np.int64)
+    known: dict[tuple[bytes, bytes], int] = {}
+    for row, i in enumerate(first_rows):
+        stabiliser = np.flatnonzero(p_out[:, i] == i)
+        flips = s_out[stabiliser, i]
+        same = known.setdefault((stabiliser.tobytes(), flips.tobytes()), row)
+        if same == row:
+            targets[row], signs[row] = _column_orbits(p_in, s_in, stabiliser, flips)
+        else:
+            targets[row], signs[row] = targets[same], signs[same]
+    is_first = (targets == np.arange(m)) & (signs != 0)
+    numbers = np.cumsum(is_first).reshape(is_first.shape) - 1
+    count = int(np.count_nonzero(is_first))
+    numbers = np.where(signs != 0, np.take_along_axis(numbers, targets, axis=1), 0)
+    rows, columns = number[:, None], p_in[back]
+    sign = s_out[back, np.arange(k)][:, None] * s_in[back] * signs[rows, columns]
+    return PairOrbits(frozen(numbers[rows, columns]), frozen(sign), count)
+
+
+def _column_orbits(
+    permutations: NDArray[np.int64],
+    signs: NDArray[np.int64],
+    stabiliser: NDArray[np.int64],
+    flips: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Orbits of some elements on columns, under e_j -> flips[g] signs[g][j] e_{permutations[g][j]}.
+
+    Args:
+        permutations: [n, m].
+        signs: [n, m].
+        stabiliser: [h] indices of the elements, a subgroup.
+        flips: [h] of 1 and -1.
+
+    Returns:
+        For every column the first of its orbit, and the sign with which it gets there; 0 where some
+        element returns it with the sign reversed. Both [m].
+    """
+    m = permutations.shape[1]
+    first, sign = np.empty((2, m), dtype=np.int64)
+    block = max(1, _NUMBERS_AT_ONCE // len(stabiliser))
+    for start in range(0, m, block):
+        columns = np.arange(start, min(start + block, m))
+        images = permutations[stabiliser[:, None], columns]
+        factors = flips[:, None] * signs[stabiliser[:, None], columns]
+        # All elements that take a column to the same image agree on the sign, unless one of the
+        # stabiliser of the column reverses it.
+        best = images.argmin(axis=0), np.arange(len(columns))
+        reversed_ = np.any((images == columns) & (factors < 0), axis=0)
+        first[columns] = images[best]
+        sign[columns] = np.where(reversed_, 0, factors[best])
+    return first, sign
 
 
 def _signed_permutation(

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tf_equirl.groups._checks import (
-    TOLERANCE,
     check_homomorphism,
     check_rows,
     check_signed_homomorphism,
     config_value,
     element_index,
     frozen,
-    integer_array,
-    permutation_array,
+    signed_permutation_arrays,
     square_matrices,
 )
+from tf_equirl.groups._closure import extend_matrices
+from tf_equirl.groups._signed_permutations import (
+    SignedPermutations,
+    as_signed_permutations,
+    character_of,
+    direct_sum,
+    gather,
+    matrices_of,
+    tensor_product,
+)
 from tf_equirl.groups.group import FiniteGroup
+
+LARGEST_KEPT = 1 << 20
+"""Numbers in the matrices [n, d, d] of signed permutations that are kept once made, 8 MB."""
+
+FORMS: dict[str, Callable[[FiniteGroup, Any, str | None], Representation]] = {}
+"""Reads a config that holds, under this key, arguments in place of permutations or matrices."""
 
 
 class Representation:
@@ -28,8 +43,10 @@ class Representation:
 
     Vectors are columns: g acts on x [d] as rho(g) x. `a + b` is the direct sum and `a * b` the
     tensor product (Serre, Linear Representations of Finite Groups, 1977, chapters 1 and 2).
-    Matrices that are signed permutations up to rounding are stored as exact 0, 1 and -1.
-    Representations are equal when their groups and matrices are; names do not count.
+    Matrices that are signed permutations up to rounding become exact, with entries 0, 1 and -1.
+    They are stored as indices, which are all that checks, sums, products, comparisons, configs and
+    `act` need; `matrices` makes them on demand. Representations are equal when their
+    groups and matrices are; names do not count.
 
     Args:
         group: The group G of n elements.
@@ -48,25 +65,28 @@ class Representation:
         array = square_matrices("matrices", matrices)
         check_rows("matrices", array, group.order)
         check_homomorphism(group.table, group.generators, array)
-        monomial = _as_signed_permutations(array)
-        if monomial is not None:
-            array = signed_permutation_matrices(*monomial)
-        self._set(group, array, monomial, name)
+        monomial = as_signed_permutations(array)
+        self._set(group, array if monomial is None else None, monomial, name)
 
     def _set(
         self,
         group: FiniteGroup,
-        matrices: NDArray[np.float64],
-        monomial: tuple[NDArray[np.int64], NDArray[np.int64]] | None,
+        matrices: NDArray[np.float64] | None,
+        monomial: SignedPermutations | None,
         name: str | None,
     ) -> None:
+        """Keeps signed permutations, or else matrices."""
         self._group = group
-        self._matrices: NDArray[np.float64] = frozen(matrices)
-        self._character: NDArray[np.float64] = frozen(np.trace(matrices, axis1=1, axis2=2))
-        self._signed_permutations: NDArray[np.int64] | None = None
-        self._signs: NDArray[np.int64] | None = None
+        self._monomial = monomial
+        self._matrices = matrices
+        self._form: tuple[str, dict[str, Any]] | None = None
         if monomial is not None:
-            self._signed_permutations, self._signs = frozen(monomial[0]), frozen(monomial[1])
+            self._dim = frozen(monomial[0]).shape[1]
+            frozen(monomial[1])
+            self._character = frozen(character_of(*monomial))
+        elif matrices is not None:
+            self._dim = frozen(matrices).shape[1]
+            self._character = frozen(np.trace(matrices, axis1=1, axis2=2))
         self._name = f"representation_of_dim_{self.dim}" if name is None else str(name)
 
     @classmethod
@@ -92,20 +112,10 @@ class Representation:
         """
         if not isinstance(group, FiniteGroup):
             raise ValueError(f"`group` must be a FiniteGroup. Received: group={group!r}")
-        p = permutation_array("permutations", permutations)
-        check_rows("permutations", p, group.order)
-        s = np.ones_like(p) if signs is None else integer_array("signs", signs, ndim=2)
-        if s.shape != p.shape:
-            raise ValueError(
-                "`signs` must have the shape of `permutations`. "
-                f"Received: signs.shape={s.shape}, permutations.shape={p.shape}"
-            )
-        if np.any(np.abs(s) != 1):
-            g, j = np.argwhere(np.abs(s) != 1)[0]
-            raise ValueError(f"`signs` must be 1 or -1. Received: signs[{g}, {j}]={s[g, j]}")
+        p, s = signed_permutation_arrays(permutations, signs, group.order)
         check_signed_homomorphism(group.table, group.generators, p, s)
         representation = cls.__new__(cls)
-        representation._set(group, signed_permutation_matrices(p, s), (p, s), name)
+        representation._set(group, None, (p, s), name)
         return representation
 
     @classmethod
@@ -133,15 +143,7 @@ class Representation:
         given = {element_index("matrices key", key, group.order): key for key in matrices}
         stack = square_matrices("matrices", [matrices[key] for key in given.values()])
         images = dict(zip(given, stack, strict=True))
-        # A matrix given for the identity must be kept, so that the constructor can refuse it.
-        found = {0: images.get(0, np.eye(stack.shape[1]))}
-        queue = [0]
-        for element in queue:  # the list grows while it is walked: breadth-first search
-            for generator, image in images.items():
-                product = group.multiply(element, generator)
-                if product not in found:
-                    found[product] = found[element] @ image
-                    queue.append(product)
+        found = extend_matrices(group.table, images)
         if len(found) < group.order:
             missing = next(g for g in group.elements if g not in found)
             raise ValueError(
@@ -158,7 +160,7 @@ class Representation:
     @property
     def dim(self) -> int:
         """Dimension d."""
-        return self._matrices.shape[1]
+        return self._dim
 
     @property
     def name(self) -> str:
@@ -167,13 +169,26 @@ class Representation:
 
     @property
     def matrices(self) -> NDArray[np.float64]:
-        """[n, d, d] read-only; rho(g) of every element."""
-        return self._matrices
+        """[n, d, d] read-only; rho(g) of every element.
+
+        Those of signed permutations are made when they are asked for, and kept if they have no more
+        than 2^20 numbers (8 MB). Larger ones are made anew each time: `act` needs none.
+        """
+        if self._monomial is None or self._matrices is not None:
+            return cast("NDArray[np.float64]", self._matrices)  # one of the two is always there
+        matrices = frozen(matrices_of(*self._monomial))
+        if matrices.size <= LARGEST_KEPT:
+            self._matrices = matrices
+        return matrices
 
     @property
     def inverse_matrices(self) -> NDArray[np.float64]:
         """[n, d, d] read-only; rho(g)^-1 = rho(g^-1) of every element."""
-        return frozen(self._matrices[self._group.inverses])
+        inverses = self._group.inverses
+        if self._monomial is None:
+            return frozen(self.matrices[inverses])
+        permutations, signs = self._monomial
+        return frozen(matrices_of(permutations[inverses], signs[inverses]))
 
     @property
     def character(self) -> NDArray[np.float64]:
@@ -183,17 +198,49 @@ class Representation:
     @property
     def signed_permutations(self) -> NDArray[np.int64] | None:
         """[n, d] read-only p with rho(g) e_j = signs[g][j] e_{p[g][j]}, or None."""
-        return self._signed_permutations
+        return None if self._monomial is None else self._monomial[0]
 
     @property
     def signs(self) -> NDArray[np.int64] | None:
         """[n, d] read-only of 1 and -1, next to `signed_permutations`, or None."""
-        return self._signs
+        return None if self._monomial is None else self._monomial[1]
 
     @property
     def permutations(self) -> NDArray[np.int64] | None:
         """[n, d] read-only p with rho(g) e_j = e_{p[g][j]}, or None if some sign is negative."""
-        return None if self._signs is None or self._signs.min() < 0 else self._signed_permutations
+        if self._monomial is None or self._monomial[1].min() < 0:
+            return None
+        return self._monomial[0]
+
+    def act(self, element: int, vectors: ArrayLike) -> NDArray[Any]:
+        """Returns rho(g) x for every vector x; by indices alone for signed permutations.
+
+        Args:
+            element: The index of g.
+            vectors: [..., d] real.
+
+        Returns:
+            [..., d]; of the type of `vectors` where g permutes without signs.
+
+        Raises:
+            ValueError: If there is no such element or the last axis is not of length d.
+
+        Example:
+            >>> from tf_equirl.groups import cyclic_group, regular_representation
+            >>> regular_representation(cyclic_group(3)).act(1, [10, 20, 30])
+            array([30, 10, 20])
+        """
+        element = element_index("element", element, self._group.order)
+        x = np.asarray(vectors)
+        if x.shape[-1:] != (self.dim,):
+            raise ValueError(
+                f"`vectors` must have shape [..., {self.dim}], the dimension of the "
+                f"representation. Received: vectors.shape={x.shape}"
+            )
+        if self._monomial is None:
+            return x @ self.matrices[element].T
+        inverse = self._group.inverses[element]
+        return gather(x, *(indices[inverse] for indices in self._monomial))
 
     def __add__(self, other: object) -> Representation:
         """Direct sum, block-diagonal: (rho + sigma)(g) = diag(rho(g), sigma(g)).
@@ -204,11 +251,15 @@ class Representation:
         if not isinstance(other, Representation):
             return NotImplemented
         check_same_group("a direct sum", self, other)
+        name = f"({self._name} + {other._name})"
+        if self._monomial is not None and other._monomial is not None:
+            indices = direct_sum(self._monomial, other._monomial)
+            return Representation.from_signed_permutations(self._group, *indices, name)
         dim = self.dim + other.dim
         matrices = np.zeros((self._group.order, dim, dim))
-        matrices[:, : self.dim, : self.dim] = self._matrices
-        matrices[:, self.dim :, self.dim :] = other._matrices
-        return Representation(self._group, matrices, f"({self._name} + {other._name})")
+        matrices[:, : self.dim, : self.dim] = self.matrices
+        matrices[:, self.dim :, self.dim :] = other.matrices
+        return Representation(self._group, matrices, name)
 
     def __mul__(self, other: object) -> Representation:
         """Tensor product: (rho * sigma)(g) = kron(rho(g), sigma(g)); basis e_i f_j at i * d + j.
@@ -219,20 +270,31 @@ class Representation:
         if not isinstance(other, Representation):
             return NotImplemented
         check_same_group("a tensor product", self, other)
-        dim = self.dim * other.dim
-        matrices = np.einsum("gik,gjl->gijkl", self._matrices, other._matrices)
         name = f"({self._name} * {other._name})"
+        if self._monomial is not None and other._monomial is not None:
+            indices = tensor_product(self._monomial, other._monomial)
+            return Representation.from_signed_permutations(self._group, *indices, name)
+        dim = self.dim * other.dim
+        matrices = np.einsum("gik,gjl->gijkl", self.matrices, other.matrices)
         return Representation(self._group, matrices.reshape(-1, dim, dim), name)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns plain JSON types; signed permutations are kept as indices, which is compact."""
+        """Returns plain JSON types.
+
+        Signed permutations are kept as indices, which is compact, and pictures
+        (`image_representation`) as the arguments that they were made of.
+        """
         config: dict[str, Any] = {"name": self._name, "group": self._group.get_config()}
-        if self._signed_permutations is None or self._signs is None:
-            config["matrices"] = self._matrices.tolist()
-            return config
-        config["permutations"] = self._signed_permutations.tolist()
-        if self.permutations is None:
-            config["signs"] = self._signs.tolist()
+        if self._form is not None:
+            form, arguments = self._form
+            config[form] = copy.deepcopy(arguments)
+        elif self._monomial is None:
+            config["matrices"] = self.matrices.tolist()
+        else:
+            permutations, signs = self._monomial
+            config["permutations"] = permutations.tolist()
+            if self.permutations is None:
+                config["signs"] = signs.tolist()
         return config
 
     @classmethod
@@ -244,6 +306,9 @@ class Representation:
         """
         group = FiniteGroup.from_config(config_value("Representation", config, "group"))
         name = config.get("name")
+        for form, build in FORMS.items():
+            if form in config:
+                return build(group, config[form], name)
         if "permutations" in config:
             return cls.from_signed_permutations(
                 group, config["permutations"], config.get("signs"), name
@@ -254,8 +319,15 @@ class Representation:
         """Equal group and equal matrices."""
         if not isinstance(other, Representation):
             return NotImplemented
-        same_group = self._group == other._group
-        return same_group and np.array_equal(self._matrices, other._matrices)
+        if self is other:
+            return True
+        if self._group != other._group:
+            return False
+        if self._monomial is None or other._monomial is None:
+            # Signed permutations are recognised, so that one of each kind are not equal.
+            both = self._monomial is None and other._monomial is None
+            return both and np.array_equal(self.matrices, other.matrices)
+        return all(map(np.array_equal, self._monomial, other._monomial))
 
     def __hash__(self) -> int:
         """Hash by the group and the character."""
@@ -266,6 +338,22 @@ class Representation:
         return f"Representation(name={self._name!r}, group={self._group.name!r}, dim={self.dim})"
 
 
+def set_form(
+    representation: Representation, form: str, arguments: dict[str, Any], name: str
+) -> Representation:
+    """Gives a representation a name, and the arguments that its config holds in place of tables.
+
+    Args:
+        representation: Of signed permutations or matrices, not used elsewhere.
+        form: The key of `FORMS` that builds it again.
+        arguments: Plain JSON.
+        name: The new name.
+    """
+    representation._name = name
+    representation._form = (form, arguments)
+    return representation
+
+
 def check_same_group(what: str, a: Representation, b: Representation) -> None:
     """Raises a ValueError that names both groups unless a and b represent the same group."""
     if a.group != b.group:
@@ -273,26 +361,3 @@ def check_same_group(what: str, a: Representation, b: Representation) -> None:
             f"{what} needs two representations of the same group, not of {a.group.name} and "
             f"{b.group.name}. Received: {a!r} and {b!r}"
         )
-
-
-def signed_permutation_matrices(
-    permutations: NDArray[np.int64], signs: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """[n, d, d] matrices with column j equal to signs[g][j] e_{permutations[g][j]}."""
-    n, dim = permutations.shape
-    matrices = np.zeros((n, dim, dim))
-    matrices[np.arange(n)[:, None], permutations, np.arange(dim)] = signs
-    return matrices
-
-
-def _as_signed_permutations(
-    matrices: NDArray[np.float64],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """Returns (permutations, signs) [n, d] if the matrices are those, up to rounding."""
-    rounded = np.rint(matrices)
-    if np.abs(matrices - rounded).max() > TOLERANCE:
-        return None
-    absolute = np.abs(rounded)
-    if np.any(absolute.sum(axis=1) != 1) or np.any(absolute.sum(axis=2) != 1):
-        return None
-    return absolute.argmax(axis=1).astype(np.int64), rounded.sum(axis=1).astype(np.int64)

@@ -9,10 +9,15 @@ import numpy as np
 from keras import ops
 
 from tf_equirl._portable import portable_config
-from tf_equirl.groups import Representation
+from tf_equirl.groups import Representation, signed_pair_orbits, trivial_representation
 
 # A pointwise function commutes with a change of sign only when it is odd.
 ODD_ACTIVATIONS = ("linear", "tanh", "softsign")
+
+LARGEST_MATRICES = 1 << 20
+"""Numbers in matrices [n, d, d] up to which a layer multiplies by them; signed permutations with
+more are gathered by index. Both give the same outputs, but gradients are added up in another order,
+and training must repeat its curves to the last bit."""
 
 Kind = TypeVar("Kind")
 
@@ -80,6 +85,53 @@ def check_activation(activation: Any, outputs: Representation) -> None:
         rule = f"odd when `outputs` changes signs: one of {', '.join(names)}"
     if activation not in [keras.activations.get(name) for name in names]:
         raise ValueError(f"`activation` must be {rule}. Received: activation={activation!r}")
+
+
+def acts_by_index(representation: Representation) -> bool:
+    """Returns whether a layer gathers by index in place of multiplying by `rho(g)`."""
+    size = representation.group.order * representation.dim**2
+    return representation.signs is not None and size > LARGEST_MATRICES
+
+
+def inverse_indices(representation: Representation) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns what `rho(g_i)^-1` gathers, for every element i of signed permutations.
+
+    Args:
+        representation: A (signed) permutation representation of dimension d.
+
+    Returns:
+        `index` and `sign`, `[n, d]`, with `rho(g_i)^-1 e_j = sign[i, j] e_index[i, j]` and
+        `(rho(g_i) x)[j] = sign[i, j] x[index[i, j]]`. `sign` is `None` where all are one.
+    """
+    permutations, signs = representation.signed_permutations, representation.signs
+    inverses = representation.group.inverses
+    index = np.asarray(permutations)[inverses]
+    return index, None if representation.permutations is not None else np.asarray(signs)[inverses]
+
+
+class FixedVectors:
+    """The vectors that signed permutations leave fixed, without a matrix.
+
+    Their coordinates are those in the basis that `intertwiner_basis` returns for the trivial
+    representation as input: one unit vector for each orbit of coordinates that no sign forbids.
+
+    Args:
+        representation: A (signed) permutation representation of dimension d.
+    """
+
+    def __init__(self, representation: Representation) -> None:
+        """Finds the orbits of the coordinates."""
+        orbits = signed_pair_orbits(representation, trivial_representation(representation.group))
+        sizes = np.bincount(orbits.index[orbits.sign != 0], minlength=1)
+        self._index = orbits.index
+        self._factors = orbits.sign / np.sqrt(np.maximum(sizes, 1))[orbits.index]
+        self.count = orbits.count
+        """Dimension of the space."""
+
+    def vectors(self, coordinates: Any) -> Any:
+        """Returns the vectors `[d, units]` of coordinates `[count, units]`."""
+        rows = gather_kernel(coordinates[:, None, :], self._index, self._factors)
+        return ops.reshape(rows, (len(self._index), -1))
 
 
 class EquivariantLinear(keras.layers.Layer):

@@ -1,15 +1,19 @@
-"""Acting in the environment: many members, each with several copies of it."""
+"""Acting in the environment: the one step that training, evaluation and datasets are made of."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
-from tf_equirl.distributions.categorical import sample_actions
 from tf_equirl.envs import Environment
-from tf_equirl.training.loops import repeat
+from tf_equirl.training.loops import repeat_and_stack
+
+Policy = Callable[[tf.Tensor], tf.Tensor]
+"""From observations `[..., *observation_shape]` to the parameters of the distribution of actions,
+`[..., num_parameters]`."""
 
 
 class ActingState(NamedTuple):
@@ -17,11 +21,24 @@ class ActingState(NamedTuple):
 
     env: Any  # the environment's own state
     episode_return: tf.Tensor  # of the episode under way
-    last_return: tf.Tensor  # of the last episode that ended, 0 before the first
+    last_return: tf.Tensor  # of the last episode that ended, NaN before the first
 
 
-class Transitions(NamedTuple):
-    """A rollout, `[steps, members, envs, ...]`."""
+class Step(NamedTuple):
+    """One step of a policy, `[..., *shape]` each."""
+
+    observation: tf.Tensor
+    parameters: tf.Tensor  # of the distribution of actions
+    action: tf.Tensor
+    following: Any  # the state to go on from: a fresh episode's where one has ended
+    next_state: Any  # the true one, before any reset
+    reward: tf.Tensor
+    terminated: tf.Tensor
+    truncated: tf.Tensor
+
+
+class Rollout(NamedTuple):
+    """Some steps of many members, `[steps, members, envs, ...]`."""
 
     observation: tf.Tensor
     action: tf.Tensor
@@ -35,85 +52,101 @@ class Transitions(NamedTuple):
     next_state: Any = ()
 
 
+def num_uniforms(env: Environment) -> int:
+    """Uniform numbers that one step takes: those of the action, then those of the environment."""
+    return env.action_distribution.num_uniforms + env.num_uniforms
+
+
+def act(
+    env: Environment,
+    policy: Policy,
+    state: Any,
+    of_action: tf.Tensor,
+    of_step: tf.Tensor,
+    greedy: bool = False,
+) -> Step:
+    """Takes one step.
+
+    Args:
+      env: the environment.
+      policy: see `Policy`.
+      state: the environment's state, of any leading dimensions.
+      of_action: `[..., k]` in [0, 1), with the k that the distribution of actions takes.
+      of_step: `[..., env.num_uniforms]` in [0, 1).
+      greedy: whether to take the most probable action instead of drawing one.
+    """
+    observation = env.observe(state)
+    parameters = policy(observation)
+    action = env.action_distribution.act(parameters, of_action, greedy)
+    following, moved, reward, terminated, truncated = env.advance(state, action, of_step)
+    return Step(observation, parameters, action, following, moved, reward, terminated, truncated)
+
+
 def start_acting(env: Environment, uniforms: tf.Tensor) -> ActingState:
     """Fresh episodes from `uniforms` `[members, envs, env.num_uniforms]`."""
     zeros = tf.zeros(uniforms.shape[:-1])
-    return ActingState(env.initial_state(uniforms), zeros, zeros)
+    return ActingState(env.initial_state(uniforms), zeros, tf.fill(zeros.shape, np.nan))
 
 
 def collect(
     env: Environment,
-    policy: Callable[[tf.Tensor], tf.Tensor],
+    policy: Policy,
     state: ActingState,
     uniforms: tf.Tensor,
     with_states: bool = False,
-) -> tuple[ActingState, Transitions]:
+) -> tuple[ActingState, Rollout]:
     """Acts for some steps.
 
     Args:
       env: the environment.
-      policy: maps observations `[members, envs, ...]` to logits `[members, envs, actions]`.
+      policy: see `Policy`, with the leading dimensions `[members, envs]`.
       state: where to start.
-      uniforms: `[steps, members, envs, 1 + env.num_uniforms]`, numbers in [0, 1): one for the
-        action, the others for the environment.
-      with_states: whether the transitions hold the environment's states, too.
+      uniforms: `[steps, members, envs, num_uniforms(env)]` in [0, 1).
+      with_states: whether the rollout holds the environment's states, too.
 
     Returns:
-      The state to go on from, and the transitions.
+      The state to go on from, and the rollout.
     """
-    steps, *batch = uniforms.shape[:-1]
-    observation_shape = [*batch, *env.observation_shape]
-    arrays = Transitions(
-        observation=_array(tf.float32, steps, observation_shape),
-        action=_array(tf.int32, steps, batch),
-        log_prob=_array(tf.float32, steps, batch),
-        reward=_array(tf.float32, steps, batch),
-        next_observation=_array(tf.float32, steps, observation_shape),
-        terminated=_array(tf.bool, steps, batch),
-        truncated=_array(tf.bool, steps, batch),
-        last_return=_array(tf.float32, steps, batch),
-    )
-    if with_states:
-        for name in ("state", "next_state"):
-            like = tf.nest.map_structure(lambda x: _array(x.dtype, steps, x.shape), state.env)
-            arrays = arrays._replace(**{name: like})
+    distribution = env.action_distribution
+    own = distribution.num_uniforms
+    of_action, of_step = uniforms[..., :own], uniforms[..., own:]
+    if not env.random_transitions:
+        # Starts of episodes have the first numbers, and with them that of the last action of the
+        # episode before, which makes no difference to either. Learning curves were made so.
+        of_step = uniforms[..., : env.num_uniforms]
 
-    def step(i, carry):
-        state, arrays = carry
-        observation = env.observe(state.env)
-        logits = policy(observation)
-        action = sample_actions(logits, uniforms[i, ..., 0])
-        log_prob = tf.gather(tf.nn.log_softmax(logits), action, batch_dims=len(batch))
-        env_state, next_state, reward, terminated, truncated = env.advance(
-            state.env, action, uniforms[i, ..., 1:]
-        )
-        ended = terminated | truncated
-        episode_return = state.episode_return + reward
+    def step(i, state):
+        # Sliced above: XLA forgets the 1 of `uniforms[i, ..., 1:]` in a loop (TensorFlow 2.21).
+        taken = act(env, policy, state.env, of_action[i], of_step[i])
+        ended = taken.terminated | taken.truncated
+        episode_return = state.episode_return + taken.reward
         last_return = tf.where(ended, episode_return, state.last_return)
-        row = Transitions(
-            observation,
-            action,
-            log_prob,
-            reward,
-            env.observe(next_state),
-            terminated,
-            truncated,
-            last_return,
+        row = Rollout(
+            observation=taken.observation,
+            action=taken.action,
+            log_prob=distribution.log_prob(taken.parameters, taken.action),
+            reward=taken.reward,
+            next_observation=env.observe(taken.next_state),
+            terminated=taken.terminated,
+            truncated=taken.truncated,
+            last_return=last_return,
         )
         if with_states:
-            row = row._replace(state=state.env, next_state=next_state)
-        state = ActingState(env_state, tf.where(ended, 0.0, episode_return), last_return)
-        return state, tf.nest.map_structure(lambda a, x: a.write(i, x), arrays, row)
+            row = row._replace(state=state.env, next_state=taken.next_state)
+        episode_return = tf.where(ended, 0.0, episode_return)
+        return ActingState(taken.following, episode_return, last_return), row
 
-    state, arrays = repeat(steps, step, (state, arrays))
-    return state, tf.nest.map_structure(lambda a: a.stack(), arrays)
+    return repeat_and_stack(uniforms.shape[0], step, state)
+
+
+def mean_of_known(x: tf.Tensor) -> tf.Tensor:
+    """Mean over the last axis of what is not NaN; NaN if nothing is left."""
+    known = ~tf.math.is_nan(x)
+    count = tf.reduce_sum(tf.cast(known, x.dtype), axis=-1)
+    return tf.reduce_sum(tf.where(known, x, 0.0), axis=-1) / count
 
 
 def by_member(x: tf.Tensor) -> tf.Tensor:
     """`[steps, members, envs, ...]` as `[members, steps * envs, ...]`."""
     x = tf.transpose(x, [1, 0, 2, *range(3, x.shape.rank)])
     return tf.reshape(x, [x.shape[0], x.shape[1] * x.shape[2], *x.shape[3:]])
-
-
-def _array(dtype: tf.DType, steps: int, shape: list[int]) -> tf.TensorArray:
-    return tf.TensorArray(dtype, steps, element_shape=shape)

@@ -24,3 +24,35 @@ def repeat(times: Any, body: Callable[..., Any], carry: Any, maximum: int | None
         maximum_iterations=times if maximum is None else maximum,
     )
     return carry
+
+
+def repeat_and_stack(
+    times: Any, body: Callable[..., Any], carry: Any, maximum: int | None = None
+) -> tuple[Any, Any]:
+    """`repeat` with a body that also reports something at each step.
+
+    Args:
+      times: see `repeat`.
+      body: maps the step's number and a structure of tensors to the next structure and a structure
+        of tensors to keep. It is traced once.
+      carry: the first structure.
+      maximum: see `repeat`.
+
+    Returns:
+      The last structure, and what was reported, stacked along a first axis of length `maximum`, of
+      which the first `times` rows count.
+    """
+    size = times if maximum is None else maximum
+    step = tf.function(body, autograph=False)
+    reported = step.get_concrete_function(tf.constant(0), carry).structured_outputs[1]
+    arrays = tf.nest.map_structure(
+        lambda x: tf.TensorArray(x.dtype, size, element_shape=x.shape), reported
+    )
+
+    def stacking(i, state):
+        carry, arrays = state
+        carry, row = step(i, carry)
+        return carry, tf.nest.map_structure(lambda a, x: a.write(i, x), arrays, row)
+
+    carry, arrays = repeat(times, stacking, (carry, arrays), maximum)
+    return carry, tf.nest.map_structure(lambda a: a.stack(), arrays)

@@ -1,32 +1,147 @@
-"""One transition model with the weights of many members, in one compiled call."""
+"""Networks with the weights of many members: everything that binds weights to a Keras model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_equirl.envs import Environment
 from tf_equirl.models import stacked_fresh_weights
+
+
+class Weights(NamedTuple):
+    """The weights of many members by role of their network, `[members, ...]` for each variable.
+
+    Attributes:
+      trained: of the trainable variables.
+      fixed: of the others, such as the sampled bases of `SymmetrizerDense`. They are weights like
+        the trained ones, so that a member's numbers do not depend on how many share a basis.
+    """
+
+    trained: dict[str, list[tf.Tensor]]
+    fixed: dict[str, list[tf.Tensor]]
+
+
+class Population:
+    """Keras models as functions of stacked weights.
+
+    `tf.vectorized_map` runs a function for every member, with the member's weights bound to the
+    models by `keras.StatelessScope`.
+
+    Args:
+      networks: Keras models by role.
+    """
+
+    def __init__(self, networks: Mapping[str, keras.Model]):
+        self.networks = dict(networks)
+
+    def fresh(self, seeds: Sequence[int]) -> Weights:
+        """Weights that members start with, each drawn from its seed (any Python int).
+
+        Raises:
+          ValueError: if a model cannot be built anew from its configuration.
+        """
+        stacked = iter(stacked_fresh_weights(list(self.networks.values()), seeds))
+        trained = {
+            role: [tf.constant(next(stacked)) for _ in model.trainable_variables]
+            for role, model in self.networks.items()
+        }
+        return Weights(trained, self._own("non_trainable_variables", len(seeds)))
+
+    def own(self, members: int) -> Weights:
+        """The weights that the models have, the same for every member."""
+        trained = self._own("trainable_variables", members)
+        return Weights(trained, self._own("non_trainable_variables", members))
+
+    def map(self, function: Callable[[Any], Any], weights: Weights, data: Any) -> Any:
+        """`function(data)` for every member, while the networks have its weights.
+
+        Args:
+          function: calls the networks; from a member's data to a structure of tensors.
+          weights: of all members.
+          data: a structure of tensors `[members, ...]`.
+
+        Returns:
+          What the function gave, `[members, ...]`.
+        """
+
+        def member(inputs):
+            weights, data = inputs
+            with self.bound(weights):
+                return function(data)
+
+        return tf.vectorized_map(member, (weights, data), fallback_to_while_loop=False)
+
+    def outputs(self, role: str, weights: Weights, inputs: Any) -> tf.Tensor:
+        """Outputs `[members, rows, ...]` of one network for inputs `[members, rows, ...]`."""
+        return self.map(self.networks[role], weights, inputs)
+
+    def gradients(
+        self, loss: Callable[[Any], tuple[tf.Tensor, Any]], weights: Weights, data: Any
+    ) -> tuple[dict[str, list[tf.Tensor]], Any]:
+        """Gradients of a loss for every member.
+
+        Args:
+          loss: calls the networks; from a member's data to a scalar and a structure of tensors
+            that are to be reported.
+          weights: of all members.
+          data: a structure of tensors `[members, ...]`.
+
+        Returns:
+          Gradients of the shapes of `weights.trained`, and what is reported, `[members, ...]`.
+        """
+
+        def member(inputs):
+            weights, data = inputs
+            # Inside the mapped function: with the tape outside it, XLA takes every input for a
+            # compile-time constant and compiles anew at each call.
+            with tf.GradientTape() as tape:
+                tape.watch(weights.trained)
+                with self.bound(weights):
+                    value, reported = loss(data)
+            return tape.gradient(value, weights.trained), reported
+
+        return tf.vectorized_map(member, (weights, data), fallback_to_while_loop=False)
+
+    def bound(self, weights: Weights) -> keras.StatelessScope:
+        """Within it the networks compute with the weights of one member (no leading axis)."""
+        pairs = []
+        for role, model in self.networks.items():
+            pairs += zip(model.trainable_variables, weights.trained[role], strict=True)
+            pairs += zip(model.non_trainable_variables, weights.fixed[role], strict=True)
+        return keras.StatelessScope(state_mapping=pairs)
+
+    def arrays(self, weights: Weights) -> dict[str, list[tf.Tensor]]:
+        """By role the tensors of all variables, the trained ones first."""
+        return {role: [*weights.trained[role], *weights.fixed[role]] for role in self.networks}
+
+    def _own(self, variables: str, members: int) -> dict[str, list[tf.Tensor]]:
+        return {
+            role: [
+                tf.constant(np.repeat(keras.ops.convert_to_numpy(v)[None], members, axis=0))
+                for v in getattr(model, variables)
+            ]
+            for role, model in self.networks.items()
+        }
 
 
 def initial_weights(model: keras.Model, seeds: Sequence[int]) -> list[NDArray[np.floating]]:
     """The weights that a model starts with under each seed, a few milliseconds a seed.
 
     Args:
-        model: Any Keras model whose layers serialise; it stays as it is.
-        seeds: Any Python ints, at least one.
+      model: any Keras model whose layers serialise; it stays as it is.
+      seeds: any Python ints, at least one.
 
     Returns:
-        One array [seeds, ...] for each of `model.trainable_variables`; those that
-        `fit_transition_model` starts from under the same seeds.
+      One array `[seeds, ...]` for each of `model.trainable_variables`; those that
+      `fit_transition_model` starts from under the same seeds.
 
     Raises:
-        ValueError: If there are no seeds, or the model cannot be built anew.
+      ValueError: if there are no seeds, or the model cannot be built anew.
     """
     return stacked_fresh_weights([model], seeds)
 
@@ -42,74 +157,51 @@ def for_each_member(
     The members take turns in one program that XLA compiles, so that it needs the memory of one.
 
     Args:
-        model: The Keras model.
-        weights: An array [members, ...] for each of its trainable variables; None is one member
-            with the weights that the model has.
-        function: From `data`, as tensors, to a dict of tensors. It calls the model, which has the
-            member's weights meanwhile.
-        data: A structure of arrays that all members share.
+      model: the Keras model.
+      weights: an array `[members, ...]` for each of its trainable variables; None is one member
+        with the weights that the model has.
+      function: from `data`, as tensors, to a dict of tensors. It calls the model, which has the
+        member's weights meanwhile.
+      data: a structure of arrays that all members share.
 
     Returns:
-        The dict, of arrays with a leading axis [members].
+      The dict, of arrays with a leading axis `[members]`.
 
     Raises:
-        ValueError: If the weights are not such a list.
+      ValueError: if the weights are not such a list.
     """
-    variables = model.trainable_variables
-    stacked = _check_weights(variables, weights)
+    population = Population({"model": model})
+    stacked = population.own(1)
+    if weights is not None:
+        arrays = _checked(model, weights)
+        fixed = population.own(len(arrays[0])).fixed
+        stacked = Weights({"model": [tf.constant(w) for w in arrays]}, fixed)
 
     @tf.function(autograph=False)
-    def member(values: list[tf.Tensor], data: Any) -> Any:
-        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+    def member(weights: Weights, data: Any) -> Any:
+        with population.bound(weights):
             return function(data)
 
     @tf.function(jit_compile=True, autograph=False)
-    def run(stacked: list[tf.Tensor], data: Any) -> Any:
-        first = [w[0] for w in stacked]
+    def run(stacked: Weights, data: Any) -> Any:
+        first = tf.nest.map_structure(lambda w: w[0], stacked)
         signature = tf.nest.map_structure(
             lambda x: tf.TensorSpec(x.shape, x.dtype),
             member.get_concrete_function(first, data).structured_outputs,
         )
         return tf.map_fn(lambda w: member(w, data), stacked, fn_output_signature=signature)
 
-    arguments = [tf.constant(w) for w in stacked], tf.nest.map_structure(tf.constant, data)
+    arguments = stacked, tf.nest.map_structure(tf.constant, data)
     # Called directly, TensorFlow would warn that a new function is compiled each time.
     results = run.get_concrete_function(*arguments)(*arguments)
     return {name: value.numpy() for name, value in results.items()}
 
 
-def model_inputs(env: Environment, state: Any, action: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The flattened observations [N, d_state] and one-hot actions [N, actions] of pairs."""
-    observation = env.observe(state)
-    flat = tf.reshape(observation, [observation.shape[0], env.symmetry.state.dim])
-    return flat, tf.one_hot(action, env.num_actions)
-
-
-def predict(
-    env: Environment, model: keras.Model, observation: tf.Tensor, action: tf.Tensor
-) -> tf.Tensor:
-    """Outputs [N, d] of a transition model for what `model_inputs` returns.
-
-    Raises:
-        ValueError: If the model does not map these to [N, d].
-    """
-    rows, dim = observation.shape[0], env.transition_head.representation.dim
-    outputs = model([tf.reshape(observation, [rows, *env.observation_shape]), action])
-    if outputs.shape != (rows, dim):
-        raise ValueError(
-            f"`model` must map observations and actions of {env.name} to {(None, dim)}. Received: "
-            f"model={model.name!r}, which maps {rows} of them to {tuple(outputs.shape)}"
-        )
-    return outputs
-
-
-def _check_weights(
-    variables: Sequence[keras.Variable], weights: Sequence[NDArray[np.floating]] | None
+def _checked(
+    model: keras.Model, weights: Sequence[NDArray[np.floating]]
 ) -> list[NDArray[np.floating]]:
-    if weights is None:
-        return [keras.ops.convert_to_numpy(v)[None] for v in variables]
     arrays = [np.asarray(w) for w in weights]
-    shapes = [tuple(v.shape) for v in variables]
+    shapes = [tuple(v.shape) for v in model.trainable_variables]
     members = {len(w) if w.ndim else 0 for w in arrays}
     if [w.shape[1:] for w in arrays] != shapes or len(members) != 1 or not members.pop():
         raise ValueError(

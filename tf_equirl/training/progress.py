@@ -12,7 +12,7 @@ class Progress(NamedTuple):
       updates: updates done, of `num_updates`.
       num_updates: updates in the run.
       timesteps: environment steps done by each seed.
-      mean_return: mean over seeds of the last finished return; NaN before the first update.
+      mean_return: mean over seeds of the last finished return; NaN before the first.
       steps_per_second: environment steps of all seeds by second, lately; 0 before the first update.
       compile_seconds: time that compilation took; 0 before it.
     """
@@ -23,6 +23,18 @@ class Progress(NamedTuple):
     mean_return: float
     steps_per_second: float
     compile_seconds: float
+
+    @property
+    def done(self) -> float:
+        """Share of the run that is done, from 0 to 1."""
+        return self.updates / self.num_updates
+
+    def __str__(self) -> str:
+        """What a progress bar shows."""
+        return (
+            f"{self.steps_per_second:,.0f} steps/s over all seeds, "
+            f"mean return {self.mean_return:.3g}"
+        )
 
 
 class NonFiniteError(FloatingPointError):
@@ -37,7 +49,6 @@ class NonFiniteError(FloatingPointError):
     """
 
     def __init__(self, message: str, seed: int, update: int, result: Any):
-        """See the class."""
         super().__init__(message)
         self.seed = seed
         self.update = update

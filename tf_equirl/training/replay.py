@@ -1,8 +1,8 @@
-"""The replay buffer: all real transitions of many members, preallocated on the device."""
+"""The replay buffer: rows of any structure, of many members, preallocated on the device."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import tensorflow as tf
 
@@ -11,46 +11,37 @@ HELD_OUT = 10
 _MEASURED_ROWS = 512
 
 
-class ReplayBuffer(NamedTuple):
-    """Transitions, `[members, capacity, ...]`; a terminal state is a next state like any other.
+def empty_buffer(like: Any, capacity: int) -> Any:
+    """A buffer of variables `[members, capacity, ...]`, without rows.
 
     A buffer is of variables, so that rows are written, and read in compiled functions, without
     copying the others. Rows alone are tensors.
-    """
-
-    state: Any
-    action: Any
-    next_state: Any
-
-
-def empty_buffer(like: Any, capacity: int) -> ReplayBuffer:
-    """A buffer of variables, without rows.
 
     Args:
-      like: states `[members, ...]`.
+      like: any structure of tensors `[members, ...]`, one row of each member.
       capacity: rows that it has room for.
     """
 
     def room(x: tf.Tensor) -> tf.Variable:
-        zeros = tf.zeros([x.shape[0], capacity, *x.shape[2:]], x.dtype)
+        zeros = tf.zeros([x.shape[0], capacity, *x.shape[1:]], x.dtype)
         return tf.Variable(zeros, trainable=False)
 
-    state, next_state = (tf.nest.map_structure(room, like) for _ in range(2))
-    return ReplayBuffer(state, room(tf.zeros(like.steps.shape, tf.int32)), next_state)
+    return tf.nest.map_structure(room, like)
 
 
-def append(buffer: ReplayBuffer, rows: ReplayBuffer, index: int) -> None:
+def append(buffer: Any, rows: Any, index: int) -> None:
     """Writes the rows of update `index`, which replace the oldest once the buffer is full.
 
     Args:
       buffer: of variables; its capacity is a multiple of the number of rows.
-      rows: `[members, rows, ...]`.
+      rows: `[members, rows, ...]`, of the buffer's structure.
       index: the number of the update, from 0.
     """
-    capacity, count = buffer.action.shape[1], rows.action.shape[1]
+    pairs = list(zip(tf.nest.flatten(buffer), tf.nest.flatten(rows), strict=True))
+    capacity, count = pairs[0][0].shape[1], pairs[0][1].shape[1]
     begin = index % (capacity // count) * count
 
-    for variable, new in zip(tf.nest.flatten(buffer), tf.nest.flatten(rows), strict=True):
+    for variable, new in pairs:
         # variable[:, begin:end].assign(new), which besides would read, that is copy, all of it.
         tf.raw_ops.ResourceStridedSliceAssign(
             ref=variable.handle,
@@ -63,7 +54,7 @@ def append(buffer: ReplayBuffer, rows: ReplayBuffer, index: int) -> None:
         )
 
 
-def take(buffer: ReplayBuffer, numbers: tf.Tensor) -> ReplayBuffer:
+def take(buffer: Any, numbers: tf.Tensor) -> Any:
     """The rows `[members, k]` with these numbers, as `[members, k, ...]`."""
     return tf.nest.map_structure(lambda x: tf.gather(x, numbers, batch_dims=1), buffer)
 

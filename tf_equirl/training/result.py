@@ -3,55 +3,140 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
-from tf_equirl.agents.ppo.config import PPOConfig
+from tf_equirl.training.run_folder import RunFolder
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainingResult:
-    """The outcome of `train_ppo`: learning curves and weights of every seed.
+class Outcome(NamedTuple):
+    """What the host loop knows of a run, of which a learner makes its result.
+
+    Attributes:
+      seeds: the seeds, in the order of every last axis below.
+      done: steps that are made by stage.
+      history: what was reported by stage and name, `[steps, ..., seeds]`.
+      weights: by role of the network, one `[seeds, ...]` array per variable.
+      seconds: time by stage, over all the processes that a resumed run took, compilation left out.
+      compile_seconds: time spent compiling, in this process.
+      folder: the run folder, or None.
+    """
+
+    seeds: tuple[int, ...]
+    done: Mapping[str, int]
+    history: Mapping[str, Mapping[str, np.ndarray]]
+    weights: dict[str, list[np.ndarray]]
+    seconds: Mapping[str, float]
+    compile_seconds: float
+    folder: RunFolder | None
+
+    def reported(self, stage: str, name: str, *shape: int) -> np.ndarray:
+        """What was reported, or an array `[0, *shape, seeds]` where nothing was done yet."""
+        nothing = np.zeros([0, *shape, len(self.seeds)], np.float32)
+        return self.history.get(stage, {}).get(name, nothing)
+
+    def names(self, stage: str) -> list[str]:
+        """Names of what a stage reports."""
+        return list(self.history.get(stage, {}))
+
+    def harmed(self, stage: str) -> np.ndarray:
+        """`[steps, seeds]`, true from the step on in which a seed became non-finite."""
+        return ~np.logical_and.accumulate(self.reported(stage, "finite").astype(bool), axis=0)
+
+    def common(self) -> dict[str, Any]:
+        """The fields of `Result` that are the same for every learner."""
+        return {
+            "seeds": self.seeds,
+            "weights": self.weights,
+            "compile_seconds": self.compile_seconds,
+            "run_seconds": sum(self.seconds.values()),
+            "run_dir": None if self.folder is None else self.folder.path,
+        }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Result:
+    """What every trainer gives back.
 
     Attributes:
       environment: the environment's name.
       config: the hyperparameters.
       seeds: the seeds, in the order of every `seeds` axis below.
-      returns: `[seeds, times]`, the return of the last finished episode (0 before the first), mean
-        over the seed's environments, after each step of all environments. NaN from the update on
-        in which a seed became non-finite.
-      first_returns: `[seeds, times]`, the same for the seed's first environment alone.
-      metrics: losses and diagnostics by name, `[seeds, updates]` each.
-      weights: trained weights, one `[seeds, ...]` array per trainable variable of the actor, then
-        of the critic.
+      weights: trained weights by role of the network ("actor", "critic", ...): one `[seeds, ...]`
+        array per variable, the trainable variables first, each in the order that Keras has them.
       compile_seconds: time spent compiling, in this process.
       run_seconds: time spent training, over all the processes that a resumed run took.
       run_dir: the run folder, or None.
+      networks: the Keras models by role whose weights `weights` are; they are not trained
+        themselves.
     """
 
     environment: str
-    config: PPOConfig
+    config: Any
     seeds: tuple[int, ...]
-    returns: np.ndarray
-    first_returns: np.ndarray
-    metrics: dict[str, np.ndarray]
-    weights: list[np.ndarray]
+    weights: dict[str, list[np.ndarray]]
     compile_seconds: float
     run_seconds: float
     run_dir: Path | None
-    _models: tuple[keras.Model, keras.Model] = dataclasses.field(repr=False)
+    networks: dict[str, keras.Model] = dataclasses.field(repr=False)
+
+    def model(self, role: str, seed: int) -> keras.Model:
+        """The trained network of one seed, a Keras model of its own.
+
+        Args:
+          role: such as "actor"; see `weights`.
+          seed: one of the run's seeds.
+
+        Raises:
+          ValueError: if the run had no such network or seed.
+        """
+        if role not in self.networks:
+            raise ValueError(
+                f"role must be one of {', '.join(self.networks)}. Received: role={role!r}"
+            )
+        return self._member(role, self.weights[role], seed)
+
+    def _member(self, role: str, weights: list[np.ndarray], seed: int) -> keras.Model:
+        if seed not in self.seeds:
+            raise ValueError(f"seed must be one of the run's seeds {self.seeds}. Received: {seed}")
+        model = keras.models.clone_model(self.networks[role])
+        variables = [*model.trainable_variables, *model.non_trainable_variables]
+        for variable, stacked in zip(variables, weights, strict=True):
+            variable.assign(stacked[self.seeds.index(seed)])
+        return model
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingResult(Result):
+    """The outcome of training agents: learning curves and weights of every seed.
+
+    Attributes:
+      num_environments: environments that each seed steps side by side.
+      returns: `[seeds, times]`, the return of the last finished episode, mean over those of the
+        seed's environments that have finished one, after each step of all environments; NaN before
+        the first. NaN also from the update on in which a seed became non-finite.
+      first_returns: `[seeds, times]`, the same for the seed's first environment alone.
+      metrics: losses and diagnostics by name, `[seeds, updates]` each.
+    """
+
+    num_environments: int
+    returns: np.ndarray
+    first_returns: np.ndarray
+    metrics: dict[str, np.ndarray]
 
     @property
     def timesteps(self) -> np.ndarray:
         """`[times]`, environment steps of a seed up to and with each column of `returns`."""
-        return self.config.num_environments * (1 + np.arange(self.returns.shape[1]))
+        return self.num_environments * (1 + np.arange(self.returns.shape[1]))
 
     @property
     def steps_per_second(self) -> float:
         """Environment steps of all seeds by second of training, compilation left out."""
-        steps = self.returns.shape[1] * self.config.num_environments * len(self.seeds)
+        steps = self.returns.shape[1] * self.num_environments * len(self.seeds)
         return steps / self.run_seconds if self.run_seconds else 0.0
 
     def actor(self, seed: int) -> keras.Model:
@@ -60,44 +145,12 @@ class TrainingResult:
         Raises:
           ValueError: if the run had no such seed.
         """
-        count = len(self._models[0].trainable_variables)
-        return self._model(0, self.weights[:count], seed)
+        return self.model("actor", seed)
 
     def critic(self, seed: int) -> keras.Model:
         """The trained value network of one seed, a Keras model of its own.
 
         Raises:
-          ValueError: if the run had no such seed.
+          ValueError: if the run had no such seed or no critic.
         """
-        count = len(self._models[0].trainable_variables)
-        return self._model(1, self.weights[count:], seed)
-
-    def _model(self, which: int, weights: list[np.ndarray], seed: int) -> keras.Model:
-        return member_model(self._models[which], weights, self.seeds, seed)
-
-
-def member_model(
-    model: keras.Model, weights: list[np.ndarray], seeds: tuple[int, ...], seed: int
-) -> keras.Model:
-    """A copy of `model` with the weights of one seed.
-
-    Args:
-      model: the architecture.
-      weights: one `[seeds, ...]` array per trainable variable.
-      seeds: the seeds of the run.
-      seed: one of them.
-
-    Raises:
-      ValueError: if the run had no such seed.
-    """
-    if seed not in seeds:
-        raise ValueError(f"seed must be one of the run's seeds {seeds}. Received: {seed}")
-    copy = keras.models.clone_model(model)
-    row = seeds.index(seed)
-    for variable, stacked in zip(copy.trainable_variables, weights, strict=True):
-        variable.assign(stacked[row])
-    # The very bases of the model that was trained; a clone computes its own.
-    source = model.non_trainable_variables
-    for variable, basis in zip(copy.non_trainable_variables, source, strict=True):
-        variable.assign(basis)
-    return copy
+        return self.model("critic", seed)

@@ -1,78 +1,121 @@
-"""The host's side of a training run: calls, progress, checkpoints and results."""
+"""The host loop: any learner's calls, progress, checkpoints and results."""
 
 from __future__ import annotations
 
+import math
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from tf_equirl import envs
-from tf_equirl.agents.ppo.config import PPOConfig
-from tf_equirl.agents.ppo.learner import LOSSES, Metrics
-from tf_equirl.agents.ppo.ppo_runs import write_results
-from tf_equirl.training.blocks import join_blocks
-from tf_equirl.training.progress import NonFiniteError, Progress
-from tf_equirl.training.result import TrainingResult
-from tf_equirl.training.run_folder import RunFolder
+from tf_equirl.training.blocks import blocks_of, check_seeds, join_blocks
+from tf_equirl.training.learner import Learner, RunView, Stage
+from tf_equirl.training.progress import NonFiniteError
+from tf_equirl.training.result import Outcome
+from tf_equirl.training.run_folder import RunFolder, describe
+from tf_equirl.training.saved import outcome_arrays, outcome_of
 
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
-_SHARE_OF_CHECKPOINTS = 0.1  # of the time at most: those of Dyna may take gigabytes
-_SECONDS_PER_CALL = 1.0
+_SHARE_OF_CHECKPOINTS = 0.1  # of the time at most: they may take gigabytes
+
+
+def train(
+    learner: Learner,
+    seeds: Iterable[int],
+    run_dir: str | os.PathLike | None = None,
+    *,
+    resume: bool = False,
+    on_progress: Callable[[Any], None] | None = None,
+) -> Any:
+    """Runs a learner to its end for many seeds, up to 32 of them side by side.
+
+    Args:
+      learner: what is to be run.
+      seeds: distinct integers from 0 to 2**31 - 1.
+      run_dir: folder for configuration, checkpoints, results and TensorBoard events; None keeps
+        everything in memory.
+      resume: go on with the run in `run_dir`; the outcome is the one of an uninterrupted run.
+      on_progress: called with `learner.progress(...)` about once a second.
+
+    Returns:
+      What `learner.result` makes of the run.
+
+    Raises:
+      ValueError: before any work, if an argument breaks its rule, or `run_dir` holds another run or
+        a damaged one.
+      NonFiniteError: if a seed's numbers become infinite or NaN; what was computed is kept.
+      KeyboardInterrupt: on Ctrl-C, after a checkpoint was written.
+    """
+    seeds = check_seeds(seeds)
+    folder = None
+    if run_dir is not None:
+        folder = _folder(learner, seeds, run_dir)
+        folder.open(resume)
+    elif resume:
+        raise ValueError("resume=True needs the run's folder. Received: run_dir=None")
+    run = Run(learner, seeds, folder, on_progress)
+    run.restore()
+    return run.train()
 
 
 class RunState(NamedTuple):
-    """A run between two calls. Replaced as a whole, so that Ctrl-C finds it consistent."""
+    """A run between two calls. Replaced as a whole, so that Ctrl-C finds it consistent.
 
-    carries: list[Any]  # one for each block of seeds
-    updates: int
-    rows: list[dict[str, np.ndarray]]  # what each call reported, [updates, ..., seeds]
-    run_seconds: float
-    planning: Any = None  # of a Dyna run
+    Attributes:
+      states: the learner's, one for each block of seeds.
+      done: steps that are made by stage.
+      reports: by stage what each call reported, `[steps, ..., seeds]` by name.
+      seconds: time by stage.
+    """
+
+    states: list[Any]
+    done: dict[str, int]
+    reports: dict[str, list[Mapping[str, np.ndarray]]]
+    seconds: dict[str, float]
 
 
-class PPORun:
-    """One run: its state, and the loop over calls of the compiled program.
+class Run:
+    """One run: its state, and the loop over calls of the learner's stages.
 
     Args:
-      program: the compiled program; its `run` takes and returns carries.
+      learner: what is run.
       seeds: one for each member.
-      carries: what to start from, one for each block of seeds.
       folder: the run folder, claimed for this run, or None.
-      on_progress: see `train_ppo`.
+      on_progress: see `train`.
     """
 
     def __init__(
         self,
-        program: Any,
+        learner: Learner,
         seeds: tuple[int, ...],
-        carries: list[Any],
         folder: RunFolder | None,
         on_progress: Callable[[Any], None] | None,
     ):
-        """See the class."""
-        self.program = program
-        self.config: PPOConfig = program.config
+        self.learner = learner
         self.seeds = seeds
-        self.env: envs.Environment = program.env
-        self.models = (program.actor, program.critic)
         self.folder = folder
         self.on_progress = on_progress
-        # Sampled bases: weights mean nothing without the very basis that they were trained with.
-        self.constants = [v for model in self.models for v in model.non_trainable_variables]
-        self.state = RunState(carries, 0, [], 0.0)
+        stages = learner.stages
+        self.state = RunState(
+            [learner.start(block) for block in blocks_of(seeds)],
+            dict.fromkeys(stages, 0),
+            {name: [] for name in stages},
+            dict.fromkeys(stages, 0.0),
+        )
+        # Steps of the next call.
+        self.sizes = {n: s.most if math.isinf(s.seconds) else 1 for n, s in stages.items()}
         self.compile_seconds = 0.0
-        self.saved: RunState | None = None
-        self.number = 1  # updates of the next call
+        self.saved: dict[str, int] | None = None
 
     @property
     def finished(self) -> bool:
         """Whether nothing is left to do."""
-        return self.state.updates == self.config.num_updates
+        return self.learner.ahead(self.state.done) is None
 
-    def train(self) -> TrainingResult:
+    def train(self) -> Any:
         """Trains to the end, or to the interruption."""
         writer = None
         if self.folder is not None and not self.finished:
@@ -80,11 +123,12 @@ class PPORun:
                 str(self.folder.tensorboard), flush_millis=10_000
             )
         try:
-            self.report(0.0)
+            first = next(iter(self.learner.stages))
+            self.tell(first, 0.0)
             if not self.finished:
                 self.compile()
-                self.report(0.0)
-            self.number, due = 1, time.monotonic() + _SECONDS_BETWEEN_CHECKPOINTS
+                self.tell(first, 0.0)
+            due = time.monotonic() + _SECONDS_BETWEEN_CHECKPOINTS
             while not self.finished:
                 self.proceed(writer)
                 started = time.monotonic()
@@ -103,179 +147,223 @@ class PPORun:
             if writer is not None:
                 writer.close()
 
-    def proceed(self, writer: tf.summary.SummaryWriter | None) -> None:
-        """One call of the compiled program, and what is to be told of it."""
-        number = min(self.number, self.updates_ahead())
-        seconds = self.advance(number)
-        if writer is not None:
-            self.log(writer)
-        self.check_finite()
-        self.report(number * self.config.batch_size * len(self.seeds) / seconds)
-        number = int(number * _SECONDS_PER_CALL / seconds)
-        self.number = max(1, min(number, self.program.max_updates))
-
-    def updates_ahead(self) -> int:
-        """Updates that may be made at once."""
-        return self.config.num_updates - self.state.updates
-
     def compile(self) -> None:
-        """Compiles by asking for no updates at all."""
+        """Compiles by asking for no steps at all."""
         started = time.monotonic()
-        for carry in self.state.carries:  # one program for each size of block
-            carry, _ = self.program.run(carry, tf.constant(0), tf.constant(0))
-            carry.weights[0].numpy()
+        for stage in self.learner.stages.values():
+            for state in self.state.states:  # one program for each size of block
+                state, reports = stage.run(state, 0, 0)
+                _wait(state, reports)
         self.compile_seconds = time.monotonic() - started
 
-    def advance(self, number: int) -> float:
-        """Makes `number` updates and returns the seconds they took."""
-        started = time.monotonic()
-        state = self.state
-        carries, reports = [], []
-        for carry in state.carries:
-            carry, metrics = self.program.run(
-                carry, tf.constant(state.updates), tf.constant(number)
-            )
-            carries.append(carry)
-            reports.append({k: x.numpy()[:number] for k, x in metrics._asdict().items()})
-        rows = {
-            name: join_blocks([r[name] for r in reports], len(self.seeds), axis=-1)
-            for name in Metrics._fields
+    def proceed(self, writer: tf.summary.SummaryWriter | None) -> None:
+        """One call of one stage, and what is to be told of it."""
+        ahead = self.learner.ahead(self.state.done)
+        assert ahead is not None
+        stage, wanted = self.learner.stages[ahead[0]], ahead[1]
+        first = self.state.done[stage.name]
+        number = min(self.sizes[stage.name], wanted)
+        seconds = self.call(stage, number, wanted)
+        reports = self.state.reports[stage.name][-1]
+        if writer is not None:
+            with writer.as_default():
+                made = {name: rows[:number] for name, rows in reports.items()}
+                for name, value, step in self.learner.scalars(stage.name, first, made):
+                    tf.summary.scalar(name, value, step)
+        self.check_finite(stage.name, first)
+        self.tell(stage.name, number * len(self.seeds) / seconds)
+        number_in_time = min(stage.most, number * stage.seconds / seconds)
+        self.sizes[stage.name] = max(1, int(number_in_time))
+
+    def call(self, stage: Stage, number: int, wanted: int) -> float:
+        """Makes `number` steps of a stage and returns the seconds they took."""
+        started, name = time.monotonic(), stage.name
+        states, parts = [], []
+        for state in self.state.states:
+            state, reports = stage.run(state, self.state.done[name], number)
+            states.append(state)
+            parts.append({k: np.asarray(x)[:number] for k, x in reports.items()})
+            _wait(state, reports)
+        joined = {
+            k: join_blocks([part[k] for part in parts], len(self.seeds), axis=-1) for k in parts[0]
         }
+        if number < wanted and self.learner.settled(name, joined):
+            # The steps that are left would change and report nothing else.
+            rest = wanted - number
+            joined = {k: np.concatenate([x, x[-1:].repeat(rest, 0)]) for k, x in joined.items()}
+            number = wanted
         seconds = time.monotonic() - started
-        self.state = state._replace(
-            carries=carries,
-            updates=state.updates + number,
-            rows=[*state.rows, rows],
-            run_seconds=state.run_seconds + seconds,
+        state = self.state
+        self.state = RunState(
+            states,
+            {**state.done, name: state.done[name] + number},
+            {**state.reports, name: [*state.reports[name], joined]},
+            {**state.seconds, name: state.seconds[name] + seconds},
         )
         return seconds
 
-    def report(self, steps_per_second: float) -> None:
-        """Calls `on_progress`."""
+    def tell(self, stage: str, rate: float) -> None:
+        """Calls `on_progress`; `rate` is of steps of the stage, by second."""
         if self.on_progress is None:
             return
         state = self.state
-        self.on_progress(
-            Progress(
-                updates=state.updates,
-                num_updates=self.config.num_updates,
-                timesteps=state.updates * self.config.batch_size,
-                mean_return=float(state.rows[-1]["returns"][-1, -1].mean())
-                if state.rows
-                else float("nan"),
-                steps_per_second=steps_per_second,
-                compile_seconds=self.compile_seconds,
-            )
+        last = {name: calls[-1] for name, calls in state.reports.items() if calls}
+        view = RunView(
+            stage, state.done, last, state.states, len(self.seeds), rate, self.compile_seconds
         )
+        self.on_progress(self.learner.progress(view))
 
-    def log(self, writer: tf.summary.SummaryWriter) -> None:
-        """Writes the means over seeds of the last call's updates to TensorBoard."""
-        rows = self.state.rows[-1]
-        first = self.state.updates - len(rows["finite"])
-        with writer.as_default():
-            for i in range(len(rows["finite"])):
-                step = (first + i + 1) * self.config.batch_size
-                returns = rows["returns"][i].mean(axis=0)
-                tf.summary.scalar("return/mean", returns.mean(), step)
-                tf.summary.scalar("return/worst_seed", returns.min(), step)
-                for name in LOSSES:
-                    tf.summary.scalar(f"training/{name}", rows[name][i].mean(), step)
-
-    def check_finite(self) -> None:
+    def check_finite(self, stage: str, first: int) -> None:
         """Stops the run where the last call made a seed's numbers infinite or NaN.
 
         Raises:
-          NonFiniteError: naming the first such seed and update.
+          NonFiniteError: naming the first such seed and step.
         """
-        rows = self.state.rows[-1]
-        finite = rows["finite"]
-        if finite.all():
+        finite = self.state.reports[stage][-1].get("finite")
+        if finite is None or finite.all():
             return
-        first = self.state.updates - len(finite)
         row, column = np.argwhere(~finite)[0]
-        update, seed = int(first + row), self.seeds[column]
-        for member in np.flatnonzero(~finite.all(axis=0)):
-            bad = np.argmin(finite[:, member])
-            for name, values in rows.items():
-                if name != "finite":
-                    values[bad:, ..., member] = np.nan
+        index, seed = int(first + row), self.seeds[column]
+        trouble = self.learner.trouble(stage, index)
         result = self.finish()
-        others = len(self.seeds) - int((~finite.all(axis=0)).sum())
+        unharmed = int(finite.all(axis=0).sum())
         kept = f"Results up to then are in {self.folder.path}. " if self.folder else ""
         raise NonFiniteError(
-            f"seed {seed} became non-finite (a loss, gradient or weight is infinite or NaN) in "
-            f"update {update}, timestep {(update + 1) * self.config.batch_size:,}. {kept}"
-            f"{others} of {len(self.seeds)} seeds are unharmed and their curves kept; a smaller "
-            f"learning_rate often helps.",
+            f"seed {seed} became non-finite ({trouble.what}) {trouble.where}. {kept}"
+            f"{unharmed} of {len(self.seeds)} seeds are unharmed and their curves kept; "
+            f"{trouble.advice} often helps.",
             seed,
-            update,
+            trouble.update,
             result,
         )
-
-    def history(self) -> dict[str, np.ndarray]:
-        """All that was reported so far, `[updates, ..., seeds]` by name."""
-        seeds, steps = len(self.seeds), self.config.rollout_steps
-        nothing = {name: np.zeros((0, seeds), np.float32) for name in Metrics._fields}
-        for name in ("returns", "first_returns"):
-            nothing[name] = np.zeros((0, steps, seeds), np.float32)
-        parts = self.state.rows or [nothing]
-        return {name: np.concatenate([rows[name] for rows in parts]) for name in nothing}
 
     def save(self) -> None:
         """Writes a checkpoint, if there is a folder and anything new."""
         state = self.state
-        if self.folder is None or (self.saved and _same(self.saved, state)):
+        if self.folder is None or self.saved == state.done:
             return
-        self.folder.save_state(state.carries, self.constants, self.arrays())
-        self.saved = state._replace(carries=[])  # which may take gigabytes
+        arrays = outcome_arrays(self.outcome())
+        for block, of_block in enumerate(state.states):
+            arrays.update({f"state/{block}/{p}": x.numpy() for p, x in leaves(of_block)})
+        self.folder.save_checkpoint(arrays)
+        self.saved = state.done
 
     def restore(self) -> None:
-        """Takes up the folder's checkpoint, if there is one."""
-        if self.folder is None:
+        """Takes up the folder's checkpoint, if there is one.
+
+        Raises:
+          ValueError: if it is damaged, another run's, or holds other arrays.
+        """
+        arrays = None if self.folder is None else self.folder.load_checkpoint()
+        if arrays is None or self.folder is None:
             return
-        found = self.folder.load_state(self.state.carries, self.constants, self.arrays())
-        if found is not None:
-            self.state = self.restored(*found)
-            self.saved = self.state._replace(carries=[])
+        state, folder = self.state, self.folder
+        wanted = {
+            f"state/{block}/{path}": (tensor.shape, tensor.dtype.as_numpy_dtype)
+            for block, of_block in enumerate(state.states)
+            for path, tensor in leaves(of_block)
+        }
+        found = {name for name in arrays if name.startswith("state/")}
+        outcome = outcome_of(arrays, self.seeds, folder)
+        for name in sorted(found ^ set(wanted)):
+            raise folder.refuse_checkpoint(name)
+        if set(outcome.done) != set(state.done):
+            raise folder.refuse_checkpoint(f"of the stages {', '.join(outcome.done)}")
+        for name, (shape, dtype) in wanted.items():
+            array = arrays[name]
+            if array.shape != tuple(shape) or array.dtype != dtype:
+                raise folder.refuse_checkpoint(f"{name} {list(array.shape)} of {array.dtype}")
+        names = iter(wanted)
 
-    def arrays(self) -> dict[str, Any]:
-        """What a checkpoint holds beside the carries."""
-        arrays: dict[str, Any] = {f"history/{k}": values for k, values in self.history().items()}
-        return {**arrays, "updates": self.state.updates, "run_seconds": self.state.run_seconds}
+        def restored(like: Any) -> Any:
+            array = arrays.pop(next(names))  # one copy at a time
+            if not isinstance(like, tf.Variable):
+                return tf.constant(array)
+            like.assign(array)
+            return like
 
-    def restored(self, carries: list[Any], arrays: dict[str, np.ndarray]) -> RunState:
-        """The state in a checkpoint."""
-        updates = int(arrays["updates"])
-        rows = {name: arrays[f"history/{name}"] for name in Metrics._fields}
-        return RunState(carries, updates, [rows] if updates else [], float(arrays["run_seconds"]))
+        self.state = RunState(
+            [map_leaves(restored, of_block) for of_block in state.states],
+            {stage: outcome.done[stage] for stage in state.done},
+            {s: [h] if (h := outcome.history[s]) else [] for s in state.done},
+            {stage: outcome.seconds[stage] for stage in state.done},
+        )
+        self.saved = self.state.done
 
-    def finish(self) -> TrainingResult:
+    def history(self) -> dict[str, dict[str, np.ndarray]]:
+        """All that was reported so far, `[steps, ..., seeds]` by stage and name."""
+        return {
+            stage: {name: np.concatenate([c[name] for c in calls]) for name in calls[0]}
+            for stage, calls in self.state.reports.items()
+            if calls
+        }
+
+    def finish(self) -> Any:
         """Writes the results and returns them."""
-        history = self.history()
+        outcome = self.outcome()
+        result = self.learner.result(outcome)
         if self.folder is not None:
-            write_results(self.folder, self.seeds, self.config.batch_size, history)
+            self.learner.write(outcome, result)
+        return result
 
-        def curve(name: str) -> np.ndarray:  # [updates, steps, seeds] -> [seeds, times]
-            return history[name].reshape(-1, len(self.seeds)).T
-
-        return TrainingResult(
-            environment=self.env.name,
-            config=self.config,
-            seeds=self.seeds,
-            returns=curve("returns"),
-            first_returns=curve("first_returns"),
-            metrics={name: history[name].T for name in LOSSES},
-            weights=[
+    def outcome(self) -> Outcome:
+        """What is known of the run so far."""
+        state = self.state
+        of_blocks = [self.learner.weights(of_block) for of_block in state.states]
+        weights = {
+            role: [
                 join_blocks([w.numpy() for w in same], len(self.seeds), axis=0)
-                for same in zip(*(c.weights for c in self.state.carries), strict=True)
-            ],
-            compile_seconds=self.compile_seconds,
-            run_seconds=self.state.run_seconds,
-            run_dir=None if self.folder is None else self.folder.path,
-            _models=self.models,
+                for same in zip(*(block[role] for block in of_blocks), strict=True)
+            ]
+            for role in of_blocks[0]
+        }
+        return Outcome(
+            self.seeds,
+            state.done,
+            self.history(),
+            weights,
+            state.seconds,
+            self.compile_seconds,
+            self.folder,
         )
 
 
-def _same(one: RunState, other: RunState) -> bool:
-    """Whether two states of a run are one; every call replaces rows or planning."""
-    return one.rows is other.rows and one.planning is other.planning
+def _folder(learner: Learner, seeds: tuple[int, ...], run_dir: str | os.PathLike) -> RunFolder:
+    known = describe(learner.trainer, learner.env, learner.config, seeds, learner.networks)
+    return RunFolder(run_dir, {**known, **learner.describe()})
+
+
+def leaves(structure: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The tensors of a structure of tuples, lists and dicts, each with its path: "adam/first/0"."""
+    if hasattr(structure, "_fields"):
+        children: Iterable[tuple[Any, Any]] = zip(structure._fields, structure, strict=True)
+    elif isinstance(structure, Mapping):
+        children = structure.items()
+    elif isinstance(structure, (tuple, list)):
+        children = enumerate(structure)
+    else:
+        yield path, structure
+        return
+    for name, child in children:
+        yield from leaves(child, f"{path}/{name}" if path else str(name))
+
+
+def map_leaves(function: Callable[[Any], Any], structure: Any) -> Any:
+    """`structure` with the function of each tensor in its place, called in the order of `leaves`."""
+    if hasattr(structure, "_fields"):
+        return type(structure)(*[map_leaves(function, child) for child in structure])
+    if isinstance(structure, Mapping):
+        return {name: map_leaves(function, child) for name, child in structure.items()}
+    if isinstance(structure, (tuple, list)):
+        return type(structure)(map_leaves(function, child) for child in structure)
+    return function(structure)
+
+
+def _wait(state: Any, reports: Mapping[str, Any]) -> None:
+    """Waits until a call has really been made."""
+    if reports:
+        np.asarray(next(iter(reports.values())))
+        return
+    for _, tensor in leaves(state):
+        tensor.numpy()
+        return

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
+import hashlib
 import importlib.metadata
 import json
 import os
 import platform
-import re
 import subprocess
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 import tf_equirl
 from tf_equirl._config import Config
 from tf_equirl._files import write_atomically, write_text_atomically
-from tf_equirl._portable import architecture, portable_config
+from tf_equirl._portable import architecture, comparable
 from tf_equirl.envs import Environment
 
+FORMAT = 2
+"""Of `run.json` and of checkpoints; another one is refused, not guessed at."""
+# What else is written down does not tell one run from another.
+_RECORDS = ("versions", "git_commit", "data_provenance", "validation_provenance")
+_FORMAT_KEY, _IDENTITY_KEY = "format", "identity"
 _PACKAGES = (
     "tensorflow",
     "keras",
@@ -33,40 +36,25 @@ _PACKAGES = (
     "tensorflow-probability",
     "numpy",
 )
-# "dense" and "dense_7"; the first of a process has no number.
-_AUTOMATIC_NAME = re.compile(r"([a-z][a-z_]*?)(_\d+)?")
-
-
-@dataclasses.dataclass(frozen=True)
-class RunKind:
-    """What tells the runs of one trainer from each other, and from those of another trainer.
-
-    Attributes:
-      trainer: name of the function that makes such runs.
-      models: roles of the models that it trains.
-      identity: keys of `run.json` that make two runs the same run; the rest of it only records.
-      config: the config of its default values. A run that is older than a field has the default.
-      defaults: values of keys that are younger than the first runs.
-    """
-
-    trainer: str
-    models: frozenset[str]
-    identity: tuple[str, ...]
-    config: Config
-    defaults: dict[str, Any]
 
 
 def describe(
-    env: Environment, config: Config, seeds: tuple[int, ...], models: dict[str, keras.Model]
+    trainer: str,
+    env: Environment,
+    config: Config,
+    seeds: tuple[int, ...],
+    networks: Mapping[str, keras.Model],
 ) -> dict[str, Any]:
     """What every `run.json` says: all that is needed to know and to repeat a run."""
     return {
+        "format": FORMAT,
+        "trainer": trainer,
         "environment": env.name,
         "config": config.to_json(),
         "seeds": list(seeds),
         "environment_config": env.get_config(),
         "symmetry": env.symmetry.get_config(),
-        "models": {role: architecture(model) for role, model in models.items()},
+        "models": {role: architecture(model) for role, model in networks.items()},
         "versions": {
             "python": platform.python_version(),
             "tf_equirl": tf_equirl.__version__,
@@ -86,18 +74,18 @@ class RunFolder:
 
     Args:
       path: the folder; made if missing.
-      kind: which trainer's runs it holds.
+      description: the contents of `run.json`, see `describe`.
     """
 
-    def __init__(self, path: str | os.PathLike, kind: RunKind):
-        """See the class."""
+    def __init__(self, path: str | os.PathLike, description: Mapping[str, Any]):
         self.path = Path(path)
-        self.kind = kind
+        self.description = dict(description)
+        self.identity = identity(description)
         self.checkpoint = self.path / "checkpoint.npz"
         self.tensorboard = self.path / "tensorboard"
 
-    def open(self, description: dict[str, Any], resume: bool) -> None:
-        """Claims the folder for a run.
+    def open(self, resume: bool) -> None:
+        """Claims the folder for the run.
 
         Raises:
           ValueError: if the folder holds a run and `resume` is False, or holds another run, or
@@ -115,18 +103,13 @@ class RunFolder:
                     f"Received: run_dir={self.path}"
                 )
             self.path.mkdir(parents=True, exist_ok=True)
-            write_text_atomically(file, json.dumps(description, indent=2))
+            write_text_atomically(file, json.dumps(self.description, indent=2))
             return
-        found = read_description(self.path, self.kind)
-        different = [
-            k
-            for k in self.kind.identity
-            if _comparable(k, found.get(k)) != _comparable(k, description[k])
-        ]
-        if different:
+        found = read_description(self.path, self.description["trainer"])
+        if identity(found) != self.identity:
             raise ValueError(
                 f"run_dir must be new, or hold this same run. Received: run_dir={self.path}, which "
-                f"holds another run; it differs in {_differences(found, description, different)}"
+                f"holds another run; it differs in {_differences(found, self.description)}"
             )
         if not resume:
             raise ValueError(
@@ -134,84 +117,43 @@ class RunFolder:
                 f"Received: run_dir={self.path}, which holds this run already"
             )
 
-    def save_checkpoint(self, arrays: dict[str, np.ndarray]) -> None:
-        """Writes `arrays` to `checkpoint.npz`."""
-        write_atomically(self.checkpoint, lambda stream: np.savez(stream, **cast(Any, arrays)))
+    def save_checkpoint(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Writes arrays by name to `checkpoint.npz`, with the format and the run's identity."""
+        known = {_FORMAT_KEY: np.array(FORMAT), _IDENTITY_KEY: np.array(self.identity)}
+        write_atomically(
+            self.checkpoint, lambda stream: np.savez(stream, **cast(Any, {**known, **arrays}))
+        )
 
     def load_checkpoint(self) -> dict[str, np.ndarray] | None:
         """Reads `checkpoint.npz`; None if no checkpoint was written yet.
 
         Raises:
-          ValueError: if the file is damaged.
+          ValueError: if the file is damaged, of another format or of another run.
         """
         if not self.checkpoint.exists():
             return None
         try:
             with np.load(self.checkpoint, allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
+                arrays = {name: file[name] for name in file.files}
         except (zipfile.BadZipFile, OSError, ValueError, EOFError, KeyError) as error:
             raise ValueError(
                 f"the checkpoint must be a complete file. Received: {self.checkpoint}, which is "
                 f"damaged ({error}). Delete it to train this run again from its start"
             ) from error
-
-    def save_state(
-        self, carries: Any, constants: Sequence[keras.Variable], others: dict[str, Any]
-    ) -> None:
-        """Writes a checkpoint of a run between two calls of its compiled program.
-
-        Args:
-          carries: nested tensors and variables that the program goes on from.
-          constants: variables that are not trained but belong to the trained weights.
-          others: further arrays or numbers by name.
-        """
-        arrays = {name: np.asarray(value) for name, value in others.items()}
-        for i, tensor in enumerate(tf.nest.flatten(carries)):
-            arrays[f"carry/{i}"] = tensor.numpy()
-        for i, variable in enumerate(constants):
-            arrays[f"constant/{i}"] = keras.ops.convert_to_numpy(variable)
-        self.save_checkpoint(arrays)
-
-    def load_state(
-        self, carries: Any, constants: Sequence[keras.Variable], others: Iterable[str]
-    ) -> tuple[Any, dict[str, np.ndarray]] | None:
-        """What `save_state` wrote; the constants are assigned. None if there is no checkpoint yet.
-
-        Args:
-          carries: nested tensors and variables of the same shapes; the latter are assigned.
-          constants: the variables.
-          others: names that the checkpoint must hold.
-
-        Returns:
-          The carries and the other arrays.
-
-        Raises:
-          ValueError: if the file is damaged or holds other arrays.
-        """
-        arrays = self.load_checkpoint()
-        if arrays is None:
-            return None
-        wanted = {f"carry/{i}": x.shape for i, x in enumerate(tf.nest.flatten(carries))}
-        fixed = {f"constant/{i}": tuple(v.shape) for i, v in enumerate(constants)}
-        kinds = ("carry/", "constant/")
-        found = {name: arrays[name].shape for name in arrays if name.startswith(kinds)}
-        if found != {**wanted, **fixed} or not set(others) <= set(arrays):
+        found = str(arrays.pop(_FORMAT_KEY, None)), str(arrays.pop(_IDENTITY_KEY, None))
+        if found != (str(FORMAT), self.identity):
             raise ValueError(
-                "the checkpoint must be one of this run. "
-                f"Received: {self.checkpoint}, which holds other arrays"
+                f"the checkpoint must be one of this run, of format {FORMAT}. "
+                f"Received: {self.checkpoint}, which is another run's or of another format"
             )
-        for name, variable in zip(fixed, constants, strict=True):
-            variable.assign(arrays[name])
+        return arrays
 
-        def restored(like, name):
-            array = arrays.pop(name)  # one copy at a time
-            if not isinstance(like, tf.Variable):
-                return tf.constant(array)
-            like.assign(array)
-            return like
-
-        tensors = [restored(*pair) for pair in zip(tf.nest.flatten(carries), wanted, strict=True)]
-        return tf.nest.pack_sequence_as(carries, tensors), arrays
+    def refuse_checkpoint(self, what: str) -> ValueError:
+        """The error that says in what a checkpoint is not one of this run."""
+        return ValueError(
+            "the checkpoint must be one of this run. "
+            f"Received: {self.checkpoint}, which holds other arrays: {what}"
+        )
 
     def write_rows(
         self, header: Sequence[str], rows: Iterable[Sequence[Any]], name: str = "results.csv"
@@ -226,20 +168,25 @@ class RunFolder:
         write_atomically(self.path / name, write_csv)
 
 
-def read_description(path: str | os.PathLike, kind: RunKind) -> dict[str, Any]:
+def identity(description: Mapping[str, Any]) -> str:
+    """A hash of all in a description that tells one run from another."""
+    kept = {k: _comparable(k, v) for k, v in description.items() if k not in _RECORDS}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+def read_description(path: str | os.PathLike, trainer: str) -> dict[str, Any]:
     """The contents of a run folder's `run.json`.
 
     Raises:
-      ValueError: if the folder holds no run or another trainer's, or the file is damaged.
+      ValueError: if the folder holds no run or another trainer's, or one of another format, or the
+        file is damaged.
     """
-    description = {**kind.defaults, **read_any_description(path)}
-    if not set(kind.identity) <= set(description) or kind.models != set(description["models"]):
+    description = read_any_description(path)
+    if description["trainer"] != trainer:
         raise ValueError(
-            f"run_dir must hold a run of {kind.trainer}. Received: run_dir={path}, whose run.json "
-            "describes none"
+            f"run_dir must hold a run of {trainer}. Received: run_dir={path}, which holds one of "
+            f"{description['trainer']}"
         )
-    if isinstance(description["config"], dict):  # fields that are younger than the run
-        description["config"] = {**kind.config.to_json(), **description["config"]}
     return description
 
 
@@ -247,7 +194,7 @@ def read_any_description(path: str | os.PathLike) -> dict[str, Any]:
     """The contents of the `run.json` of whichever trainer's run.
 
     Raises:
-      ValueError: if the folder holds no run, or the file is damaged.
+      ValueError: if the folder holds no run, or one of another format, or the file is damaged.
     """
     file = Path(path) / "run.json"
     if not file.exists():
@@ -258,6 +205,16 @@ def read_any_description(path: str | os.PathLike) -> dict[str, Any]:
         raise ValueError(f"run.json must be JSON. Received: {file} ({error})") from error
     if not isinstance(description, dict) or not isinstance(description.get("models"), dict):
         raise ValueError(f"run.json must describe a run. Received: {file}, which does not")
+    if description.get("format") != FORMAT:
+        raise ValueError(
+            f"run.json must be of format {FORMAT}. Received: {file} of format "
+            f"{description.get('format', 1)!r}. Runs of other formats are read by the version of "
+            "tf_equirl that made them, which `versions` in this file names with its `git_commit`"
+        )
+    wanted = {"trainer", "environment", "config", "seeds", "environment_config", "symmetry"}
+    missing = sorted(wanted - set(description))
+    if missing:
+        raise ValueError(f"run.json must describe a run. Received: {file}, without {missing}")
     return description
 
 
@@ -272,27 +229,10 @@ class _Lines:
 
 
 def _comparable(key: str, value: Any) -> Any:
-    """`nameless`; each model alone: one that was loaded may share names with one that is made."""
-    if key == "models" and isinstance(value, dict):
-        return {role: nameless(portable_config(model)) for role, model in value.items()}
-    return nameless(value)
-
-
-def nameless(value: Any, known: dict[str, int] | None = None) -> Any:
-    """`value` without what Keras numbers anew in every process: names and ids of objects.
-
-    A numbered name ("dense_7") becomes the order of its first appearance, so that references to it
-    still tell one layer from another.
-    """
-    known = {} if known is None else known
-    if isinstance(value, dict):
-        left_out = ("shared_object_id",)
-        return {k: nameless(v, known) for k, v in value.items() if k not in left_out}
-    if isinstance(value, list):
-        return [nameless(v, known) for v in value]
-    if isinstance(value, str) and (match := _AUTOMATIC_NAME.fullmatch(value)):
-        return f"{match[1]} {known.setdefault(value, len(known))}"
-    return value
+    """As JSON gives it back; of models without what Keras numbers anew in every process."""
+    if key == "models":
+        return {role: None if m is None else comparable(m) for role, m in value.items()}
+    return json.loads(json.dumps(value))
 
 
 def _package_versions() -> dict[str, str]:
@@ -318,14 +258,16 @@ def _git_commit() -> str | None:
     return answer.stdout.strip() or None
 
 
-def _differences(found: dict, wanted: dict, keys: list[str]) -> str:
+def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
     parts = []
-    for key in keys:
+    for key in wanted:
         old, new = found.get(key), wanted[key]
+        if key in _RECORDS or _comparable(key, old or {}) == _comparable(key, new or {}):
+            continue
         if key.endswith("config") and isinstance(old, dict):
             parts += [
-                f"{name} ({old.get(name)!r} there, {value!r} here)"
-                for name, value in new.items()
+                f"{name} ({_short(old.get(name))} there, {_short(value)} here)"
+                for name, value in json.loads(json.dumps(new)).items()
                 if old.get(name) != value
             ]
         elif key in ("models", "symmetry"):

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import keras
 
-from tf_equirl._config import Config
+from tf_equirl.envs import Environment
 from tf_equirl.models import ACTOR_KINDS, CRITIC_KINDS
+from tf_equirl.training.config import OnPolicyConfig
+from tf_equirl.training.on_policy import make_networks
+
+if TYPE_CHECKING:
+    from tf_equirl.agents.ppo.learner import PPOLearner
 
 
 @dataclasses.dataclass(frozen=True)
-class PPOConfig(Config):
+class PPOConfig(OnPolicyConfig):
     """Hyperparameters of PPO (Schulman et al., 2017).
 
     The defaults are those of the thesis that this project started from ("Exploiting Symmetries
@@ -54,18 +60,8 @@ class PPOConfig(Config):
     match_parameters: int | None = None
     match_critic_parameters: int | None = None
     actor_initializer: str | None = None
-    total_timesteps: int = 500_000
-    num_environments: int = 4
-    rollout_steps: int = 128
     num_epochs: int = 4
     num_minibatches: int = 4
-    learning_rate: float = 3.5e-4
-    anneal_learning_rate: bool = False
-    adam_beta_1: float = 0.9
-    adam_beta_2: float = 0.999
-    adam_epsilon: float = 1e-5
-    max_gradient_norm: float = 0.5
-    discount: float = 0.99
     gae_lambda: float = 0.95
     clip_ratio: float = 0.2
     clip_value: float = 0.2
@@ -78,16 +74,11 @@ class PPOConfig(Config):
         Raises:
           ValueError: naming the first field that breaks its rule.
         """
+        super().__post_init__()
         self._check_hidden_units()
         self._check_choice("actor", ACTOR_KINDS)
         self._check_choice("critic", CRITIC_KINDS)
-        for field in (
-            "total_timesteps",
-            "num_environments",
-            "rollout_steps",
-            "num_epochs",
-            "num_minibatches",
-        ):
+        for field in ("num_epochs", "num_minibatches"):
             self._check_integer(field)
         for field in ("match_parameters", "match_critic_parameters"):
             if getattr(self, field) is not None:
@@ -97,13 +88,9 @@ class PPOConfig(Config):
                 keras.initializers.get(str(self.actor_initializer))
             except ValueError:
                 self._reject("actor_initializer", "the name of a Keras initialiser")
-        self._check_bool("anneal_learning_rate")
-        self._check_adam()
-        self._check_positive("max_gradient_norm")
         for field in ("clip_value", "value_coefficient", "entropy_coefficient"):
             self._check_real(field, "a number of at least 0", lambda x: x >= 0)
-        for field in ("discount", "gae_lambda"):
-            self._check_real(field, "a number from 0 to 1", lambda x: 0 <= x <= 1)
+        self._check_real("gae_lambda", "a number from 0 to 1", lambda x: 0 <= x <= 1)
         self._check_real("clip_ratio", "a number between 0 and 1", lambda x: 0 < x < 1)
         if self.batch_size % self.num_minibatches:
             self._reject(
@@ -116,15 +103,39 @@ class PPOConfig(Config):
                 "at most half of num_environments * rollout_steps, as advantages are normalised "
                 "within a minibatch",
             )
-        if self.total_timesteps < self.batch_size:
-            self._reject("total_timesteps", f"at least one update of {self.batch_size} steps")
 
-    @property
-    def batch_size(self) -> int:
-        """Transitions per seed and update."""
-        return self.num_environments * self.rollout_steps
+    def networks(
+        self,
+        env: Environment,
+        actor: keras.Model | None = None,
+        critic: keras.Model | None = None,
+    ) -> tuple[keras.Model, keras.Model]:
+        """The given actor and critic, checked; what is not given is built as the config describes.
 
-    @property
-    def num_updates(self) -> int:
-        """Updates in the whole run."""
-        return self.total_timesteps // self.batch_size
+        Raises:
+          ValueError: if a network cannot be built or does not fit the environment.
+        """
+        return make_networks(
+            env,
+            self.actor if actor is None else actor,
+            self.critic if critic is None else critic,
+            self.hidden_units,
+            self.match_parameters,
+            self.match_critic_parameters,
+            self.actor_initializer,
+        )
+
+    def learner(
+        self,
+        env: Environment,
+        actor: keras.Model | None = None,
+        critic: keras.Model | None = None,
+    ) -> PPOLearner:
+        """See `OnPolicyConfig.learner`.
+
+        Raises:
+          ImportError: if tf-agents is missing.
+        """
+        from tf_equirl.agents.ppo.learner import PPOLearner  # needs tf-agents
+
+        return PPOLearner(env, self, *self.networks(env, actor, critic))

@@ -1,32 +1,37 @@
-"""The compiled trainer: a whole population of PPO agents in one XLA program."""
+"""PPO as a learner: tf-agents' loss for many members in one XLA program."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+from collections.abc import Hashable
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
-from tf_agents.trajectories import time_step as ts
 
 from tf_equirl.agents.ppo.advantages import generalized_advantages
 from tf_equirl.agents.ppo.config import PPOConfig
-from tf_equirl.agents.ppo.tf_agents_ppo import make_ppo_agent
+from tf_equirl.agents.ppo.tf_agents_ppo import loss_info, make_ppo_agent
 from tf_equirl.envs import Environment
-from tf_equirl.models import fresh_weights
-from tf_equirl.training.collect import ActingState, Transitions, by_member, collect, start_acting
+from tf_equirl.training.collect import Rollout, by_member
 from tf_equirl.training.loops import repeat
-from tf_equirl.training.optimizer import AdamState, adam_step, initial_adam_state, member_norm
+from tf_equirl.training.on_policy import AgentState, OnPolicyLearner
+from tf_equirl.training.optimizer import AdamState, member_norm
+from tf_equirl.training.population import Weights
 from tf_equirl.training.randomness import Purpose, member_uniforms
 
-
-class Carry(NamedTuple):
-    """All that a run needs to go on: tensors with a leading `[members]` axis."""
-
-    seeds: tf.Tensor
-    weights: list[tf.Tensor]
-    adam: AdamState
-    acting: ActingState
+LOSSES = ("policy_loss", "value_loss", "entropy", "clip_fraction", "gradient_norm")
+"""What an update reports: means over its gradient steps; the norm is that before clipping."""
+# What describes the networks, which the program's key has themselves, and what bounds a run.
+_NOT_OF_THE_PROGRAM = (
+    "actor",
+    "critic",
+    "hidden_units",
+    "match_parameters",
+    "match_critic_parameters",
+    "actor_initializer",
+)
 
 
 class Batch(NamedTuple):
@@ -40,43 +45,25 @@ class Batch(NamedTuple):
     value: tf.Tensor
 
 
-class Metrics(NamedTuple):
-    """What an update reports; `[members]` each unless said otherwise."""
+class PPOLearner(OnPolicyLearner):
+    """PPO (Schulman et al., 2017) for many members, with the loss of tf-agents' `PPOClipAgent`.
 
-    policy_loss: tf.Tensor
-    value_loss: tf.Tensor
-    entropy: tf.Tensor
-    clip_fraction: tf.Tensor
-    gradient_norm: tf.Tensor  # before clipping; the mean over the update's gradient steps
-    finite: tf.Tensor  # bool: losses, gradients and weights
-    returns: tf.Tensor  # [rollout_steps, members]: last finished return, mean over environments
-    first_returns: tf.Tensor  # [rollout_steps, members]: of the first environment alone
-
-
-LOSSES = Metrics._fields[:5]
-
-
-class PopulationProgram:
-    """PPO for many members at once, as one `tf.function(jit_compile=True)`.
-
-    Weights are stacked on a leading population axis. `tf.vectorized_map` takes the gradient of
-    tf-agents' own loss for each member, with the member's weights bound to the Keras models.
-    Rollout, advantages, shuffling, epochs, gradient clipping and Adam are part of the same program.
-    A member's numbers depend on its own seed and on nothing of the other members.
-
-    The program is compiled once per instance: seeds, states and the number of updates are all
-    inputs of it.
+    Rollout, advantages, shuffling, epochs, gradient clipping and Adam are part of one program. A
+    member's numbers depend on its own seed and on nothing of the other members.
 
     Args:
       env: the environment.
       config: hyperparameters.
       actor: Keras model, `[batch, *observation_shape] -> [batch, num_actions]`.
       critic: Keras model, `[batch, *observation_shape] -> [batch, 1]`.
-      max_updates: the most updates that one call of `run` makes.
+      start_from: name of the model of the zoo that the networks are, or None.
 
     Raises:
       ValueError: if a model does not fit the environment.
     """
+
+    trainer = "train_ppo"
+    config: PPOConfig
 
     def __init__(
         self,
@@ -84,128 +71,83 @@ class PopulationProgram:
         config: PPOConfig,
         actor: keras.Model,
         critic: keras.Model,
-        max_updates: int = 32,
+        start_from: str | None = None,
     ):
-        """See the class."""
-        self._agent = make_ppo_agent(env, config, actor, critic)  # checks the models
-        self.env = env
-        self.config = config
-        self.actor = actor
-        self.critic = critic
-        self.max_updates = max_updates
-        self._variables = [*actor.trainable_variables, *critic.trainable_variables]
-        self.run = tf.function(self._run, jit_compile=True, autograph=False)
+        super().__init__(env, config, actor, critic)
+        self.start_from = start_from
+        self.fresh = start_from is None
 
-    def start(self, seeds: list[int], fresh: bool = True) -> Carry:
-        """The state before the first update: weights and episodes, both from the seeds.
+    def describe(self) -> dict[str, Any]:
+        """See `Learner.describe`."""
+        return {"start_from": self.start_from}
 
-        Args:
-          seeds: one for each member.
-          fresh: whether members start from weights of their own; otherwise all of them start from
-            those that the models have.
-        """
-        if fresh:
-            members = [fresh_weights([self.actor, self.critic], seed) for seed in seeds]
-        else:
-            members = [[v.numpy() for v in self._variables]] * len(seeds)
-        weights = [tf.constant(np.stack(same)) for same in zip(*members, strict=True)]
-        keys = tf.constant(seeds, tf.int32)
-        shape = [self.config.num_environments, self.env.num_uniforms]
-        uniforms = member_uniforms(keys, Purpose.RESETS, 0, shape)
-        acting = start_acting(self.env, uniforms)
-        return Carry(keys, weights, initial_adam_state(weights), acting)
+    @functools.cached_property
+    def key(self) -> Hashable:
+        """See `Learner.key`: runs that differ in length or in the networks' description share."""
+        kind, env, _, models = super().key
+        fields = self.config.to_json()
+        for name in _NOT_OF_THE_PROGRAM:
+            del fields[name]
+        if not self.config.anneal_learning_rate:
+            del fields["total_timesteps"]
+        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+        return kind, env, tuple(fields.items()), models
 
-    def update(self, carry: Carry, index: tf.Tensor) -> tuple[Carry, Metrics]:
-        """One PPO update of every member: act, then train on what was seen.
-
-        Args:
-          carry: the state before it.
-          index: int32 scalar, the number of the update, from 0.
-        """
-        acting, transitions = self.collect(carry, index)
-        return self.learn(carry, acting, transitions, index, self.learning_rate(index), index)
+    @functools.cached_property
+    def agent(self) -> Any:
+        """The tf-agents agent whose loss is minimised; weights are bound to its networks."""
+        c = self.config
+        # Of a coefficient of 0 tf-agents would report 0; `loss` leaves that part out itself.
+        config = dataclasses.replace(
+            c,
+            value_coefficient=c.value_coefficient or 1.0,
+            entropy_coefficient=c.entropy_coefficient or 1.0,
+        )
+        with tf.init_scope():  # it has variables, and is first asked for while a program is traced
+            return make_ppo_agent(self.env, config, self.networks["actor"], self.networks["critic"])
 
     def learn(
         self,
-        carry: Carry,
-        acting: ActingState,
-        transitions: Transitions,
+        state: AgentState,
+        rollout: Rollout,
         index: tf.Tensor,
         rate: tf.Tensor,
         made: tf.Tensor,
-    ) -> tuple[Carry, Metrics]:
-        """The update that follows a rollout, whatever it was collected in.
-
-        Args:
-          carry: the state before the rollout.
-          acting: the acting state after it.
-          transitions: the rollout.
-          index: int32 scalar that keys the random numbers.
-          rate: Adam's step size.
-          made: int32 scalar or `[members]`, updates made before.
-        """
-        batch = self.batch(carry.weights, transitions)
-        weights, adam, losses = self.train(carry, batch, index, rate, made)
-        finite = tf.reduce_all(tf.stack([tf.math.is_finite(x) for x in losses]), axis=0)
-        for w in weights:
-            finite &= tf.reduce_all(tf.math.is_finite(w), axis=list(range(1, w.shape.rank)))
-        last_return = transitions.last_return
-        returns = [tf.reduce_mean(last_return, -1), last_return[..., 0]]
-        metrics = Metrics._make([*losses, finite, *returns])
-        return Carry(carry.seeds, weights, adam, acting), metrics
-
-    def learning_rate(self, index: tf.Tensor) -> tf.Tensor:
-        """Adam's step size in update `index`, a float scalar."""
-        rate = self.config.learning_rate * tf.ones([])
-        if self.config.anneal_learning_rate:
-            rate = rate * (1.0 - tf.cast(index, tf.float32) / self.config.num_updates)
-        return rate
-
-    def collect(
-        self,
-        carry: Carry,
-        index: tf.Tensor,
-        env: Environment | None = None,
-        with_states: bool = False,
-    ) -> tuple[ActingState, Transitions]:
-        """The rollout of update `index`: `[steps, members, envs, ...]`.
-
-        Args:
-          carry: where to start.
-          index: int32 scalar that keys the random numbers.
-          env: what to act in instead of `self.env`, such as a model of it.
-          with_states: see `rollout.collect`.
-        """
-        env = self.env if env is None else env
+    ) -> tuple[Weights, AdamState, dict[str, tf.Tensor]]:
+        """All epochs and minibatches of an update; see `OnPolicyLearner.learn`."""
         c = self.config
-        shape = [c.rollout_steps, c.num_environments, 1 + env.num_uniforms]
-        uniforms = member_uniforms(carry.seeds, Purpose.ROLLOUT, index, shape)
+        batch = self.batch(state.weights, rollout)
+        steps = c.num_epochs * c.num_minibatches
+        order = self.shuffled(state.seeds, index)
 
-        def policy(observation):
-            return self.outputs(self.actor, carry.weights, observation)
+        def minibatch(i, carry):
+            weights, adam, totals = carry
+            rows = tf.gather(order, i, axis=1)
+            part = Batch(*[tf.gather(x, rows, batch_dims=1) for x in batch])
+            advantage = part.advantage - tf.reduce_mean(part.advantage, 1, keepdims=True)
+            deviation = tf.math.reduce_std(part.advantage, 1, keepdims=True)
+            part = part._replace(advantage=advantage / (deviation + 1e-8))
+            gradients, losses = self.gradients(weights, part)
+            losses = [*losses, member_norm(tf.nest.flatten(gradients))]
+            count = tf.cast(made * steps + i + 1, tf.float32)
+            weights, adam = self.step(weights, adam, gradients, count, rate)
+            return weights, adam, [a + b / steps for a, b in zip(totals, losses, strict=True)]
 
-        steps_first = tf.transpose(uniforms, [1, 0, 2, 3])
-        return collect(env, policy, carry.acting, steps_first, with_states)
+        zeros = [tf.zeros(state.seeds.shape) for _ in LOSSES]
+        weights, adam, losses = repeat(steps, minibatch, (state.weights, state.adam, zeros))
+        return weights, adam, dict(zip(LOSSES, losses, strict=True))
 
-    def batch(self, weights: list[tf.Tensor], rollout: Transitions) -> Batch:
+    def batch(self, weights: Weights, rollout: Rollout) -> Batch:
         """Training data of a rollout, `[members, envs * steps, ...]`."""
-        c = self.config
-
-        def values(observation):  # -> [steps, members, envs]
-            flat = self.outputs(self.critic, weights, by_member(observation))[..., 0]
-            return tf.transpose(
-                tf.reshape(flat, [-1, c.rollout_steps, c.num_environments]), [1, 0, 2]
-            )
-
-        value = values(rollout.observation)
+        value = self.values(weights, rollout.observation)
         advantage = generalized_advantages(
             rollout.reward,
             value,
-            values(rollout.next_observation),
+            self.values(weights, rollout.next_observation),
             rollout.terminated,
             rollout.truncated,
-            c.discount,
-            c.gae_lambda,
+            self.config.discount,
+            self.config.gae_lambda,
         )
         columns = Batch(
             rollout.observation,
@@ -217,149 +159,39 @@ class PopulationProgram:
         )
         return Batch(*[by_member(x) for x in columns])
 
-    def train(
-        self, carry: Carry, batch: Batch, index: tf.Tensor, rate: tf.Tensor, made: tf.Tensor
-    ) -> tuple[list[tf.Tensor], AdamState, list[tf.Tensor]]:
-        """All epochs and minibatches of update `index`; see `learn` for the arguments.
-
-        Returns:
-          The new weights and Adam moments, and the mean losses (the first five `Metrics`).
-        """
-        c = self.config
-        members = carry.seeds.shape[0]
-        steps = c.num_epochs * c.num_minibatches
-        order = self.shuffled(carry.seeds, index)
-
-        def minibatch(i, state):
-            weights, adam, totals = state
-            rows = tf.gather(order, i, axis=1)
-            part = Batch(*[tf.gather(x, rows, batch_dims=1) for x in batch])
-            advantage = part.advantage - tf.reduce_mean(part.advantage, 1, keepdims=True)
-            deviation = tf.math.reduce_std(part.advantage, 1, keepdims=True)
-            part = part._replace(advantage=advantage / (deviation + 1e-8))
-            gradients, losses = self.gradients(weights, part)
-            losses = [*losses, member_norm(gradients)]
-            count = tf.cast(made * steps + i + 1, tf.float32)
-            weights, adam = adam_step(weights, gradients, adam, count, rate, c)
-            return weights, adam, [a + b / steps for a, b in zip(totals, losses, strict=True)]
-
-        zeros = [tf.zeros([members]) for _ in LOSSES]
-        return repeat(steps, minibatch, (list(carry.weights), carry.adam, zeros))
-
     def shuffled(self, seeds: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         """Row numbers of every gradient step: `[members, epochs * minibatches, rows]`."""
         c = self.config
-        shape = [c.num_epochs, c.batch_size]
-        keys = member_uniforms(seeds, Purpose.SHUFFLE, index, shape)
+        keys = member_uniforms(seeds, Purpose.SHUFFLE, index, [c.num_epochs, c.batch_size])
         order = tf.argsort(keys, axis=-1)
-        return tf.reshape(order, [-1, c.num_epochs * c.num_minibatches, _rows(c)])
+        rows = c.batch_size // c.num_minibatches
+        return tf.reshape(order, [-1, c.num_epochs * c.num_minibatches, rows])
 
     def gradients(
-        self, weights: list[tf.Tensor], batch: Batch
-    ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-        """Gradient of tf-agents' PPO loss for every member.
+        self, weights: Weights, batch: Batch
+    ) -> tuple[dict[str, list[tf.Tensor]], list[tf.Tensor]]:
+        """Gradient of the loss for every member.
 
         Args:
           weights: stacked weights.
           batch: `[members, rows, ...]`, advantages normalised.
 
         Returns:
-          Gradients of the shapes of `weights`; policy loss, value loss, entropy and clip fraction,
-          `[members]` each.
+          Gradients of the shapes of the trained weights; policy loss, value loss, entropy and clip
+          fraction, `[members]` each.
         """
+        c, agent = self.config, self.agent
 
-        def member(inputs):
-            weights, batch = inputs
-            # Inside the mapped function: with the tape outside it, XLA takes every input for a
-            # compile-time constant and compiles anew at each call.
-            with tf.GradientTape() as tape:
-                tape.watch(weights)
-                info = self.loss(weights, batch)
+        def loss(batch):
+            info = loss_info(agent, *batch)
             extra = info.extra
-            entropy = -extra.entropy_regularization_loss
-            if self.config.entropy_coefficient:
-                entropy = entropy / self.config.entropy_coefficient
-            value_loss = extra.value_estimation_loss
-            if self.config.value_coefficient:
-                value_loss = value_loss / self.config.value_coefficient
-            losses = [extra.policy_gradient_loss, value_loss, entropy, extra.clip_fraction]
-            return tape.gradient(info.loss, weights), losses
+            total = info.loss
+            if not c.entropy_coefficient:
+                total -= extra.entropy_regularization_loss
+            if not c.value_coefficient:
+                total -= extra.value_estimation_loss
+            entropy = -extra.entropy_regularization_loss / (c.entropy_coefficient or 1.0)
+            value_loss = extra.value_estimation_loss / (c.value_coefficient or 1.0)
+            return total, [extra.policy_gradient_loss, value_loss, entropy, extra.clip_fraction]
 
-        return tf.vectorized_map(member, (list(weights), batch), fallback_to_while_loop=False)
-
-    def loss(self, weights: list[tf.Tensor], batch: Batch) -> Any:
-        """tf-agents' `LossInfo` for one member's weights and rows (no population axis)."""
-        rows = batch.observation.shape[0]
-        time_steps = ts.TimeStep(
-            step_type=tf.fill([rows], ts.StepType.MID),
-            reward=tf.zeros([rows]),
-            discount=tf.ones([rows]),
-            observation=batch.observation,
-        )
-        # The summaries inside tf-agents' loss would write from within the compiled program.
-        with self._bound(weights), tf.summary.record_if(False):
-            return self._agent.get_loss(
-                time_steps,
-                batch.action,
-                batch.log_prob,
-                batch.returns,
-                batch.advantage,
-                (),
-                tf.ones([rows]),
-                self._agent.train_step_counter,
-                False,
-                old_value_predictions=batch.value,
-                training=True,
-            )
-
-    def _run(self, carry: Carry, first: tf.Tensor, number: tf.Tensor) -> tuple[Carry, Metrics]:
-        """Makes `number` updates (at most `max_updates`), the first of them with number `first`.
-
-        The metrics have a leading axis `[max_updates]`, of which the first `number` rows count.
-        """
-
-        def body(i, state):
-            carry, arrays = state
-            carry, metrics = self.update(carry, first + i)
-            return carry, self.write(arrays, i, metrics)
-
-        arrays = self.arrays(carry.seeds.shape[0])
-        carry, arrays = repeat(number, body, (carry, arrays), maximum=self.max_updates)
-        return carry, Metrics(*[a.stack() for a in arrays])
-
-    def arrays(self, members: int) -> Metrics:
-        """What the metrics of up to `max_updates` updates are written to."""
-
-        def array(dtype: tf.DType, *leading: int) -> tf.TensorArray:
-            return tf.TensorArray(dtype, self.max_updates, element_shape=[*leading, members])
-
-        steps = self.config.rollout_steps
-        return Metrics(
-            **{name: array(tf.float32) for name in LOSSES},
-            finite=array(tf.bool),
-            returns=array(tf.float32, steps),
-            first_returns=array(tf.float32, steps),
-        )
-
-    def write(self, arrays: Metrics, i: tf.Tensor, metrics: Metrics) -> Metrics:
-        """`arrays` with the metrics of the `i`-th update."""
-        return Metrics(*[a.write(i, x) for a, x in zip(arrays, metrics, strict=True)])
-
-    def outputs(self, model: keras.Model, weights: list[tf.Tensor], inputs: tf.Tensor) -> tf.Tensor:
-        """Outputs of `model` for every member: `[members, rows, ...] -> [members, rows, k]`."""
-
-        def member(args):
-            weights, inputs = args
-            with self._bound(weights):
-                return model(inputs)
-
-        return tf.vectorized_map(member, (list(weights), inputs), fallback_to_while_loop=False)
-
-    def _bound(self, weights: list[tf.Tensor]) -> keras.StatelessScope:
-        """Within it the Keras models compute with one member's weights."""
-        pairs = zip(self._variables, weights, strict=True)
-        return keras.StatelessScope(state_mapping=list(pairs))
-
-
-def _rows(config: PPOConfig) -> int:
-    return config.batch_size // config.num_minibatches
+        return self.population.gradients(loss, weights, batch)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
-from tf_agents.networks import network, utils
+
+from tf_equirl.agents.ppo.door import network, tfp, utils
 
 HEADS: dict[str, Callable] = {
     "categorical": lambda outputs: tfp.distributions.Categorical(logits=outputs),
@@ -34,7 +34,6 @@ class KerasNetwork(network.Network):
     """
 
     def __init__(self, model, input_tensor_spec, head="categorical", name=None):
-        """See the class."""
         if head not in HEADS:
             raise ValueError(f"head must be one of {', '.join(HEADS)}. Received: head={head!r}")
         super().__init__(

@@ -2,78 +2,16 @@
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
 import keras
 import tensorflow as tf
-from tf_agents.agents.ppo import ppo_clip_agent
-from tf_agents.specs import tensor_spec
-from tf_agents.trajectories import time_step as ts
 
-from tf_equirl import models
 from tf_equirl.agents.ppo.config import PPOConfig
+from tf_equirl.agents.ppo.door import ppo_clip_agent, tensor_spec, time_step
 from tf_equirl.agents.ppo.networks import KerasNetwork
+from tf_equirl.distributions import Categorical, Distribution
 from tf_equirl.envs import Environment, make
-from tf_equirl.training.model_checks import check_model
-
-
-def make_models(
-    env: Environment,
-    config: PPOConfig,
-    actor: keras.Model | None = None,
-    critic: keras.Model | None = None,
-) -> tuple[keras.Model, keras.Model]:
-    """The given actor and critic, checked; what is not given is built as `config` describes.
-
-    Raises:
-      ValueError: if a model does not fit the environment, or as `models.actor` and
-        `models.critic` do.
-    """
-    shape = env.observation_shape
-    if (actor is None or critic is None) and math.prod(shape) != env.symmetry.state.dim:
-        raise ValueError(
-            f"env.symmetry.state must act on the {math.prod(shape)} numbers of one observation of "
-            f"{env.name}, shape {shape}. Received: a representation of dimension "
-            f"{env.symmetry.state.dim}"
-        )
-    if actor is None:
-        actor = models.actor(
-            env.symmetry,
-            config.actor,
-            config.hidden_units,
-            config.match_parameters,
-            config.actor_initializer,
-            observation_shape=shape,
-        )
-    if critic is None:
-        critic = models.critic(
-            env.symmetry,
-            config.critic,
-            config.hidden_units,
-            config.match_critic_parameters,
-            observation_shape=shape,
-        )
-    check_models(env, actor, critic)
-    return actor, critic
-
-
-def check_models(env: Environment, actor: keras.Model, critic: keras.Model) -> None:
-    """Checks that the models fit the environment.
-
-    Raises:
-      ValueError: unless the actor maps observations to one logit per action and the critic to one
-        value, and neither has variables that are not trained (batch statistics, dropout seeds; the
-        constant bases of `SymmetrizerDense` layers are allowed) or that belong to both.
-    """
-    expected = (None, *env.observation_shape)
-    takes = f"observations of {env.name}"
-    logits = f"one logit for each of the actions of {env.name}"
-    check_model("actor", actor, takes, expected, logits, (None, env.num_actions))
-    check_model("critic", critic, takes, expected, "one value", (None, 1))
-    critics = {id(v) for v in critic.trainable_variables}
-    shared = [v.path for v in actor.trainable_variables if id(v) in critics]
-    if shared:
-        raise ValueError(f"actor and critic must not share variables. Received: both with {shared}")
 
 
 def make_ppo_agent(
@@ -108,11 +46,11 @@ def make_ppo_agent(
     """
     config = config or PPOConfig()
     env = make(env)
-    actor, critic = make_models(env, config, actor, critic)
+    action_spec = policy_spec(env.action_distribution)
+    actor, critic = config.networks(env, actor, critic)
     observation_spec = tensor_spec.TensorSpec(env.observation_shape, tf.float32, "observation")
-    action_spec = tensor_spec.BoundedTensorSpec([], tf.int32, 0, env.num_actions - 1, "action")
     agent = ppo_clip_agent.PPOClipAgent(
-        ts.time_step_spec(observation_spec),
+        time_step.time_step_spec(observation_spec),
         action_spec,
         optimizer=tf.keras.optimizers.Adam(
             config.learning_rate, config.adam_beta_1, config.adam_beta_2, config.adam_epsilon
@@ -138,3 +76,62 @@ def make_ppo_agent(
     )
     agent.initialize()
     return agent
+
+
+def policy_spec(distribution: Distribution) -> tensor_spec.BoundedTensorSpec:
+    """tf-agents' description of the actions of a distribution.
+
+    Raises:
+      ValueError: if tf-agents' PPO is not connected to such a distribution here.
+    """
+    if isinstance(distribution, Categorical):
+        last = distribution.num_parameters - 1
+        return tensor_spec.BoundedTensorSpec([], tf.int32, 0, last, "action")
+    raise ValueError(
+        "env.action_distribution must be a Categorical to train PPO. Received: "
+        f"{type(distribution).__name__}"
+    )
+
+
+def loss_info(
+    agent: ppo_clip_agent.PPOClipAgent,
+    observation: tf.Tensor,
+    action: tf.Tensor,
+    log_prob: tf.Tensor,
+    returns: tf.Tensor,
+    advantage: tf.Tensor,
+    value: tf.Tensor,
+) -> Any:
+    """The agent's `LossInfo` for some rows.
+
+    Args:
+      agent: what `make_ppo_agent` made.
+      observation: `[rows, *observation_shape]`.
+      action: `[rows, *action_shape]`.
+      log_prob: `[rows]`, of the actions when they were taken.
+      returns: `[rows]`, the critic's targets.
+      advantage: `[rows]`, normalised.
+      value: `[rows]`, the critic's values when the actions were taken.
+    """
+    rows = observation.shape[0]
+    steps = time_step.TimeStep(
+        step_type=tf.fill([rows], time_step.StepType.MID),
+        reward=tf.zeros([rows]),
+        discount=tf.ones([rows]),
+        observation=observation,
+    )
+    # The summaries inside tf-agents' loss would write from within the compiled program.
+    with tf.summary.record_if(False):
+        return agent.get_loss(
+            steps,
+            action,
+            log_prob,
+            returns,
+            advantage,
+            (),
+            tf.ones([rows]),
+            agent.train_step_counter,
+            False,
+            old_value_predictions=value,
+            training=True,
+        )

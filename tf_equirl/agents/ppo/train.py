@@ -1,4 +1,4 @@
-"""`train_ppo`: agents of many seeds, side by side."""
+"""`train_ppo`: agents of many seeds, side by side; and their results, read again."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ import keras
 
 from tf_equirl import envs, zoo
 from tf_equirl.agents.ppo.config import PPOConfig
-from tf_equirl.agents.ppo.learner import PopulationProgram
-from tf_equirl.agents.ppo.ppo_runs import PPO_RUN, describe_run
-from tf_equirl.agents.ppo.tf_agents_ppo import make_models
-from tf_equirl.training.blocks import blocks_of, check_seeds
+from tf_equirl.agents.ppo.learner import PPOLearner
 from tf_equirl.training.progress import Progress
 from tf_equirl.training.result import TrainingResult
-from tf_equirl.training.run import PPORun
-from tf_equirl.training.run_folder import RunFolder
+from tf_equirl.training.run import train
+from tf_equirl.training.saved import read_run
 
 
 def train_ppo(
@@ -34,8 +31,7 @@ def train_ppo(
     """Trains one PPO agent per seed, up to 32 of them side by side in one compiled program.
 
     PPO is Schulman et al. (2017) with tf-agents' loss. A seed's curve does not depend on the other
-    seeds (with sampled Symmetrizer bases rounding depends on how many there are), and is the same
-    at every run on the same machine and package versions.
+    seeds, and is the same at every run on the same machine and package versions.
 
     Args:
       env: the environment, or its name.
@@ -62,9 +58,8 @@ def train_ppo(
     """
     env = envs.make(env)
     config = config or PPOConfig()
-    if type(config) is not PPOConfig:  # a DynaConfig asks for more than this function does
+    if not isinstance(config, PPOConfig):
         raise ValueError(f"config must be a PPOConfig. Received: config={config!r}")
-    seeds = check_seeds(seeds)
     if start_from is not None:
         if actor is not None or critic is not None:
             raise ValueError(
@@ -73,14 +68,26 @@ def train_ppo(
             )
         entry = zoo.load(start_from, must_be=zoo.POLICY.text)
         actor, critic = entry.actor, entry.critic
-    actor, critic = make_models(env, config, actor, critic)
-    folder = None if run_dir is None else RunFolder(run_dir, PPO_RUN)
-    if folder is None and resume:
-        raise ValueError("resume=True needs the run's folder. Received: run_dir=None")
-    if folder is not None:
-        folder.open(describe_run(env, config, seeds, actor, critic, start_from), resume)
-    program = PopulationProgram(env, config, actor, critic)
-    carries = [program.start(block, fresh=start_from is None) for block in blocks_of(seeds)]
-    run = PPORun(program, seeds, carries, folder, on_progress)
-    run.restore()
-    return run.train()
+    learner = PPOLearner(env, config, *config.networks(env, actor, critic), start_from)
+    return train(learner, seeds, run_dir, resume=resume, on_progress=on_progress)
+
+
+def load_result(run_dir: str | os.PathLike, env: envs.Environment | None = None) -> TrainingResult:
+    """The result of a finished run, curves and trained models, from its folder.
+
+    Args:
+      run_dir: folder that `train_ppo` wrote.
+      env: the environment, where its registered name alone does not make it, because it was made
+        with arguments of its own.
+
+    Raises:
+      ValueError: if the folder holds no run or an unfinished one, is damaged, or the environment is
+        another one than the run's.
+    """
+    found = read_run(run_dir, PPOLearner.trainer, env)
+    config = PPOConfig.from_json(found.description["config"])
+    if found.outcome.done["update"] < config.num_updates:
+        raise found.unfinished(found.outcome.done["update"], config.num_updates, "updates")
+    start_from = found.description["start_from"]
+    learner = PPOLearner(found.env, config, **found.networks, start_from=start_from)
+    return learner.result(found.outcome)

@@ -9,7 +9,13 @@ import numpy as np
 from keras import ops
 
 from tf_equirl.groups import Representation, intertwiner_basis, trivial_representation
-from tf_equirl.layers.base import EquivariantLinear, object_of
+from tf_equirl.layers.base import (
+    EquivariantLinear,
+    FixedVectors,
+    acts_by_index,
+    inverse_indices,
+    object_of,
+)
 
 
 @keras.saving.register_keras_serializable(package="tf_equirl")
@@ -49,10 +55,17 @@ class EquivariantReadout(EquivariantLinear):
         self.representation = object_of(Representation, representation, "representation")
         group, dim = self.representation.group, self.representation.dim
         self.rows = group.order
+        self._by_index = acts_by_index(self.representation)
+        if self._by_index:
+            self._index, self._sign = inverse_indices(self.representation)
+            self._fixed_vectors = FixedVectors(self.representation)
+            self._fixed_count = self._fixed_vectors.count
+            return
         # The kernel times this constant is the row of blocks W rho(g_i)^T, i = 0 ... n - 1.
         matrices = np.asarray(self.representation.matrices)
         self._spread = matrices.transpose(2, 0, 1).reshape(dim, -1)
         self._fixed = intertwiner_basis(trivial_representation(group), self.representation)[..., 0]
+        self._fixed_count = len(self._fixed)
 
     def output_axes(self) -> tuple[int, ...]:
         """Returns `(d_out,)`."""
@@ -71,17 +84,24 @@ class EquivariantReadout(EquivariantLinear):
     def expanded_kernel(self) -> Any:
         """Returns the matrix `[n * C, d_out]` whose block of element i is `W rho(g_i)^T`."""
         kernel = ops.convert_to_tensor(self.kernel)
-        blocks = ops.matmul(kernel, ops.cast(self._spread, kernel.dtype))
-        blocks = ops.reshape(blocks, (-1, self.rows, self.representation.dim))
+        if self._by_index:
+            blocks = ops.take(kernel, self._index, axis=1)
+            if self._sign is not None:
+                blocks = ops.multiply(blocks, ops.cast(self._sign, kernel.dtype))
+        else:
+            blocks = ops.matmul(kernel, ops.cast(self._spread, kernel.dtype))
+            blocks = ops.reshape(blocks, (-1, self.rows, self.representation.dim))
         return ops.reshape(ops.transpose(blocks, (1, 0, 2)), (-1, self.representation.dim))
 
     def bias_shape(self) -> tuple[int, ...]:
         """Returns `(r,)`, the dimension of the subspace that `rho` leaves fixed."""
-        return (len(self._fixed),)
+        return (self._fixed_count,)
 
     def expanded_bias(self) -> Any:
         """Returns the fixed vector `[d_out]` whose coordinates are stored."""
         bias = ops.convert_to_tensor(self.bias)
+        if self._by_index:
+            return self._fixed_vectors.vectors(bias[:, None])[:, 0]
         return ops.matmul(bias, ops.cast(self._fixed, bias.dtype))
 
     def get_config(self) -> dict[str, Any]:

@@ -9,7 +9,14 @@ import numpy as np
 from keras import ops
 
 from tf_equirl.groups import Representation
-from tf_equirl.layers.base import EquivariantLinear, object_of, positive_integer
+from tf_equirl.layers.base import (
+    EquivariantLinear,
+    acts_by_index,
+    gather_kernel,
+    inverse_indices,
+    object_of,
+    positive_integer,
+)
 
 
 @keras.saving.register_keras_serializable(package="tf_equirl")
@@ -43,6 +50,10 @@ class LiftingDense(EquivariantLinear):
         super().__init__(**kwargs)
         self.units = positive_integer(units, "units")
         self.representation = object_of(Representation, representation, "representation")
+        self._by_index = acts_by_index(self.representation)
+        if self._by_index:
+            self._index, self._sign = inverse_indices(self.representation)
+            return
         # Row (d, i) of this constant times the kernel is row d of the block of element i.
         inverses = np.asarray(self.representation.inverse_matrices)
         self._spread = inverses.transpose(2, 0, 1).reshape(-1, self.representation.dim)
@@ -58,6 +69,8 @@ class LiftingDense(EquivariantLinear):
     def expanded_kernel(self) -> Any:
         """Returns the matrix `[d, n * units]` whose block of element i is `rho(g_i)^-T W`."""
         kernel = ops.convert_to_tensor(self.kernel)
+        if self._by_index:
+            return gather_kernel(kernel[:, None, :], self._index, self._sign)
         blocks = ops.matmul(ops.cast(self._spread, kernel.dtype), kernel)
         return ops.reshape(blocks, (self.representation.dim, -1))
 

@@ -97,7 +97,7 @@ class PermutationEquivariantDense(EquivariantLinear):
         _, channels, units = shape
         index, sign = self._orbits.index, self._orbits.sign
         # Orbits of pairs are numbered row by row, hence also by orbit of outputs.
-        first_rows = np.unique(np.argmax(np.any(self.outputs.matrices, axis=0), axis=0))
+        first_rows = np.unique(np.min(np.asarray(self.outputs.signed_permutations), axis=0))
         kept = []
         for number, row in enumerate(first_rows):
             reached = index[row][sign[row] != 0]

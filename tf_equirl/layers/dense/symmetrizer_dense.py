@@ -20,6 +20,8 @@ from tf_equirl.groups import (
 from tf_equirl.groups.orbits import PairOrbits
 from tf_equirl.layers.base import (
     EquivariantLinear,
+    FixedVectors,
+    acts_by_index,
     check_activation,
     gather_kernel,
     object_of,
@@ -132,8 +134,12 @@ class SymmetrizerDense(EquivariantLinear):
         trivial = trivial_representation(self.outputs.group)
         self._bias_rank = intertwiner_dimension(trivial, self.outputs)
         self._orbits: PairOrbits | None = None
+        self._fixed_vectors: FixedVectors | None = None
         if basis == "exact":
-            self.bias_basis = intertwiner_basis(trivial, self.outputs)[..., 0]
+            if acts_by_index(self.outputs):
+                self._fixed_vectors = FixedVectors(self.outputs)
+            else:
+                self.bias_basis = intertwiner_basis(trivial, self.outputs)[..., 0]
             if self.inputs.signs is not None and self.outputs.signs is not None:
                 self._orbits = orbits = signed_pair_orbits(self.outputs, self.inputs)
                 sizes = np.bincount(orbits.index[orbits.sign != 0])
@@ -211,6 +217,8 @@ class SymmetrizerDense(EquivariantLinear):
     def expanded_bias(self) -> Any:
         """Returns the bias of every output row, `[d_out, units]`."""
         bias = ops.convert_to_tensor(self.bias)
+        if self._fixed_vectors is not None:
+            return self._fixed_vectors.vectors(bias)
         basis = ops.cast(ops.convert_to_tensor(self.bias_basis), bias.dtype)
         return ops.matmul(ops.transpose(basis), bias)
 

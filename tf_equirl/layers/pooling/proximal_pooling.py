@@ -187,8 +187,9 @@ class ProximalPooling(keras.layers.Layer):
                 f"Received: distance={self.distance!r}, which maps {state.shape} and "
                 f"{images.shape} to {expected.shape}"
             )
-        for element, matrix in enumerate(self.representation.matrices):
-            found = self._evaluate(state @ matrix.T, images @ matrix.T)
+        act = self.representation.act
+        for element in group.elements:
+            found = self._evaluate(act(element, state), act(element, images))
             error = np.abs(found - expected)
             if not error.max() <= _TOLERANCE * np.abs(expected).max():  # also where one is NaN
                 worst = np.unravel_index(np.argmax(error), error.shape)

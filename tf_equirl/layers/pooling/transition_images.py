@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from tf_equirl.groups import Representation
-from tf_equirl.layers.base import object_of
+from tf_equirl.layers.base import acts_by_index, inverse_indices, object_of
 
 
 @keras.saving.register_keras_serializable(package="tf_equirl")
@@ -41,6 +41,12 @@ class TransitionImages(keras.layers.Layer):
         """Checks and keeps the arguments."""
         super().__init__(**kwargs)
         self.representation = object_of(Representation, representation, "representation")
+        self._by_index = acts_by_index(self.representation)
+        if self._by_index:
+            index, self._sign = inverse_indices(self.representation)
+            # Into all rows, one after the other.
+            self._index = np.arange(len(index))[:, None] * self.representation.dim + index
+            return
         # Applied from the right, to rows.
         self._transposed = np.asarray(self.representation.matrices).transpose(0, 2, 1)
 
@@ -55,6 +61,11 @@ class TransitionImages(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Applies `rho(g_i)` to row i of `inputs`, over any leading dimensions."""
+        if self._by_index:
+            shape = ops.shape(inputs)
+            flat = ops.reshape(inputs, (*shape[:-2], self._index.size))
+            turned = ops.reshape(ops.take(flat, self._index.reshape(-1), axis=-1), shape)
+            return turned if self._sign is None else turned * ops.cast(self._sign, inputs.dtype)
         turned = ops.matmul(ops.expand_dims(inputs, -2), ops.cast(self._transposed, inputs.dtype))
         return ops.squeeze(turned, -2)
 

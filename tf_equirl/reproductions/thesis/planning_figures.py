@@ -30,6 +30,8 @@ def plot_ratios(
 ) -> None:
     """Draws returns over seeds at several timesteps as violins, as the thesis' figures 5.2 and 5.7.
 
+    There is no violin where the return of a seed is not known.
+
     Args:
       experiment: `supervised_ratios`.
       results: as `Experiment.train` returns them.
@@ -45,8 +47,13 @@ def plot_ratios(
         for i, name in enumerate(names):
             result = by_name[name if name == "mlp" else f"{kind}-{name}"]
             values = [return_at(result, t) for t in experiment.timesteps]
-            places = np.arange(len(values)) + (i - (len(names) - 1) / 2) * width
-            violins = axes.violinplot(values, places, widths=width, showmeans=True)
+            known = [j for j, returns in enumerate(values) if not np.isnan(returns).any()]
+            if not known:
+                continue
+            places = np.array(known) + (i - (len(names) - 1) / 2) * width
+            violins = axes.violinplot(
+                [values[j] for j in known], places, widths=width, showmeans=True
+            )
             for body in violins["bodies"]:
                 body.set_facecolor(colors[i])
                 body.set_alpha(0.5)
@@ -71,6 +78,8 @@ def plot_sweep(
     experiment: Experiment, results: Mapping[Column, TrainingResult], path: str | os.PathLike
 ) -> None:
     """Draws learning curves by planning ratio and model, as the thesis' figures 4.11 and 4.12.
+
+    They are smoothed, see `smoothed`, and begin where every seed has finished an episode.
 
     Args:
       experiment: `dyna_sweep`.

@@ -1,0 +1,1 @@
+"""PPO with the loss of tf-agents."""

@@ -1,0 +1,17 @@
+"""The one door to tf-agents: what PPO uses of it is imported from here.
+
+Raises:
+  ImportError: on import, if tf-agents is missing; see `require_tf_agents`.
+"""
+
+from tf_equirl._tf_agents import require_tf_agents
+
+require_tf_agents()  # before the imports below, which find Keras 2 through it
+
+import tensorflow_probability as tfp  # noqa: E402
+from tf_agents.agents.ppo import ppo_clip_agent  # noqa: E402
+from tf_agents.networks import network, utils  # noqa: E402
+from tf_agents.specs import tensor_spec  # noqa: E402
+from tf_agents.trajectories import time_step  # noqa: E402
+
+__all__ = ["network", "ppo_clip_agent", "tensor_spec", "tfp", "time_step", "utils"]

@@ -1,0 +1,217 @@
+"""What a learning algorithm is to the host loop."""
+
+from __future__ import annotations
+
+import abc
+import functools
+import json
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_equirl.envs import Environment
+from tf_equirl.training import programs
+from tf_equirl.training.loops import repeat_and_stack
+from tf_equirl.training.population import Population
+from tf_equirl.training.result import Outcome, Result
+
+Reports = Mapping[str, Any]
+"""What a call reports by name, `[steps, ..., members]` each."""
+
+
+class Stage(NamedTuple):
+    """A kind of work that a run is made of, such as updating, or fitting a model.
+
+    Attributes:
+      name: what it is called.
+      run: from a state, the number of the first step and the number of steps, 0 and more, to the
+        next state and what each step reported, `[most, ..., members]`, of which the first steps
+        count. Called with no steps at all it only compiles.
+      most: the most steps that one call makes.
+      seconds: how long a call should take, so that progress is seen and Ctrl-C is heard. Infinity
+        makes as many steps as there may be at each call, which a stage needs whose random numbers
+        depend on where calls begin.
+    """
+
+    name: str
+    run: Callable[[Any, int, int], tuple[Any, Reports]]
+    most: int
+    seconds: float = 1.0
+
+
+class Trouble(NamedTuple):
+    """What is said of numbers that are not finite.
+
+    Attributes:
+      what: is infinite or NaN.
+      where: in which step.
+      update: its number, for `NonFiniteError.update`.
+      advice: what often helps.
+    """
+
+    what: str
+    where: str
+    update: int
+    advice: str = "a smaller learning_rate"
+
+
+class Learner(abc.ABC):
+    """A learning algorithm for many members at once, as functions of stacked tensors.
+
+    `start` makes the state of some members from their seeds, `update` turns it into the next one;
+    both are pure, and `update` is traced into a compiled loop. `train` runs any learner: compiling,
+    progress, TensorBoard, checkpoints, Ctrl-C, resuming and results are its business.
+
+    A state is a structure of tensors that start with `[members]`. What an update reports is a dict
+    of tensors `[..., members]`; "finite", bool, tells whether a member's numbers are sound.
+
+    Args:
+      env: the environment.
+      config: hyperparameters.
+      networks: the Keras models that are trained, by their role.
+
+    Attributes:
+      trainer: the name of the algorithm, which a run folder keeps.
+      fresh: whether members start from weights of their own, or all from those of the networks.
+      update_timesteps: environment steps of a seed that one update takes.
+    """
+
+    trainer: ClassVar[str]
+    update_timesteps: int = 1
+
+    def __init__(self, env: Environment, config: Any, networks: Mapping[str, keras.Model]):
+        self.env = env
+        self.config = config
+        self.networks = dict(networks)
+        self.population = Population(networks)
+        self.fresh = True
+
+    # What an algorithm defines.
+
+    @abc.abstractmethod
+    def start(self, seeds: Sequence[int]) -> Any:
+        """The state before the first update; the members' numbers depend on their own seed only."""
+
+    def update(self, state: Any, index: tf.Tensor) -> tuple[Any, Reports]:
+        """The next state and what is reported of update `index`, an int32 scalar from 0."""
+        raise NotImplementedError(f"{type(self).__name__} must define `update`, or `stages`")
+
+    @property
+    def num_updates(self) -> int:
+        """Updates in the whole run."""
+        return self.config.num_updates
+
+    @abc.abstractmethod
+    def weights(self, state: Any) -> dict[str, list[tf.Tensor]]:
+        """By role of the network all its weights in a state, trainable ones first."""
+
+    @abc.abstractmethod
+    def result(self, outcome: Outcome) -> Result:
+        """What the run gives back."""
+
+    # What most algorithms leave as it is.
+
+    def write(self, outcome: Outcome, result: Result) -> None:
+        """Writes the results into the run folder, `outcome.folder`."""
+
+    @functools.cached_property
+    def stages(self) -> dict[str, Stage]:
+        """The kinds of work by name; one, "update", unless an algorithm has more."""
+        return {"update": Stage("update", self.compiled("update", self.update), 32)}
+
+    def ahead(self, done: Mapping[str, int]) -> tuple[str, int] | None:
+        """What is to be done next: a stage and how many of its steps; None at the end.
+
+        Args:
+          done: steps that are made by stage.
+        """
+        number = self.num_updates - done["update"]
+        return ("update", number) if number else None
+
+    def settled(self, stage: str, reports: Reports) -> bool:
+        """Whether the rest of what is `ahead` of a stage would change nothing any more."""
+        return False
+
+    def describe(self) -> dict[str, Any]:
+        """What tells this run from others beside environment, config, seeds and networks."""
+        return {}
+
+    @functools.cached_property
+    def key(self) -> Hashable:
+        """All that decides what the compiled programs compute."""
+        models = tuple(
+            (role, programs.model_key(model)) for role, model in sorted(self.networks.items())
+        )
+        config = json.dumps(self.config.to_json(), sort_keys=True)
+        return type(self), self.env.program_key(), config, models
+
+    def progress(self, view: RunView) -> Any:
+        """What `on_progress` is called with."""
+        return view
+
+    def scalars(self, stage: str, first: int, reports: Reports) -> Iterator[tuple[str, float, int]]:
+        """Names, values and x-coordinates for TensorBoard of the steps from `first` on."""
+        for name, values in reports.items():
+            if values.ndim == 2 and name != "finite":
+                for i, row in enumerate(values):
+                    step = (first + i + 1) * self.update_timesteps
+                    yield f"training/{name}", float(row.mean()), step
+
+    def trouble(self, stage: str, index: int) -> Trouble:
+        """What is said of numbers that a step made infinite or NaN."""
+        timestep = (index + 1) * self.update_timesteps
+        return Trouble(
+            what="a loss, gradient or weight is infinite or NaN",
+            where=f"in update {index}, timestep {timestep:,}",
+            update=index,
+        )
+
+    def compiled(self, name: str, step: Callable[..., tuple[Any, Reports]], most: int = 32) -> Any:
+        """`Stage.run` that repeats a step in one compiled program.
+
+        Args:
+          name: of the stage.
+          step: from a state and an int32 number to the next state and what is reported.
+          most: see `Stage`.
+        """
+
+        def make() -> Any:
+            @tf.function(jit_compile=True, autograph=False)
+            def run(state, first, number):
+                def body(i, state):
+                    return step(state, first + i)
+
+                return repeat_and_stack(number, body, state, maximum=most)
+
+            return run
+
+        def call(state: Any, first: int, number: int) -> tuple[Any, Reports]:
+            program = programs.cached((name, most, self.key), make)
+            return program(state, tf.constant(first), tf.constant(number))
+
+        return call
+
+
+class RunView(NamedTuple):
+    """How far a run is.
+
+    Attributes:
+      stage: what is going on.
+      done: steps that are made by stage.
+      last: what the last call of each stage reported.
+      states: one for each block of seeds.
+      num_seeds: seeds of the run; what blocks are filled up with stands last.
+      rate: steps of this stage by second, lately, all seeds together; 0 before the first.
+      compile_seconds: time that compilation took; 0 before it.
+    """
+
+    stage: str
+    done: Mapping[str, int]
+    last: Mapping[str, Mapping[str, np.ndarray]]
+    states: Sequence[Any]
+    num_seeds: int
+    rate: float
+    compile_seconds: float

@@ -1,0 +1,363 @@
+"""Agents that learn from rollouts of their own policy."""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_equirl import models
+from tf_equirl._files import write_atomically
+from tf_equirl.envs import Environment
+from tf_equirl.training.collect import (
+    ActingState,
+    Rollout,
+    by_member,
+    collect,
+    mean_of_known,
+    num_uniforms,
+    start_acting,
+)
+from tf_equirl.training.config import OnPolicyConfig
+from tf_equirl.training.learner import Learner, Reports, RunView
+from tf_equirl.training.model_checks import check_model
+from tf_equirl.training.optimizer import AdamState, adam_step, initial_adam_state
+from tf_equirl.training.population import Weights
+from tf_equirl.training.progress import Progress
+from tf_equirl.training.randomness import Purpose, member_uniforms
+from tf_equirl.training.result import Outcome, TrainingResult
+
+
+class AgentState(NamedTuple):
+    """All that an agent needs to go on: tensors with a leading `[members]` axis."""
+
+    seeds: tf.Tensor
+    weights: Weights
+    adam: AdamState
+    acting: ActingState
+
+
+class OnPolicyLearner(Learner):
+    """An agent with an "actor", and mostly a "critic", that acts for some steps and learns from them.
+
+    A subclass defines `learn`. The rest is done here: fresh weights and episodes of every member
+    from its seed, the rollout, Adam, learning curves and results.
+
+    Args:
+      env: the environment.
+      config: hyperparameters.
+      actor: Keras model, `[batch, *observation_shape] -> [batch, parameters of the distribution]`.
+      critic: Keras model, `[batch, *observation_shape] -> [batch, 1]`; None for an agent that has
+        none.
+
+    Raises:
+      ValueError: if a model does not fit the environment.
+    """
+
+    config: OnPolicyConfig
+
+    def __init__(
+        self,
+        env: Environment,
+        config: OnPolicyConfig,
+        actor: keras.Model,
+        critic: keras.Model | None = None,
+    ):
+        check_networks(env, actor, critic)
+        networks = {"actor": actor, "critic": critic}
+        super().__init__(env, config, {k: v for k, v in networks.items() if v is not None})
+        self.update_timesteps = config.batch_size
+
+    @abc.abstractmethod
+    def learn(
+        self,
+        state: AgentState,
+        rollout: Rollout,
+        index: tf.Tensor,
+        rate: tf.Tensor,
+        made: tf.Tensor,
+    ) -> tuple[Weights, AdamState, dict[str, tf.Tensor]]:
+        """The update that follows a rollout, whatever it was collected in.
+
+        Args:
+          state: the state before the rollout.
+          rollout: `[steps, members, envs, ...]`.
+          index: int32 scalar that keys random numbers; negative where it is planned.
+          rate: Adam's step size.
+          made: int32 scalar or `[members]`, updates made before.
+
+        Returns:
+          The new weights and moments, and what is reported, `[members]` each.
+        """
+
+    def start(self, seeds: Sequence[int]) -> AgentState:
+        """The state before the first update: weights and episodes, both from the seeds."""
+        population = self.population
+        weights = population.fresh(seeds) if self.fresh else population.own(len(seeds))
+        keys = tf.constant(list(seeds), tf.int32)
+        shape = [self.config.num_environments, self.env.num_uniforms]
+        acting = start_acting(self.env, member_uniforms(keys, Purpose.RESETS, 0, shape))
+        return AgentState(
+            keys, weights, initial_adam_state(tf.nest.flatten(weights.trained)), acting
+        )
+
+    def update(self, state: AgentState, index: tf.Tensor) -> tuple[AgentState, Reports]:
+        """Acts, then learns from what was seen."""
+        acting, rollout = self.collect(state, index)
+        return self.learned(state, acting, rollout, index, self.learning_rate(index), index)
+
+    def learned(
+        self,
+        state: AgentState,
+        acting: ActingState,
+        rollout: Rollout,
+        index: tf.Tensor,
+        rate: tf.Tensor,
+        made: tf.Tensor,
+    ) -> tuple[AgentState, Reports]:
+        """The state after `learn`, and its reports with the returns and whether all is finite."""
+        weights, adam, metrics = self.learn(state, rollout, index, rate, made)
+        finite = tf.reduce_all(tf.stack([tf.math.is_finite(x) for x in metrics.values()]), axis=0)
+        for w in tf.nest.flatten(weights.trained):
+            finite &= tf.reduce_all(tf.math.is_finite(w), axis=list(range(1, w.shape.rank)))
+        last = rollout.last_return
+        # What is known of all environments is rounded as a mean always was.
+        all_known = tf.reduce_all(~tf.math.is_nan(last), axis=-1)
+        returns = tf.where(all_known, tf.reduce_mean(last, -1), mean_of_known(last))
+        reports = {**metrics, "finite": finite, "returns": returns, "first_returns": last[..., 0]}
+        return AgentState(state.seeds, weights, adam, acting), reports
+
+    def collect(
+        self,
+        state: AgentState,
+        index: tf.Tensor,
+        env: Environment | None = None,
+        with_states: bool = False,
+    ) -> tuple[ActingState, Rollout]:
+        """The rollout of update `index`, `[steps, members, envs, ...]`.
+
+        Args:
+          state: where to start.
+          index: int32 scalar that keys the random numbers.
+          env: what to act in instead of `self.env`, such as a model of it.
+          with_states: see `training.collect.collect`.
+        """
+        env = self.env if env is None else env
+        c = self.config
+        shape = [c.rollout_steps, c.num_environments, num_uniforms(env)]
+        uniforms = member_uniforms(state.seeds, Purpose.ROLLOUT, index, shape)
+
+        def policy(observation):
+            return self.population.outputs("actor", state.weights, observation)
+
+        steps_first = tf.transpose(uniforms, [1, 0, 2, 3])
+        return collect(env, policy, state.acting, steps_first, with_states)
+
+    def values(self, weights: Weights, observation: tf.Tensor) -> tf.Tensor:
+        """The critic's values `[steps, members, envs]` of a rollout's observations."""
+        steps, _, envs = observation.shape[:3]
+        flat = self.population.outputs("critic", weights, by_member(observation))[..., 0]
+        return tf.transpose(tf.reshape(flat, [-1, steps, envs]), [1, 0, 2])
+
+    def step(
+        self,
+        weights: Weights,
+        adam: AdamState,
+        gradients: Any,
+        count: tf.Tensor,
+        rate: tf.Tensor,
+    ) -> tuple[Weights, AdamState]:
+        """One step of Adam, whose number, from 1, is `count`; see `optimizer.adam_step`."""
+        flat = tf.nest.flatten(weights.trained)
+        flat, adam = adam_step(flat, tf.nest.flatten(gradients), adam, count, rate, self.config)
+        return weights._replace(trained=tf.nest.pack_sequence_as(weights.trained, flat)), adam
+
+    def learning_rate(self, index: tf.Tensor) -> tf.Tensor:
+        """Adam's step size in update `index`, a float scalar."""
+        rate = self.config.learning_rate * tf.ones([])
+        if self.config.anneal_learning_rate:
+            rate = rate * (1.0 - tf.cast(index, tf.float32) / self.config.num_updates)
+        return rate
+
+    def weights(self, state: AgentState) -> dict[str, list[tf.Tensor]]:
+        """See `Learner.weights`."""
+        return self.population.arrays(state.weights)
+
+    def progress(self, view: RunView) -> Progress:
+        """See `Learner.progress`."""
+        return Progress(
+            updates=view.done["update"],
+            num_updates=self.num_updates,
+            timesteps=view.done["update"] * self.update_timesteps,
+            mean_return=last_mean_return(view),
+            steps_per_second=view.rate * self.update_timesteps,
+            compile_seconds=view.compile_seconds,
+        )
+
+    def scalars(self, stage: str, first: int, reports: Reports) -> Iterator[tuple[str, float, int]]:
+        """See `Learner.scalars`."""
+        yield from super().scalars(stage, first, reports)
+        for i, rows in enumerate(reports["returns"]):
+            known = rows[:, ~np.isnan(rows).any(axis=0)]  # steps, seeds
+            if known.size:
+                step = (first + i + 1) * self.update_timesteps
+                returns = known.mean(axis=0)
+                yield "return/mean", float(returns.mean()), step
+                yield "return/worst_seed", float(returns.min()), step
+
+    def fields(self, outcome: Outcome) -> dict[str, Any]:
+        """The fields of a `TrainingResult`."""
+        steps, count = self.config.rollout_steps, len(outcome.seeds)
+        harmed = outcome.harmed("update")
+
+        def known(name: str, *shape: int) -> np.ndarray:
+            values = outcome.reported("update", name, *shape)
+            mask = harmed.reshape(len(harmed), *[1] * len(shape), count)
+            return np.where(mask, np.float32(np.nan), values) if len(values) else values
+
+        names = outcome.names("update")
+        return {
+            **outcome.common(),
+            "environment": self.env.name,
+            "config": self.config,
+            "networks": self.networks,
+            "num_environments": self.config.num_environments,
+            # [updates, steps, seeds] -> [seeds, times]
+            "returns": known("returns", steps).reshape(-1, count).T,
+            "first_returns": known("first_returns", steps).reshape(-1, count).T,
+            "metrics": {
+                name: known(name).T
+                for name in names
+                if name not in ("finite", "returns", "first_returns")
+            },
+        }
+
+    def result(self, outcome: Outcome) -> TrainingResult:
+        """See `Learner.result`."""
+        return TrainingResult(**self.fields(outcome))
+
+    def write(self, outcome: Outcome, result: Any) -> None:
+        """Writes `results.csv`, one row per seed and update, and `returns.npz`, every return."""
+        assert outcome.folder is not None
+        returns = outcome.reported("update", "returns", self.config.rollout_steps)
+        known = ~np.isnan(returns)
+        count = known.sum(axis=1)
+        total = np.where(known, returns, 0).sum(axis=1)
+        means = np.where(
+            count == returns.shape[1], returns.mean(axis=1), total / np.where(count, count, np.nan)
+        )
+        columns = {"mean_return": means}
+        columns.update({name: values.T for name, values in result.metrics.items()})
+        harmed = outcome.harmed("update")
+        rows = [
+            [
+                seed,
+                update,
+                (update + 1) * self.update_timesteps,
+                *(f"{values[update, column]:.6g}" for values in columns.values()),
+            ]
+            for column, seed in enumerate(outcome.seeds)
+            for update in range(len(returns))
+            if not harmed[update, column]
+        ]
+        outcome.folder.write_rows(["seed", "update", "timestep", *columns], rows)
+        shape = (-1, self.config.rollout_steps, len(outcome.seeds))
+        write_atomically(
+            outcome.folder.path / "returns.npz",
+            lambda stream: np.savez_compressed(
+                stream,
+                seeds=np.array(outcome.seeds),
+                returns=result.returns.T.reshape(shape),
+                first_returns=result.first_returns.T.reshape(shape),
+            ),
+        )
+
+
+def last_mean_return(view: RunView) -> float:
+    """Mean over seeds of the last finished return; NaN before the first."""
+    reports: Mapping[str, np.ndarray] = view.last.get("update", {})
+    if "returns" not in reports:
+        return math.nan
+    last = reports["returns"][-1, -1]
+    return float(last[~np.isnan(last)].mean()) if not np.isnan(last).all() else math.nan
+
+
+def make_networks(
+    env: Environment,
+    actor: str | keras.Model = "mlp",
+    critic: str | keras.Model = "mlp",
+    hidden_units: tuple[int, ...] = (64, 64),
+    match_parameters: int | None = None,
+    match_critic_parameters: int | None = None,
+    actor_initializer: str | None = None,
+) -> tuple[keras.Model, keras.Model]:
+    """An actor and a critic for an environment.
+
+    Args:
+      env: the environment.
+      actor: its kind, see `models.actor`, or a model, which is taken as it is.
+      critic: its kind, see `models.critic`, or a model.
+      hidden_units: widths of the hidden layers of both.
+      match_parameters: see `models.actor`.
+      match_critic_parameters: see `models.critic`.
+      actor_initializer: see `models.actor`.
+
+    Raises:
+      ValueError: if a network cannot be built, or a model does not fit the environment.
+    """
+    shape = env.observation_shape
+    described = [isinstance(network, str) for network in (actor, critic)]
+    if any(described) and math.prod(shape) != env.symmetry.state.dim:
+        raise ValueError(
+            f"env.symmetry.state must act on the {math.prod(shape)} numbers of one observation of "
+            f"{env.name}, shape {shape}. Received: a representation of dimension "
+            f"{env.symmetry.state.dim}"
+        )
+    if isinstance(actor, str):
+        actor = models.actor(
+            env.symmetry,
+            actor,
+            hidden_units,
+            match_parameters,
+            actor_initializer,
+            observation_shape=shape,
+        )
+    if isinstance(critic, str):
+        critic = models.critic(
+            env.symmetry, critic, hidden_units, match_critic_parameters, observation_shape=shape
+        )
+    check_networks(env, actor, critic)
+    return actor, critic
+
+
+def check_networks(env: Environment, actor: keras.Model, critic: keras.Model | None = None) -> None:
+    """Checks that the networks of an agent fit the environment.
+
+    Raises:
+      ValueError: unless the actor maps observations to the parameters of the distribution of
+        actions and the critic to one value, and neither has variables that are not trained (batch
+        statistics, dropout seeds; the constant bases of `SymmetrizerDense` layers are allowed) or
+        that belong to both.
+    """
+    expected = (None, *env.observation_shape)
+    takes = f"observations of {env.name}"
+    check_model(
+        "actor",
+        actor,
+        takes,
+        expected,
+        f"one logit for each of the actions of {env.name}",
+        (None, env.action_distribution.num_parameters),
+    )
+    if critic is None:
+        return
+    check_model("critic", critic, takes, expected, "one value", (None, 1))
+    critics = {id(v) for v in critic.trainable_variables}
+    shared = [v.path for v in actor.trainable_variables if id(v) in critics]
+    if shared:
+        raise ValueError(f"actor and critic must not share variables. Received: both with {shared}")
