@@ -13,8 +13,8 @@ help:
 	@echo "make test        the fast tests"
 	@echo "make test-slow   the scientific tests (minutes each)"
 	@echo "make test-versions  model files on old and new versions of Keras (half an hour)"
-	@echo "make test-backends  what needs no TensorFlow, on PyTorch and JAX (ten minutes)"
-	@echo "make check       format, lint, types and the fast tests"
+	@echo "make test-backends  what needs no TensorFlow, on PyTorch and JAX (a quarter of an hour)"
+	@echo "make check       format, lint, types, imports and the fast tests"
 	@echo "make format      apply the formatter and the lint fixes"
 	@echo "make benchmarks  throughput, forward-pass, transition-model and planning ratios"
 	@echo "make setup       only create .venv and install"
@@ -44,6 +44,7 @@ check: $(STAMP)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest -q
 
 format: $(STAMP)

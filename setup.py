@@ -33,7 +33,7 @@ DEV = [
     "pytest-xdist>=3.8",
     "ruff>=0.9",
     "mypy>=1.13",
-    "import-linter>=2.0",
+    "import-linter>=2.6",
     "dm-env>=1.6",
     "setuptools",
     "wheel",

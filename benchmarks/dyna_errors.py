@@ -28,6 +28,7 @@ By default it takes about half an hour on two cores.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,19 +39,17 @@ from absl import flags
 from rich.table import Table
 
 from benchmarks import common
-from launchers.common import launch, seed_range
+from launchers.common import launch
 from tf_equirl import dyna, envs, experiments
 from tf_equirl._files import write_text_atomically
-from tf_equirl.agents import TrainingResult, run_folder, train_ppo
-from tf_equirl.agents.ppo.tf_agents_ppo import make_models
-from tf_equirl.dyna.learner import DynaProgram
-from tf_equirl.dyna.schedule import DynaRun
-from tf_equirl.dyna.train import DYNA_RUN
+from tf_equirl.agents import TrainingResult, train_ppo
+from tf_equirl.dyna.learner import DynaLearner, DynaState
+from tf_equirl.dyna.model_population import Kept
 from tf_equirl.dynamics.fit import build_model
+from tf_equirl.dynamics.model_loss import ROLE
 from tf_equirl.envs.environment import select
-from tf_equirl.training.blocks import blocks_of
-from tf_equirl.training.collect import Transitions
-from tf_equirl.training.replay import ReplayBuffer
+from tf_equirl.reproductions import thesis
+from tf_equirl.training import Rollout, train
 
 _SEEDS = flags.DEFINE_integer("num_seeds", 8, "agents in each condition", lower_bound=2)
 _FIRST = flags.DEFINE_integer("first_seed", 2000, "their first seed", lower_bound=0)
@@ -73,11 +72,40 @@ _AGAINST = {
 }
 
 
-class ShiftedProgram(DynaProgram):
+class Mistaken(DynaLearner):
+    """Dyna with one of the mistakes, whose run folder is taken for no other.
+
+    Args:
+      condition: name of the mistake.
+      weights: of the models that are planned in, `[seeds, ...]` each and never fitted; None fits.
+      seeds: theirs.
+      *arguments: see `DynaLearner`.
+    """
+
+    def __init__(self, condition: str, weights: Any, seeds: Sequence[int], *arguments: Any):
+        super().__init__(*arguments, None if weights is None else condition)
+        self._condition, self._weights, self._seeds = condition, weights, seeds
+
+    @property
+    def trainer(self) -> str:  # type: ignore[override]
+        """What the run folder keeps."""
+        return f"benchmarks.dyna_errors, {self._condition}"
+
+    def start(self, seeds: Sequence[int]) -> DynaState:
+        """As `DynaLearner.start`, with the model that each seed has been given."""
+        state = super().start(seeds)
+        if self._weights is None:
+            return state
+        places = [self._seeds.index(seed) for seed in seeds]
+        own = {ROLE: [tf.constant(w[places]) for w in self._weights]}
+        return state._replace(model=state.model._replace(trained=own))
+
+
+class Shifted(Mistaken):
     """Dyna that takes the state in the row before for the next state."""
 
-    def rows(self, rollout: Transitions) -> ReplayBuffer:
-        """As `DynaProgram.rows`, with `next_state[i] = state[i - 1]`; the first has the last."""
+    def rows(self, rollout: Rollout) -> Kept:
+        """As `DynaLearner.rows`, with `next_state[i] = state[i - 1]`; the first has the last."""
         rows = super().rows(rollout)
         rolled = tf.nest.map_structure(lambda x: tf.roll(x, 1, axis=1), rows.state)
         return rows._replace(next_state=rolled)
@@ -125,8 +153,8 @@ def main() -> None:
     """Trains whatever is missing, and compares it."""
     machine = common.describe_machine()
     env, folder = envs.make("CartPole"), Path(_OUT.value)
-    seeds = tuple(seed_range(_SEEDS.value, _FIRST.value))
-    columns = {c.name: c.config for c in experiments.online_cartpole().columns}
+    seeds = tuple(range(_FIRST.value, _FIRST.value + _SEEDS.value))
+    columns = {c.name: c.config for c in thesis.online_cartpole().columns}
     truth = dyna.make_dataset(env, "joint", _TRUE_ROWS, seed=1)
     data = {
         "random": dyna.make_dataset(env, "random", _ROWS.value),
@@ -141,17 +169,17 @@ def main() -> None:
     for name in _MODELS:
         base = dataclasses.replace(
             columns[name],
-            total_timesteps=_TOTAL.value,
+            agent=dataclasses.replace(columns[name].agent, total_timesteps=_TOTAL.value),
             planning_ratio=_RATIO.value,
             dyna_iterations=max(1, config.num_updates // _UPDATES_PER_ITERATION),
         )
         results: dict[str, TrainingResult] = {"model-free": free}
         for condition, against in _AGAINST.items():
-            print(f"{base.model_kind}, {condition} ...", flush=True)
-            where = folder / base.model_kind / condition.replace(" ", "-")
+            print(f"{base.model.kind}, {condition} ...", flush=True)
+            where = folder / base.model.kind / condition.replace(" ", "-")
             results[condition] = _run(env, base, seeds, where, condition, data.get(condition))
             pair = (against, results[against])
-            rows.append(_row(env, base.model_kind, condition, results[condition], pair, truth))
+            rows.append(_row(env, base.model.kind, condition, results[condition], pair, truth))
     write_text_atomically(folder / "dyna_errors.csv", experiments.to_csv(rows))
     rich.print(_table(rows, f"CartPole, planning ratio {_RATIO.value:g}, {len(seeds)} seeds"))
     change = np.mean(np.square(env.encode(truth.next_state) - env.encode(truth.state)))
@@ -163,34 +191,18 @@ def _run(env, config, seeds, folder, condition, data) -> dyna.DynaResult:
     """The agents of a condition; `data` are those that models are learned from before, or None."""
     if condition == "last iteration":
         most = max(np.diff((0, *config.boundaries)))
-        config = dataclasses.replace(config, buffer_size=int(most) * config.batch_size)
+        config = dataclasses.replace(config, buffer_size=int(most) * config.agent.batch_size)
     if condition in ("correct", "last iteration"):
         return dyna.train_dyna(env, config, seeds, **_where(folder / "agents"))
-    fitted = config.transition_model(env.transition_head)
-    model, weights = build_model(env, fitted), None
+    model, weights = build_model(env, config.model), None
     if data is not None:
-        fitted = dataclasses.replace(fitted, num_epochs=_EPOCHS.value)
+        fitted = dataclasses.replace(config.model, num_epochs=_EPOCHS.value)
         where = _where(folder / "models")
-        weights = dyna.fit_transition_model(env, data, fitted, seeds, **where, model=model).weights
-    make = ShiftedProgram if data is None else DynaProgram
-    actor, critic = make_models(env, config)
-    program = make(env, config, actor, critic, model, frozen=data is not None)
-    carries = []
-    for block in blocks_of(seeds):
-        carry = program.start(block)
-        if weights is not None:
-            places = [seeds.index(seed) for seed in block]
-            carry = carry._replace(model=[tf.constant(w[places]) for w in weights])
-        carries.append(carry)
-    # A trainer of its own: `train_dyna` does not take such a folder for one of its runs.
-    kind = dataclasses.replace(DYNA_RUN, trainer=f"benchmarks.dyna_errors, {condition}")
-    where = run_folder.RunFolder(folder / "agents", kind)
-    models = {"actor": actor, "critic": critic, "transition_model": model}
-    description = run_folder.describe(env, config, seeds, models)
-    where.open({**description, "frozen_model": kind.trainer}, (where.path / "run.json").exists())
-    agents = DynaRun(program, seeds, carries, where, None)
-    agents.restore()
-    return agents.train()
+        result = dyna.fit_transition_model(env, data, fitted, seeds, **where, model=model)
+        weights = result.weights[ROLE]
+    kind = Shifted if data is None else Mistaken
+    learner = kind(condition, weights, seeds, config.agent.learner(env), config, model)
+    return train(learner, seeds, **_where(folder / "agents"))
 
 
 def _where(folder: Path) -> dict[str, Any]:
@@ -200,12 +212,12 @@ def _where(folder: Path) -> dict[str, Any]:
 def _row(env, model, condition, result, against, truth) -> dict[str, Any]:
     """What is read off the runs of a condition; `against` is a name and what has that name."""
     row: dict[str, Any] = {"model": model, "condition": condition, "seeds": len(result.seeds)}
-    last = result.config.total_timesteps
+    last = int(result.timesteps[-1])
     columns = {f"return_{t}": experiments.return_at(result, t) for t in _TIMESTEPS if t <= last}
     columns["area_under_curve"] = experiments.area_under_curve(result)
     columns["model_error"] = columns["error_on_own_rows"] = np.full(len(result.seeds), np.nan)
     if isinstance(result, dyna.DynaResult):
-        weights = [w[:, 0] for w in result.model_weights]
+        weights = [w[:, 0] for w in result.weights[ROLE]]
         architecture = result.transition_model(result.seeds[0])
         errors = dyna.transition_errors(env, architecture, weights, truth)
         columns["model_error"] = np.nanmean(errors["mean_square"], axis=1)

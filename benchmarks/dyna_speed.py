@@ -2,7 +2,7 @@
 
     python -m benchmarks.dyna_speed --env=CartPole --env=Catch
 
-Configurations are those of `experiments.online_cartpole` and `online_catch`: an MLP actor, an MLP
+Configurations are those of `thesis.online_cartpole` and `online_catch`: an MLP actor, an MLP
 and an equivariant model of equal sizes. All seeds are computed side by side.
 
 Parts, timed as compiled calls until the result is in the host's memory; a call makes `updates`
@@ -44,13 +44,13 @@ from rich.table import Table
 
 from benchmarks import common
 from launchers.common import launch
-from tf_equirl import dyna, envs, experiments
-from tf_equirl.agents.ppo.tf_agents_ppo import make_models
-from tf_equirl.dyna.learner import DynaCarry, DynaProgram
+from tf_equirl import dyna, envs
+from tf_equirl.dyna.learner import DynaLearner, DynaState
 from tf_equirl.dyna.train import transition_model
+from tf_equirl.reproductions import thesis
 from tf_equirl.training.loops import repeat
 
-_EXPERIMENTS = {"CartPole": experiments.online_cartpole, "Catch": experiments.online_catch}
+_EXPERIMENTS = {"CartPole": thesis.online_cartpole, "Catch": thesis.online_catch}
 _ENVS = flags.DEFINE_multi_enum("env", list(_EXPERIMENTS), list(_EXPERIMENTS), "environments")
 _SEEDS = flags.DEFINE_integer("seeds", 32, "seeds side by side", 1, 32)
 _UPDATES = flags.DEFINE_integer("updates", 4, "updates of a timed call", 1, 32)
@@ -72,7 +72,7 @@ def main() -> None:
     for name in _ENVS.value:
         experiment = _EXPERIMENTS[name]()
         env = envs.make(name)
-        configs = {c.config.model_kind: c.config for c in experiment.columns if c.name in _MODELS}
+        configs = {c.config.model.kind: c.config for c in experiment.columns if c.name in _MODELS}
         parts = [{"environment": name, **row} for row in measure_parts(env, configs)]
         drivers = [{"environment": name, **measure_driver(env, c)} for c in configs.values()]
         memory = [{"environment": name, **describe_memory(env, c)} for c in configs.values()]
@@ -85,7 +85,7 @@ def main() -> None:
         for row in memory:
             print(
                 "memory, model {model}, {total_timesteps:,} steps: buffer {buffer_bytes:,}, all "
-                "{carry_bytes:,} bytes a seed; 128 seeds {gigabytes:.2f} GB".format(**row)
+                "{state_bytes:,} bytes a seed; 128 seeds {gigabytes:.2f} GB".format(**row)
             )
         rows += [*parts, *drivers, *memory]
     common.finish(machine, rows)
@@ -104,14 +104,13 @@ def measure_parts(
     units: dict[str, int] = {}  # what a call makes
     for kind, config in configs.items():
         if _TOTAL.value is not None:
-            config = dataclasses.replace(config, total_timesteps=_TOTAL.value, dyna_iterations=1)
-        program = make_program(env, config)
-        carry = full(program, program.start(range(_SEEDS.value)))
-        found = _calls(program, carry)
+            config = of_length(config, _TOTAL.value)
+        learner = make_learner(env, config)
+        found = _calls(learner, full(learner, learner.start(range(_SEEDS.value))))
         acting = {} if calls else {k: found[k] for k in (_BASELINE, "act", "act and update")}
         planning = {f"{k}, {kind} model": found[k] for k in ("fit", "plan")}
         calls.update(acting | planning)
-        fits = {label: program.max_steps for label in planning if label.startswith("fit")}
+        fits = {label: learner.stages["fit"].most for label in planning if label.startswith("fit")}
         units.update(dict.fromkeys(acting | planning, _UPDATES.value) | fits)
     print(f"{env.name}: {len(calls)} parts, compiling ...", flush=True)
     times = common.alternate(calls, _REPEATS.value, _WARM_UP.value)
@@ -133,61 +132,67 @@ def measure_parts(
     ]
 
 
-def _calls(program: DynaProgram, carry: DynaCarry) -> dict[str, Callable[[], Any]]:
+def _calls(learner: DynaLearner, state: DynaState) -> dict[str, Callable[[], Any]]:
     """What is timed: functions that wait for their result."""
-    zero, number = tf.constant(0), tf.constant(_UPDATES.value)
-    rows, steps = tf.constant(program.config.capacity), tf.constant(program.max_steps)
-    collect = program.ppo.collect
+    agent, stages, number = learner.agent, learner.stages, _UPDATES.value
+    zero = tf.constant(0)
     # So many updates that no call reaches the limit.
-    planning, _ = program.begin_planning(carry, zero, rows, tf.constant(10**6))
+    begin = tf.function(learner.begin_planning, jit_compile=True, autograph=False)
+    rows = tf.constant(learner.config.capacity)
+    planning = state._replace(planning=begin(state, zero, rows, tf.constant(10**6))[0])
 
     @tf.function(jit_compile=True, autograph=False)
-    def act(ppo):  # all of the last rollout is returned, so that no part of it is left out
-        def body(i, state):
-            return collect(ppo._replace(acting=state[0]), i, with_states=True)
+    def act(state):  # all of the last rollout is returned, so that no part of it is left out
+        def body(i, acted):
+            return agent.collect(state._replace(acting=acted[0]), i, with_states=True)
 
-        return repeat(_UPDATES.value - 1, body, collect(ppo, zero, with_states=True))
+        return repeat(number - 1, body, agent.collect(state, zero, with_states=True))
 
+    model_free = agent.stages["update"]
+    most = stages["fit"].most
     return {
-        _BASELINE: lambda: program.ppo.run(carry.ppo, zero, number)[1].returns.numpy(),
-        "act": lambda: act(carry.ppo)[1].reward.numpy(),
-        "act and update": lambda: program.run(carry, zero, number)[1].returns.numpy(),
-        "fit": lambda: program.fit(carry, zero, steps, rows).model[0].numpy(),
-        "plan": lambda: program.plan(planning, zero, number, number, rows).made.numpy(),
+        _BASELINE: lambda: model_free.run(state.agent, 0, number)[1]["returns"].numpy(),
+        "act": lambda: act(state.agent)[1].reward.numpy(),
+        "act and update": lambda: stages["update"].run(state, 0, number)[1]["returns"].numpy(),
+        "fit": lambda: tf.nest.flatten(stages["fit"].run(state, 0, most)[0].model)[0].numpy(),
+        "plan": lambda: stages["plan"].run(planning, 0, number)[0].made.numpy(),
     }
 
 
-def make_program(env: envs.Environment, config: dyna.DynaConfig) -> DynaProgram:
-    """What `train_dyna` compiles."""
+def of_length(config: dyna.DynaConfig, timesteps: int, iterations: int = 1) -> dyna.DynaConfig:
+    """The config of a run of so many environment steps."""
+    agent = dataclasses.replace(config.agent, total_timesteps=timesteps)
+    return dataclasses.replace(config, agent=agent, dyna_iterations=iterations)
+
+
+def make_learner(env: envs.Environment, config: dyna.DynaConfig) -> DynaLearner:
+    """What `train_dyna` runs."""
     model, _ = transition_model(env, config)
-    return DynaProgram(env, config, *make_models(env, config), model)
+    return DynaLearner(config.agent.learner(env), config, model)
 
 
-def full(program: DynaProgram, carry: DynaCarry) -> DynaCarry:
-    """The carry after an update, its buffer filled with copies of that update's transitions."""
-    carry, _ = program.run(carry, tf.constant(0), tf.constant(1))
-    made, capacity = program.config.batch_size, program.config.capacity
+def full(learner: DynaLearner, state: DynaState) -> DynaState:
+    """The state after an update, its buffer filled with copies of that update's transitions."""
+    state, _ = learner.stages["update"].run(state, 0, 1)
+    made, capacity = learner.config.agent.batch_size, learner.config.capacity
 
     def fill(x: tf.Variable) -> tf.Variable:
         return tf.Variable(tf.tile(x[:, :made], [1, capacity // made, *[1] * (x.shape.rank - 2)]))
 
-    return carry._replace(buffer=tf.nest.map_structure(fill, carry.buffer))
+    return state._replace(buffer=tf.nest.map_structure(fill, state.buffer))
 
 
 def measure_driver(env: envs.Environment, config: dyna.DynaConfig) -> dict[str, Any]:
     """Steps/s of `train_dyna`, of all seeds."""
     updates = config.boundaries[0] * _ITERATIONS.value
-    config = dataclasses.replace(
-        config,
-        total_timesteps=updates * config.batch_size,
-        dyna_iterations=_ITERATIONS.value,
-    )
-    print(f"{env.name}: train_dyna, {config.model_kind} model ...", flush=True)
+    size = config.agent.batch_size
+    config = of_length(config, updates * size, _ITERATIONS.value)
+    print(f"{env.name}: train_dyna, {config.model.kind} model ...", flush=True)
     result = dyna.train_dyna(env, config, range(_SEEDS.value))
-    real = _SEEDS.value * updates * config.batch_size
-    planned = int(result.planned_updates.sum()) * config.batch_size
+    real = _SEEDS.value * updates * size
+    planned = int(result.planned_updates.sum()) * size
     return {
-        "model": config.model_kind,
+        "model": config.model.kind,
         "seeds": _SEEDS.value,
         "real": real / result.seconds["act and update"],
         "planned": planned / result.seconds["plan"],
@@ -207,17 +212,16 @@ def describe_memory(
       total_timesteps: its length, by default the thesis'.
     """
     total = _THESIS_STEPS[env.name] if total_timesteps is None else total_timesteps
-    shortest = dataclasses.replace(config, total_timesteps=config.batch_size, dyna_iterations=1)
-    carry = make_program(env, shortest).start([0])
-    row = bytes_of(carry.buffer) // shortest.capacity
-    capacity = dataclasses.replace(config, total_timesteps=total, dyna_iterations=1).capacity
-    buffer = row * capacity
-    everything = bytes_of(carry) - bytes_of(carry.buffer) + buffer
+    shortest = of_length(config, config.agent.batch_size)
+    state = make_learner(env, shortest).start([0])
+    row = bytes_of(state.buffer) // shortest.capacity
+    buffer = row * of_length(config, total).capacity
+    everything = bytes_of(state) - bytes_of(state.buffer) + buffer
     return {
-        "model": config.model_kind,
+        "model": config.model.kind,
         "total_timesteps": total,
         "buffer_bytes": buffer,
-        "carry_bytes": everything,
+        "state_bytes": everything,
         "gigabytes": 128 * everything / 1e9,
     }
 

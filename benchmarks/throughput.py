@@ -5,8 +5,9 @@
 Every row is one run of `train_ppo` as a user makes it, with the default `PPOConfig` and no run
 folder, stopped when it was timed often enough.
 
-* `compile s`: tracing and compiling the training program, once per run; building models and
-  drawing the initial weights are not in it.
+* `compile s`: tracing and compiling the training program, which the first run of its shapes in a
+  process does (`benchmarks.second_call` times the next one); building models and drawing the
+  initial weights are not in it.
 * `steps/s`: environment steps of all seeds asked for (a run of fewer than four seeds computes more
   members than it returns; those count as time, not as steps) by second of steady state: acting,
   training and the transfer of the results to the host. The first call after compilation is left
@@ -35,7 +36,6 @@ from benchmarks.matmul_floor import MatmulFloor
 from launchers.common import launch, parse_integers
 from tf_equirl import envs
 from tf_equirl.agents import PPOConfig, Progress, train_ppo
-from tf_equirl.agents.ppo.tf_agents_ppo import make_models
 
 _ENV = flags.DEFINE_string("env", "CartPole", "name of the environment")
 _SEEDS = flags.DEFINE_list("seeds", ["1", "8", "32", "128"], "numbers of seeds, a row for each")
@@ -56,7 +56,7 @@ def main() -> None:
     counts = parse_integers("seeds", _SEEDS.value)
     if min(counts) < 1:
         raise ValueError(f"seeds must be positive integers. Received: seeds={counts}")
-    budget = make_models(env, PPOConfig(actor="mlp"))[0].count_params()
+    budget = PPOConfig(actor="mlp").networks(env)[0].count_params()
     cases = []
     for kind in _ACTORS.value:
         config = PPOConfig(
@@ -64,7 +64,7 @@ def main() -> None:
             match_parameters=None if kind == "mlp" else budget,
             total_timesteps=10**9,  # never reached
         )
-        cases.append((config, *make_models(env, config)))
+        cases.append((config, *config.networks(env)))
     rows = []
     for config, actor, critic in cases:
         for count in counts:

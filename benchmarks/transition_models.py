@@ -20,19 +20,19 @@ from typing import Any
 
 import numpy as np
 import rich
-import tensorflow as tf
 from absl import flags
 from rich.table import Table
 
 from benchmarks import common
 from launchers.common import launch
-from tf_equirl import dyna, experiments
-from tf_equirl.dynamics.learner import FitProgram
+from tf_equirl import dyna
+from tf_equirl.dynamics.learner import TransitionLearner
 from tf_equirl.models.widths import trained_parameters
+from tf_equirl.reproductions import thesis
 
 _EXPERIMENTS = {
-    "CartPole": experiments.cartpole_transitions,
-    "Catch": experiments.catch_transitions,
+    "CartPole": thesis.cartpole_transitions,
+    "Catch": thesis.catch_transitions,
 }
 _ENV = flags.DEFINE_enum("env", "CartPole", list(_EXPERIMENTS), "environment")
 _SEEDS = flags.DEFINE_integer("seeds", 16, "models of each kind, side by side", lower_bound=1)
@@ -76,20 +76,19 @@ def main() -> None:
 
 
 def training(
-    experiment: experiments.TransitionExperiment, kind: str, seeds: range, steps: int
+    experiment: thesis.TransitionExperiment, kind: str, seeds: range, steps: int
 ) -> Callable[[], None]:
     """A function that makes `steps` gradient steps of the seeds' models and waits for them."""
     env, config = experiment.env, experiment.config_of(kind)
     data = dyna.collect_transitions(env, "random", steps * config.batch_size)
-    program = FitProgram(env, config, experiment.model(kind), data, None)
-    order = tf.constant(program.order(seeds, 0)[:, : program.steps_per_call])
-    first, number = tf.constant(0), tf.constant(program.steps_per_call)
-    carry = program.start(seeds)
+    learner = TransitionLearner(env, config, experiment.model(kind), data, None)
+    stage, state = learner.stages["step"], learner.start(seeds)
+    stage.run(state, 0, 0)  # draws the order of the data, which is kept
 
     def train() -> None:
-        nonlocal carry
-        carry, losses, _ = program.train(carry, order, first, number)
-        losses.numpy()
+        nonlocal state
+        state, reports = stage.run(state, 0, stage.most)
+        reports["loss"].numpy()
 
     return train
 

@@ -1,15 +1,19 @@
-"""Flags from a config class; some may take lists of values, to sweep over."""
+"""Flags from a config class; some may take lists of values, to sweep over.
+
+A config that is made of others, a `DynaConfig`, has a flag for each hyperparameter of all of them,
+called as its `flat` calls it.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 
 from absl import flags
 
-from tf_equirl.experiments.sweeps import as_text
+from tf_equirl.training.config import field_text
 
 from . import common
 
@@ -17,31 +21,71 @@ _READERS = {"int": int, "float": float, "str": str, "bool": flags.BooleanParser(
 _LISTED = {"int": "integers", "float": "numbers", "str": "texts", "bool": "true or false"}
 
 
-def define_config_flags(config_class: type, swept: Collection[str] = ()) -> None:
-    """Defines a flag for every field of a config dataclass, documented by the class docstring.
+class Field(NamedTuple):
+    """A hyperparameter that a flag stands for.
+
+    Attributes:
+      type: its type, as written in the source.
+      default: its value by default.
+      text: what the config's docstring says of it.
+    """
+
+    type: str
+    default: Any
+    text: str
+
+
+def config_fields(config_class: type) -> dict[str, Field]:
+    """The hyperparameters of a config by the names of their flags."""
+    config = config_class()
+    if not hasattr(config, "flat"):
+        texts = _attribute_docs(config_class)
+        return {
+            f.name: Field(str(f.type), f.default, texts.get(f.name, ""))
+            for f in dataclasses.fields(config_class)
+        }
+    own = {f.name: getattr(config, f.name) for f in dataclasses.fields(config_class)}
+    parts = {name: part for name, part in own.items() if dataclasses.is_dataclass(part)}
+    # A part's field is called by its own name, or with the part's before it.
+    known = {}
+    for part_name, part in parts.items():
+        for name, field in config_fields(type(part)).items():
+            known[name] = known.get(name, field)
+            text = f"of the {part_name}: {field.text}"
+            known[f"{part_name}_{name}"] = field._replace(text=text)
+    texts = _attribute_docs(config_class)
+    for field in dataclasses.fields(config_class):
+        known[field.name] = Field(str(field.type), field.default, texts.get(field.name, ""))
+    return {name: known[name]._replace(default=value) for name, value in config.flat().items()}
+
+
+def define_config_flags(
+    config_class: type, swept: Collection[str] = (), texts: Mapping[str, str] | None = None
+) -> None:
+    """Defines a flag for every hyperparameter of a config, documented by the class docstring.
 
     Args:
-      config_class: the dataclass.
+      config_class: the class.
       swept: names of fields whose flags take a list of values, "none" among them for an optional
         field.
+      texts: what stands in the place of the docstring's texts, by name.
     """
-    help_texts = _attribute_docs(config_class)
-    for field in dataclasses.fields(config_class):
-        text = help_texts.get(field.name, "")
-        if field.name in swept:
-            flags.DEFINE_list(field.name, [as_text(field.default)], text)
+    for name, field in config_fields(config_class).items():
+        text = (texts or {}).get(name, field.text)
+        if name in swept:
+            flags.DEFINE_list(name, [field_text(field.default)], text)
             # So that --name and --noname are understood too.
-            flags.FLAGS[field.name].boolean = field.type in ("bool", "bool | None")
+            flags.FLAGS[name].boolean = field.type in ("bool", "bool | None")
         elif field.type in ("bool", "bool | None"):
-            flags.DEFINE_bool(field.name, field.default, text)
+            flags.DEFINE_bool(name, field.default, text)
         elif isinstance(field.default, tuple):
-            flags.DEFINE_list(field.name, [str(x) for x in field.default], text)
+            flags.DEFINE_list(name, [str(x) for x in field.default], text)
         elif field.type in ("float", "float | None"):
-            flags.DEFINE_float(field.name, field.default, text)
+            flags.DEFINE_float(name, field.default, text)
         elif field.type in ("str", "str | None"):
-            flags.DEFINE_string(field.name, field.default, text)
+            flags.DEFINE_string(name, field.default, text)
         else:
-            flags.DEFINE_integer(field.name, field.default, text)
+            flags.DEFINE_integer(name, field.default, text)
 
 
 def config_from_flags(config_class: type, base: Any = None) -> Any:
@@ -61,7 +105,7 @@ def config_from_flags(config_class: type, base: Any = None) -> Any:
 def fields_from_flags(
     config_class: type, only_given: bool, swept: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Values of a config's fields by name; of the fields in `swept`, tuples of values.
+    """Values of a config's hyperparameters by name; of those in `swept`, tuples of values.
 
     Args:
       config_class: the dataclass that `define_config_flags` was called with.
@@ -71,21 +115,21 @@ def fields_from_flags(
     Raises:
       ValueError: for a list flag that holds something else than its field does.
     """
-    fields = {}
-    for field in dataclasses.fields(config_class):
-        value = flags.FLAGS[field.name].value
-        if only_given and not flags.FLAGS[field.name].present:
+    values = {}
+    for name, field in config_fields(config_class).items():
+        if only_given and not common.given(name):
             continue
-        if field.name in swept:
-            value = _parse_values(field, value)
+        value = flags.FLAGS[name].value
+        if name in swept:
+            value = _parse_values(name, field.type, value)
         elif isinstance(field.default, tuple):
-            value = common.parse_integers(field.name, value)
-        fields[field.name] = value
-    return fields
+            value = common.parse_integers(name, value)
+        values[name] = value
+    return values
 
 
-def _parse_values(field: dataclasses.Field, texts: list[str]) -> tuple[Any, ...]:
-    kind, _, optional = str(field.type).partition(" | ")
+def _parse_values(name: str, of: str, texts: list[str]) -> tuple[Any, ...]:
+    kind, _, optional = of.partition(" | ")
     try:
         values = tuple(
             None if optional and text.lower() == "none" else _READERS[kind](text) for text in texts
@@ -94,9 +138,7 @@ def _parse_values(field: dataclasses.Field, texts: list[str]) -> tuple[Any, ...]
         values = ()
     if not values or len(set(values)) < len(values):
         rule = f"{_LISTED[kind]}{' or none' if optional else ''}"
-        raise ValueError(
-            f"{field.name} must list {rule}, each once. Received: {field.name}={','.join(texts)}"
-        )
+        raise ValueError(f"{name} must list {rule}, each once. Received: {name}={','.join(texts)}")
     return values
 
 

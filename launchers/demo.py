@@ -10,9 +10,6 @@ from pathlib import Path
 import rich
 from absl import flags
 
-from tf_equirl import envs, experiments
-from tf_equirl.agents import PPOConfig, TrainingResult
-
 from . import common
 
 _RUN_DIR = flags.DEFINE_string("run_dir", "runs/demo", "folder for both runs and the plot")
@@ -24,6 +21,9 @@ _LABELS = {"mlp": "MLP", "gcnn": "G-CNN (equivariant)"}
 
 def main() -> None:
     """Trains both kinds of agent, compares them."""
+    from tf_equirl import envs, experiments
+    from tf_equirl.agents import PPOConfig, TrainingResult, train_ppo
+
     env = envs.make("CartPole")
     folder = Path(_RUN_DIR.value)
     timesteps = experiments.default_timesteps(_TIMESTEPS.value)
@@ -42,7 +42,9 @@ def main() -> None:
         if resume:
             print(f"{run_dir} holds this run already: going on with it (delete it to start anew).")
         seeds = range(_NUM_SEEDS.value)
-        result = common.train_with_progress(env, config, seeds, run_dir, resume, label)
+        result = common.with_progress(
+            train_ppo, env, config, seeds, run_dir, resume=resume, label=label
+        )
         results[label] = result
         rich.print(experiments.returns_table({label: result}, timesteps, title))
         print(common.describe_times(result) + "\n")

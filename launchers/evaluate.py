@@ -12,8 +12,6 @@ import rich
 from absl import flags
 from rich.table import Table
 
-from tf_equirl import evaluation
-
 from . import common, model_flags
 
 _EPISODES = flags.DEFINE_integer("episodes", 1000, "number of episodes")
@@ -30,6 +28,8 @@ flags.adopt_module_key_flags(model_flags)  # so that --helpshort shows them
 
 def main() -> None:
     """Plays the episodes, prints the table."""
+    from tf_equirl import evaluation
+
     if _SUCCESS.value is not None and not math.isfinite(_SUCCESS.value):
         raise ValueError(f"success must be a finite number. Received: success={_SUCCESS.value}")
     model, env = model_flags.model_and_environment()

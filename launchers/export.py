@@ -12,8 +12,6 @@ from pathlib import Path
 
 from absl import flags
 
-from tf_equirl import exporting, zoo
-
 from . import common
 
 _MODEL = flags.DEFINE_string("model", None, "name of a zoo model, or path of a .keras file")
@@ -21,7 +19,7 @@ _CRITIC = flags.DEFINE_bool("critic", False, "export the critic of a zoo model, 
 _FORMAT = flags.DEFINE_enum(
     "format",
     "keras",
-    list(exporting.FORMATS),
+    ["keras", "saved_model", "tflite", "onnx"],
     "keras: ordinary Keras layers only; saved_model: a TensorFlow SavedModel",
 )
 _OUTPUT = flags.DEFINE_string(
@@ -31,6 +29,8 @@ _OUTPUT = flags.DEFINE_string(
 
 def main() -> None:
     """Loads, exports, says what was written."""
+    from tf_equirl import exporting, zoo
+
     for flag in (_MODEL, _OUTPUT):
         if not flag.value:
             raise ValueError(f"--{flag.name} must be given. Received: {flag.name}={flag.value}")

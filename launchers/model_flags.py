@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import keras
+from typing import TYPE_CHECKING
+
 from absl import flags
 
-from tf_equirl import envs, evaluation, zoo
+if TYPE_CHECKING:
+    import keras
+
+    from tf_equirl import envs
 
 _MODEL = flags.DEFINE_string("model", None, "name of a zoo model, or path of a .keras file")
 _ENV = flags.DEFINE_string(
@@ -16,6 +20,8 @@ SEED = flags.DEFINE_integer("seed", 0, "seed of start states and of sampled acti
 
 def success_return() -> float | None:
     """The return that the zoo's card calls a success; None for a file."""
+    from tf_equirl import zoo
+
     try:
         return zoo.success_return(zoo.card(_MODEL.value)["evaluation"]["greedy"])
     except ValueError:
@@ -29,6 +35,8 @@ def model_and_environment() -> tuple[keras.Model, envs.Environment]:
       ValueError: if a name is unknown or a transition model's, the file is no model, or no
         environment is given and none or several fit.
     """
+    from tf_equirl import envs, evaluation, zoo
+
     if not _MODEL.value:
         raise ValueError("--model must be given. Received: model=None")
     chosen = envs.make(_ENV.value) if _ENV.value else None

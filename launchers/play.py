@@ -13,8 +13,6 @@ from pathlib import Path
 
 from absl import flags
 
-from tf_equirl import evaluation
-
 from . import common, model_flags
 
 _POLICY = flags.DEFINE_enum(
@@ -24,14 +22,16 @@ _OUTPUT = flags.DEFINE_string("output", None, "file.gif or file.mp4 (default: th
 _FPS = flags.DEFINE_float("fps", None, "frames per second (default: the environment's)")
 flags.adopt_module_key_flags(model_flags)  # so that --helpshort shows them
 
-_WRITERS = {".gif": evaluation.write_gif, ".mp4": evaluation.write_mp4}
 _CLEAR = "\x1b[H\x1b[J"  # to the upper left corner, and away with what follows
 
 
 def main() -> None:
     """Plays, shows or writes, prints the return."""
+    from tf_equirl import evaluation
+
+    writers = {".gif": evaluation.write_gif, ".mp4": evaluation.write_mp4}
     output = Path(_OUTPUT.value) if _OUTPUT.value else None
-    if output and output.suffix.lower() not in _WRITERS:
+    if output and output.suffix.lower() not in writers:
         raise ValueError(f"output must end in .gif or .mp4. Received: output={output}")
     if _FPS.value is not None and not 0 < _FPS.value < math.inf:
         raise ValueError(f"fps must be a positive number. Received: fps={_FPS.value}")
@@ -43,7 +43,7 @@ def main() -> None:
     )
     if output:
         try:
-            _WRITERS[output.suffix.lower()](recording.frames, output, fps)
+            writers[output.suffix.lower()](recording.frames, output, fps)
         except ImportError as error:
             raise ValueError(error) from error
         print(f"film: {output}")

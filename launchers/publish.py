@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from absl import flags
 
-from tf_equirl import experiments, zoo
-
 from . import common
 
 _RUN_DIR = flags.DEFINE_string(
@@ -32,13 +30,15 @@ _LIMIT = flags.DEFINE_multi_string("limit", [], "a sentence on what the model ca
 
 def main() -> None:
     """Publishes, and says where."""
+    from tf_equirl import publishing, zoo
+
     for flag in (_RUN_DIR, _NAME):
         if flag.value is None:
             raise ValueError(f"--{flag.name} must be given. Received: none")
-    card_type = experiments.type_of_run(_RUN_DIR.value)
+    card_type = publishing.type_of_run(_RUN_DIR.value)
     is_policy = card_type == zoo.POLICY
     for flag in [_TRANSITIONS] if is_policy else [_SUCCESS, _EPISODES]:
-        if flags.FLAGS[flag.name].present:
+        if common.given(flag.name):
             raise ValueError(
                 f"--{flag.name} must not be given for a {card_type.text}, which {_RUN_DIR.value} "
                 f"holds. Received: {flag.name}={flag.value}"
@@ -54,9 +54,9 @@ def main() -> None:
         if _SUCCESS.value is None:
             raise ValueError("--success must be given for a policy. Received: none")
         success = int(_SUCCESS.value) if _SUCCESS.value.is_integer() else _SUCCESS.value
-        place = experiments.publish(success=success, episodes=_EPISODES.value, **common_arguments)
+        place = publishing.publish(success=success, episodes=_EPISODES.value, **common_arguments)
     else:
-        place = experiments.publish_transition_model(
+        place = publishing.publish_transition_model(
             transitions=_TRANSITIONS.value, **common_arguments
         )
     print(f"published: {place}")

@@ -23,41 +23,34 @@ docs/reproduction.md, docs/transition_models.md and docs/dyna.md.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import rich
 from absl import flags
 
-from tf_equirl import experiments
-from tf_equirl._files import write_text_atomically
-from tf_equirl.agents import TrainingResult
-
 from . import common
-from . import reproduce_dyna as dyna
-from . import reproduce_transitions as transitions
 
-_TABLES = {"4.2": experiments.cartpole, "4.4": experiments.catch}
-_FIGURES = {"4.3": experiments.cartpole, "4.4": experiments.catch}
-_NUM_AGENTS = 128
+# Named here, too, so that help need not wait for what makes them.
+_TABLES = ["4.2", "4.4", "transitions-cartpole", "transitions-catch", "transitions-equivariance"]
+_TABLES += ["transitions-sizes", "4.5", "4.6", "dyna-cartpole", "dyna-catch"]
+_FIGURES = ["4.3", "4.4", "4.5", "4.6", "4.7", "4.9", "4.8", "4.10", "dyna-cartpole", "dyna-catch"]
+_FIGURES += ["5.2", "5.7", "4.11", "4.12"]
 
-_TABLE = flags.DEFINE_enum(
-    "table", None, [*_TABLES, *transitions.TABLES, *dyna.TABLES], "table to write"
-)
-_FIGURE = flags.DEFINE_enum(
-    "figure", None, [*_FIGURES, *transitions.FIGURES, *dyna.FIGURES], "figure to draw"
-)
+_TABLE = flags.DEFINE_enum("table", None, _TABLES, "table to write")
+_FIGURE = flags.DEFINE_enum("figure", None, _FIGURES, "figure to draw")
 _SCHEDULE = flags.DEFINE_enum(
     "schedule",
     None,
-    list(experiments.SCHEDULES),
+    ["constant", "annealed"],
     "learning rate of PPO (default: what the thesis' numbers agree with, annealed for CartPole, "
     "constant for Catch)",
 )
 _NUM_SEEDS = flags.DEFINE_integer(
     "num_seeds",
     None,
-    f"models of each kind (default: {_NUM_AGENTS} agents, {transitions.NUM_SEEDS} transition "
-    "models, 16 to 128 agents that plan)",
+    "models of each kind (default: 128 agents, 16 transition models, 16 to 128 agents that plan)",
 )
 _SEEDS_PER_CHUNK = flags.DEFINE_integer(
     "seeds_per_chunk", 32, "agents trained side by side and kept as one run folder"
@@ -67,53 +60,20 @@ _OUT_DIR = flags.DEFINE_string("out_dir", "runs/reproduce", "folder for runs, ta
 
 def main() -> None:
     """Trains, then writes the table and the figure that were asked for."""
-    wanted = [
-        (kind, number)
-        for kind, number in (("table", _TABLE.value), ("figure", _FIGURE.value))
-        if number is not None
-    ]
-    if not wanted:
+    if _TABLE.value is None and _FIGURE.value is None:
         raise ValueError("--table or --figure must be given. Received: neither")
-    for kind, number in wanted:
-        plan = (dyna.TABLES if kind == "table" else dyna.FIGURES).get(number)
-        if plan is not None:
-            _refuse_schedule(kind, number, "the experiments with planning")
-            plan(Path(_OUT_DIR.value), _NUM_SEEDS.value, _SEEDS_PER_CHUNK.value)
+    from tf_equirl.reproductions import thesis
+
+    work = thesis.Work(
+        Path(_OUT_DIR.value), _NUM_SEEDS.value, _SEEDS_PER_CHUNK.value, _SCHEDULE.value, _call
+    )
+    for outputs, flag in ((thesis.TABLES, _TABLE), (thesis.FIGURES, _FIGURE)):
+        if flag.value is None:
             continue
-        write = (transitions.TABLES if kind == "table" else transitions.FIGURES).get(number)
-        if write is None:
-            _reproduce_agents(kind, number)
-            continue
-        _refuse_schedule(kind, number, "transition models")
-        if flags.FLAGS["seeds_per_chunk"].present:
-            raise ValueError(
-                "--seeds_per_chunk is for PPO; the seeds of a transition model train together. "
-                f"Received: --{kind}={number} --seeds_per_chunk={_SEEDS_PER_CHUNK.value}"
-            )
-        num_seeds = transitions.NUM_SEEDS if _NUM_SEEDS.value is None else _NUM_SEEDS.value
-        write(Path(_OUT_DIR.value), num_seeds)
-
-
-def _refuse_schedule(kind: str, number: str, what: str) -> None:
-    if _SCHEDULE.value is not None:
-        raise ValueError(
-            f"--schedule is for model-free PPO; {what} have their own. "
-            f"Received: --{kind}={number} --schedule={_SCHEDULE.value}"
-        )
-
-
-def _reproduce_agents(kind: str, number: str) -> None:
-    make = (_TABLES if kind == "table" else _FIGURES)[number]
-    experiment = make(_SCHEDULE.value) if _SCHEDULE.value else make()
-    suffix = "" if experiment == make() else f"_{_SCHEDULE.value}"
-    folder = Path(_OUT_DIR.value)
-    file = folder / f"{kind}_{number}{suffix}"
-    num_seeds = _NUM_AGENTS if _NUM_SEEDS.value is None else _NUM_SEEDS.value
-    results = experiment.train(folder, num_seeds, _SEEDS_PER_CHUNK.value, _train)
-    if kind == "table":
-        _write_table(experiment, results, file)
-    else:
-        _draw_figure(experiment, results, file)
+        output = outputs[flag.value]
+        _check_flags(output, f"--{flag.name}={flag.value}")
+        for shown in thesis.produce(output, work, f"{flag.name}_{flag.value}"):
+            (print if isinstance(shown, str) else rich.print)(shown)
 
 
 def run() -> None:
@@ -121,29 +81,26 @@ def run() -> None:
     common.launch(main, lambda: "What was trained is saved: run the same command to go on.")
 
 
-def _train(env, config, seeds, run_dir, *, resume) -> TrainingResult:
-    label = f"{run_dir.parent.parent.name}/{run_dir.parent.name} {run_dir.name}"
-    return common.train_with_progress(env, config, seeds, run_dir, resume, label)
+def _check_flags(output: Any, received: str) -> None:
+    from tf_equirl.reproductions.thesis import outputs
+
+    if _SCHEDULE.value is not None and output.family != outputs.MODEL_FREE:
+        raise ValueError(
+            f"--schedule is for model-free PPO; {output.family} have their own. "
+            f"Received: {received} --schedule={_SCHEDULE.value}"
+        )
+    if common.given("seeds_per_chunk") and output.family == outputs.TRANSITIONS:
+        raise ValueError(
+            "--seeds_per_chunk is for PPO; the seeds of a transition model train together. "
+            f"Received: {received} --seeds_per_chunk={_SEEDS_PER_CHUNK.value}"
+        )
 
 
-def _write_table(experiment, results, file: Path) -> None:
-    rows = experiments.tidy_rows(experiment, results)
-    report = experiments.to_markdown(experiment, results, rows)
-    write_text_atomically(file.with_name(file.name + ".md"), report)
-    write_text_atomically(file.with_name(file.name + ".csv"), experiments.to_csv(rows))
-    rich.print(experiments.summary_table(experiment, results))
-    print(f"table: {file}.md, {file}.csv")
-
-
-def _draw_figure(experiment, results, file: Path) -> None:
-    image = file.with_name(file.name + ".png")
-    by_label = {column.label: result for column, result in results.items()}
-    thesis = {
-        column.label: [(t, *point) for t, point in experiment.thesis(column).items()]
-        for column in results
-    }
-    experiments.plot_learning_curves(by_label, image, experiment.title, thesis)
-    print(f"figure: {image}")
+def _call(trainer: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Calls a trainer with a progress bar that names the run."""
+    run_dir = next(x for x in arguments if isinstance(x, Path))
+    label = str(run_dir.relative_to(_OUT_DIR.value))
+    return common.with_progress(trainer, *arguments, label=label, **options)
 
 
 if __name__ == "__main__":

@@ -10,24 +10,25 @@ policy and half of the zoo's expert.
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import rich
 from absl import flags
-from tf_equirl.dynamics.fit_folder import TRANSITION_RUN
 
-from tf_equirl import dyna, envs
-from tf_equirl.dynamics.measures import rollout_errors
-from tf_equirl.experiments.plots import plot_training
-from tf_equirl.reproductions.thesis.transition_tables import transition_table
-from tf_equirl.training.run_folder import read_description
+from tf_equirl.dynamics.config import TransitionModelConfig
 
-from . import common, config_flags
+from . import common, config_flags, run_flags
 
-_ENV = flags.DEFINE_string("env", "CartPole", "name of the environment")
+if TYPE_CHECKING:
+    from tf_equirl import dynamics, envs
+
+run_flags.define(
+    16,
+    "models",
+    "runs/<env>-<kind>-<date and time>",
+    "go on with the run in run_dir; flags left out are taken from it, but for the path of a file",
+)
 _DATA = flags.DEFINE_string(
     "data",
     "joint",
@@ -52,64 +53,47 @@ _EXPERT = flags.DEFINE_string(
 _VALIDATION_SEED = flags.DEFINE_integer(
     "validation_seed", 1, "seed of the transitions to be validated on"
 )
-_NUM_SEEDS = flags.DEFINE_integer("num_seeds", 16, "number of models trained side by side")
-_FIRST_SEED = flags.DEFINE_integer("first_seed", 0, "the seeds are first_seed, first_seed + 1, ...")
-_RUN_DIR = flags.DEFINE_string(
-    "run_dir", None, "run folder (default: runs/<env>-<kind>-<date and time>)"
-)
-_RESUME = flags.DEFINE_bool(
-    "resume",
-    False,
-    "go on with the run in run_dir; flags left out are taken from it, but for the path of a file",
-)
 _ROLLOUT_STEPS = flags.DEFINE_integer(
     "rollout_steps", 50, "steps that the models predict on their own at the end; 0 for none"
 )
-config_flags.define_config_flags(dyna.TransitionModelConfig)
+config_flags.define_config_flags(TransitionModelConfig)
 flags.adopt_module_key_flags(config_flags)  # so that --helpshort shows them
+flags.adopt_module_key_flags(run_flags)
 
 _NUM_ROLLOUTS = 1000
-_chosen_run_dir: list[Path] = []
 
 
 def main() -> None:
     """Trains, prints the tables, draws the curve."""
+    import numpy as np
+
+    from tf_equirl import dynamics, experiments
+
     if _ROLLOUT_STEPS.value < 0:
         raise ValueError(
             f"rollout_steps must be at least 0. Received: rollout_steps={_ROLLOUT_STEPS.value}"
         )
-    if _RESUME.value:
-        if not _RUN_DIR.value:
-            raise ValueError("--resume needs --run_dir. Received: run_dir=None")
-        run_dir = Path(_RUN_DIR.value)
-        found = read_description(run_dir, TRANSITION_RUN)
-        base = dyna.TransitionModelConfig.from_json(found["config"])
-        config = config_flags.config_from_flags(dyna.TransitionModelConfig, base)
-        env = envs.make(_ENV.value if flags.FLAGS["env"].present else found["environment"])
-        given = flags.FLAGS["num_seeds"].present or flags.FLAGS["first_seed"].present
-        seeds = _seeds() if given else found["seeds"]
-        how = _collected(found)
-        if "data" not in how and not flags.FLAGS["data"].present:
-            raise ValueError(
-                "data must be given: the run's did not come from a policy. Received: data=None"
-            )
-    else:
-        config = config_flags.config_from_flags(dyna.TransitionModelConfig)
-        env = envs.make(_ENV.value)
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        run_dir = Path(_RUN_DIR.value or f"runs/{env.name.lower()}-{config.kind}-{stamp}")
-        seeds = _seeds()
-        how = {}
+    found = run_flags.description("fit_transition_model")
+    base = None if found is None else TransitionModelConfig.from_json(found["config"])
+    config = config_flags.config_from_flags(TransitionModelConfig, base)
+    env, seeds = run_flags.environment(found), run_flags.seeds(found)
+    how = {} if found is None else _collected(found)
+    if found is not None and "data" not in how and not common.given("data"):
+        raise ValueError(
+            "data must be given: the run's did not come from a policy. Received: data=None"
+        )
     data, validation, data_name = _datasets(env, how)
-    _chosen_run_dir.append(run_dir)
-    result = common.fit_with_progress(
+    run_dir = run_flags.run_dir(env.name.lower(), config.kind)
+    run_flags.claim(run_dir)
+    result = common.with_progress(
+        dynamics.fit_transition_model,
         env,
         data,
         config,
         seeds,
         run_dir,
         validation=validation,
-        resume=_RESUME.value,
+        resume=found is not None,
         label=f"{env.name} {config.kind}",
     )
     count = len(result.seeds)
@@ -117,10 +101,11 @@ def main() -> None:
     rollouts = np.zeros([count, 0])
     if _ROLLOUT_STEPS.value:
         starts = validation.take(slice(_NUM_ROLLOUTS))
-        rollouts = rollout_errors(
-            env, result.architecture, result.weights, starts, _ROLLOUT_STEPS.value
+        weights = result.weights["transition_model"]
+        rollouts = dynamics.rollout_errors(
+            env, result.architecture, weights, starts, _ROLLOUT_STEPS.value
         )
-    rich.print(transition_table(result, rollouts, title))
+    rich.print(experiments.transition_table(result, rollouts, title))
     steps_per_epoch = len(data) // min(config.batch_size, len(data))
     print(
         f"compiled in {result.compile_seconds:.1f} s, trained in {result.run_seconds:.1f} s "
@@ -128,7 +113,7 @@ def main() -> None:
         "gradient step of one seed, validation included)"
     )
     curve = run_dir / "validation.png"
-    plot_training(result, curve)
+    experiments.plot_training(result, curve)
     print(f"run folder: {run_dir}\nvalidation error: {curve}")
 
 
@@ -137,14 +122,9 @@ def run() -> None:
     common.launch(main, _how_to_go_on)
 
 
-def _seeds() -> range:
-    return common.seed_range(_NUM_SEEDS.value, _FIRST_SEED.value)
-
-
 def _how_to_go_on() -> str:
-    run_dir = _chosen_run_dir[0] if _chosen_run_dir else None
     further = [f"--data={_DATA.value}"] if _DATA.value.endswith(".npz") else []
-    return common.how_to_go_on("train_transition_model", run_dir, *further)
+    return run_flags.how_to_go_on("train_transition_model", *further)
 
 
 def _collected(run: dict[str, Any]) -> dict[str, Any]:
@@ -163,7 +143,7 @@ def _collected(run: dict[str, Any]) -> dict[str, Any]:
 
 def _datasets(
     env: envs.Environment, how: dict[str, Any]
-) -> tuple[dyna.Transitions, dyna.Transitions, str]:
+) -> tuple[dynamics.Transitions, dynamics.Transitions, str]:
     """Training data, validation data, and what the former are called.
 
     Args:
@@ -171,26 +151,27 @@ def _datasets(
       how: values of flags that are not given.
     """
 
+    from tf_equirl import dynamics
+
     def value(flag: flags.FlagHolder) -> Any:
-        present = flags.FLAGS[flag.name].present
-        return flag.value if present else how.get(flag.name, flag.value)
+        return flag.value if common.given(flag.name) else how.get(flag.name, flag.value)
 
     kind, seed, validation_seed = value(_DATA), value(_DATA_SEED), value(_VALIDATION_SEED)
-    if seed == validation_seed and kind in dyna.DATASET_KINDS:
+    if seed == validation_seed and kind in dynamics.DATASET_KINDS:
         raise ValueError(
             "validation_seed must differ from data_seed, or models are validated on what they "
             f"learn from. Received: data_seed={seed}, validation_seed={validation_seed}"
         )
-    if kind in dyna.DATASET_KINDS:
-        data = dyna.make_dataset(env, kind, value(_NUM_TRANSITIONS), seed, _EXPERT.value)
+    if kind in dynamics.DATASET_KINDS:
+        data = dynamics.make_dataset(env, kind, value(_NUM_TRANSITIONS), seed, _EXPERT.value)
     elif kind.endswith(".npz"):
-        data = dyna.Transitions.load(kind, env)
+        data = dynamics.Transitions.load(kind, env)
     else:
         raise ValueError(
-            f"data must be one of {', '.join(dyna.DATASET_KINDS)}, or a path that ends in .npz. "
-            f"Received: data={kind!r}"
+            f"data must be one of {', '.join(dynamics.DATASET_KINDS)}, or a path that ends in "
+            f".npz. Received: data={kind!r}"
         )
-    validation = dyna.make_dataset(
+    validation = dynamics.make_dataset(
         env, "joint", value(_VALIDATION_TRANSITIONS), validation_seed, _EXPERT.value
     )
     return data, validation, Path(kind).name

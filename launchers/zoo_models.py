@@ -12,10 +12,7 @@ from typing import Any
 
 import rich
 from absl import flags
-from rich.markdown import Markdown
 from rich.table import Table
-
-from tf_equirl import zoo
 
 from . import common
 
@@ -40,13 +37,15 @@ _ZOO_DIR = flags.DEFINE_string(
 
 def main() -> None:
     """Does what the flags ask for; lists the models if they ask for nothing."""
+    from tf_equirl import zoo
+
     folder = Path(_ZOO_DIR.value) if _ZOO_DIR.value else zoo.default_folder()
     if _WRITE_TABLE.value:
         _write_table(folder)
     if _LIST.value or not (_SHOW.value or _VERIFY.value or _WRITE_TABLE.value):
         _list(folder)
     if _SHOW.value:
-        rich.print(Markdown(zoo.card_to_markdown(zoo.card(_SHOW.value, folder))))
+        _show(zoo.card(_SHOW.value, folder))
     if _VERIFY.value:
         _verify(folder)
 
@@ -56,7 +55,17 @@ def run() -> None:
     common.launch(main, lambda: "Nothing was changed.")
 
 
+def _show(card: dict[str, Any]) -> None:
+    from rich.markdown import Markdown
+
+    from tf_equirl import publishing
+
+    rich.print(Markdown(publishing.card_to_markdown(card)))
+
+
 def _list(folder: Path) -> None:
+    from tf_equirl import zoo
+
     cards = [zoo.card(name, folder) for name in zoo.list(folder)]
     policies = [card for card in cards if zoo.type_of(card) == zoo.POLICY]
     others = [card for card in cards if zoo.type_of(card) == zoo.TRANSITION_MODEL]
@@ -94,6 +103,8 @@ def _table(title: str, texts: list[str], numbers: list[str], cards: list[dict]) 
 
 
 def _verify(folder: Path) -> None:
+    from tf_equirl import publishing, zoo
+
     names = zoo.list(folder)
     failures = []
     for name in names:
@@ -104,7 +115,7 @@ def _verify(folder: Path) -> None:
             print(
                 f"  outputs differ from the stored ones by {zoo.verify_outputs(name, folder):.1e}"
             )
-            _print_score(zoo.verify_score(name, folder))
+            _print_score(publishing.verify_score(name, folder))
         except ValueError as error:
             failures.append(name)
             print(f"{name}: FAILED: {error}", flush=True)
@@ -132,11 +143,13 @@ def _print_score(found: dict[str, Any]) -> None:
 
 
 def _write_table(folder: Path) -> None:
+    from tf_equirl import publishing, zoo
+
     for card in sorted(folder.glob("*/card.json")):
-        print(f"written: {zoo.write_readme(card.parent)}")
-    print(f"written: {zoo.write_index(folder)}")
+        print(f"written: {publishing.write_readme(card.parent)}")
+    print(f"written: {publishing.write_index(folder)}")
     page = folder.parent / "docs" / "zoo.md"
-    zoo.write_table(page, [zoo.card(name, folder) for name in zoo.list(folder)])
+    publishing.write_table(page, [zoo.card(name, folder) for name in zoo.list(folder)])
     print(f"written: {page}")
 
 

@@ -1,4 +1,4 @@
-"""Validation shared by groups and environments."""
+"""Validation that every part shares."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ def positive_integer(name: str, value: Any) -> int:
     """Returns `value` as an int.
 
     Raises:
-        ValueError: If it is not a positive integer.
+        ValueError: If it is not a positive integer; True is none.
     """
     try:
-        number = operator.index(value)
+        number = 0 if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = 0
     if number < 1:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
+import importlib.util
 import os
 import sys
 
 from tf_equirl._quiet import quiet_imports
 
 INSTALL_COMMAND = 'pip install ".[agents]" && pip install --no-deps tf-agents==0.19.0'
+
+
+def prepare_for_tf_agents() -> None:
+    """Lets `tf.keras` lead to Keras 2 once it is first used, where tf-agents is installed.
+
+    It costs nothing, and spares whoever uses `tf.keras` before the first training an error.
+    """
+    if importlib.util.find_spec("tf_agents") is not None:
+        os.environ["TF_USE_LEGACY_KERAS"] = "1"
 
 
 def require_tf_agents() -> None:

@@ -24,12 +24,12 @@ BACKENDS = ("torch", "jax")
 PACKAGES = {"torch": "torch", "jax": "jax[cpu]"}
 # What groups, layers, models and the zoo stand on, beside a backend, and the tests.
 NEEDED = ("keras", "numpy", "pytest")
-# conftest.py of all tests imports what needs TensorFlow; `--confcutdir` keeps it out.
 SUITES = {
-    "backends": ["tests/backends/test_any_backend.py"],
-    "golden layers": ["tests/layers/test_golden_layers.py"],
-    "groups": ["tests/groups"],
+    "backends": "tests/backends/test_any_backend.py",
+    "golden layers": "tests/layers/test_golden_layers.py",
+    "groups": "tests/groups/test_*.py",
 }
+USES_TENSORFLOW = re.compile("^import tensorflow", re.MULTILINE)
 VERSIONS = """
 import importlib.metadata, json, sys
 def version(name):
@@ -61,7 +61,7 @@ def main() -> None:
             versions = json.loads(run(python, "-c", VERSIONS, *names))
             if versions["tensorflow"] != "none":
                 raise SystemExit(f"{requirement} must not bring TensorFlow. Received: {versions}")
-            tests = {name: suite(python, backend, files) for name, files in SUITES.items()}
+            tests = {name: suite(python, backend, pattern) for name, pattern in SUITES.items()}
             rows.append({"backend": backend, "version": versions.pop(backend), **versions, **tests})
     print(tabulate(rows, headers="keys", tablefmt="github"))
     sys.exit(any("failed" in str(cell) for row in rows for cell in row.values()))
@@ -87,15 +87,16 @@ def make_environment(folder: Path, wheel: Path, requirement: str) -> Path:
     return python
 
 
-def suite(python: Path, backend: str, files: list[str]) -> str:
+def suite(python: Path, backend: str, pattern: str) -> str:
     """Runs tests on a backend, outside of the checkout; the last line of their report."""
-    options = ["-q", "-p", "no:cacheprovider", "-o", "addopts=", "-c", str(ROOT / "pyproject.toml")]
-    paths = [str(ROOT / file) for file in files]
-    folder = (ROOT / files[0]) if (ROOT / files[0]).is_dir() else (ROOT / files[0]).parent
-    cut = [f"--rootdir={ROOT}", f"--confcutdir={folder}"]
+    files = sorted(ROOT.glob(pattern))
+    files = [file for file in files if not USES_TENSORFLOW.search(file.read_text("utf-8"))]
+    options = ["-q", "-p", "no:cacheprovider", "-o", "addopts=", "-c", ROOT / "pyproject.toml"]
+    # conftest.py of all tests imports what needs TensorFlow; that of a folder is wanted.
+    places = [f"--rootdir={ROOT}", f"--confcutdir={files[0].parent}"]
     with tempfile.TemporaryDirectory() as elsewhere:  # else the checkout would be imported
         done = subprocess.run(
-            [str(python), "-m", "pytest", *options, *cut, *paths],
+            list(map(str, [python, "-m", "pytest", *options, *places, *files])),
             cwd=elsewhere,
             env={**environment(), "KERAS_BACKEND": backend, "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,

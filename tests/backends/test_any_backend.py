@@ -228,7 +228,10 @@ def test_the_zoo_gives_the_outputs_that_were_stored(name):
 
 
 # Those that call `require_tensorflow` themselves.
-@pytest.mark.parametrize("part", ["envs", "exporting"])
+@pytest.mark.parametrize(
+    "part",
+    ["agents", "distributions", "dyna", "dynamics", "envs", "evaluation", "exporting", "training"],
+)
 def test_what_needs_tensorflow_says_so(part, monkeypatch):
     monkeypatch.delitem(sys.modules, f"tf_equirl.{part}", raising=False)
     monkeypatch.setattr(keras.backend, "backend", lambda: "another")

@@ -1,7 +1,6 @@
 """What the benchmarks of Dyna feed their models with, and what they compute without running it."""
 
 import contextlib
-import dataclasses
 import importlib
 import sys
 
@@ -12,9 +11,11 @@ from absl import flags
 
 import benchmarks
 from tf_equirl import dyna, envs
-from tf_equirl.dyna.learner import DynaProgram
+from tf_equirl.agents import PPOConfig
+from tf_equirl.dyna import TransitionModelConfig
+from tf_equirl.dyna.learner import DynaLearner
 from tf_equirl.envs.cartpole import CartPoleState
-from tf_equirl.training.collect import Transitions
+from tf_equirl.training import Rollout
 
 STEPS, MEMBERS, ENVS = 5, 3, 4
 ENV = envs.make("CartPole")
@@ -45,17 +46,19 @@ def errors():
 
 def config():
     return dyna.DynaConfig(
-        hidden_units=(4,),
-        num_environments=ENVS,
-        rollout_steps=STEPS,
-        total_timesteps=STEPS * ENVS * 4,
-        num_minibatches=1,
-        num_epochs=1,
+        agent=PPOConfig(
+            hidden_units=(4,),
+            num_environments=ENVS,
+            rollout_steps=STEPS,
+            total_timesteps=STEPS * ENVS * 4,
+            num_minibatches=1,
+            num_epochs=1,
+        ),
+        model=TransitionModelConfig(
+            kind="mlp", hidden_units=(4,), batch_size=8, predict_change=True
+        ),
         planning_ratio=1.0,
         dyna_iterations=2,
-        model_kind="mlp",
-        model_hidden_units=(4,),
-        model_batch_size=8,
         max_model_steps=2,
     )
 
@@ -65,9 +68,9 @@ def test_shifted_rows_are_the_states_of_the_row_before(errors):
     physics = np.repeat(numbers[..., None], 4, axis=-1).astype(np.float32)
     state = CartPoleState(tf.constant(physics), tf.constant(numbers))
     following = CartPoleState(tf.constant(physics + 0.5), tf.constant(numbers + 1))
-    rollout = Transitions(*[None] * 8, state, following)._replace(action=tf.constant(numbers % 2))
-    right = DynaProgram.rows(object.__new__(DynaProgram), rollout)
-    wrong = errors.ShiftedProgram.rows(object.__new__(errors.ShiftedProgram), rollout)
+    rollout = Rollout(*[None] * 8, state, following)._replace(action=tf.constant(numbers % 2))
+    right = DynaLearner.rows(object.__new__(DynaLearner), rollout)
+    wrong = errors.Shifted.rows(object.__new__(errors.Shifted), rollout)
     flat = np.stack([numbers[:, m].reshape(-1) for m in range(MEMBERS)])  # over [step, environment]
     np.testing.assert_array_equal(right.state.steps, flat)
     np.testing.assert_array_equal(right.next_state.physics[..., 0], flat + 0.5)
@@ -97,14 +100,15 @@ def test_every_agent_plans_in_its_own_frozen_model_and_goes_on_where_it_was(erro
     seeds = (7, 5)
     result = errors._run(ENV, config(), seeds, tmp_path, "repeated key", data)
     fitted = dyna.load_transition_result(tmp_path / "models")
-    for own, models in zip(fitted.weights, result.model_weights, strict=True):
+    role = "transition_model"
+    for own, models in zip(fitted.weights[role], result.weights[role], strict=True):
         np.testing.assert_array_equal(models[:, 0], own)
-    assert (result.model_weights[0][0] != result.model_weights[0][1]).any()
+    assert (result.weights[role][0][0] != result.weights[role][0][1]).any()
     assert (result.planned_updates == 2).all()
     again = errors._run(ENV, config(), seeds, tmp_path, "repeated key", data)
     np.testing.assert_array_equal(again.returns, result.returns)
     assert again.compile_seconds == 0  # nothing was left to do
-    with pytest.raises(ValueError, match="must be new, or hold this same run"):
+    with pytest.raises(ValueError, match="must hold a run of benchmarks.dyna_errors, random"):
         errors._run(ENV, config(), seeds, tmp_path, "random", data)
 
 
@@ -113,12 +117,11 @@ def test_memory_is_that_of_a_run_of_this_length():
         for name, make in speed._EXPERIMENTS.items():
             env = envs.make(name)
             chosen = next(c.config for c in make().columns if c.name == "dyna-gcnn")
-            total = 10 * chosen.batch_size
+            total = 10 * chosen.agent.batch_size
             said = speed.describe_memory(env, chosen, total)
-            shorter = dataclasses.replace(chosen, total_timesteps=total, dyna_iterations=1)
-            carry = speed.make_program(env, shorter).start([1, 2])
-            assert 2 * said["buffer_bytes"] == speed.bytes_of(carry.buffer)
-            assert 2 * said["carry_bytes"] == sum(x.numpy().nbytes for x in tf.nest.flatten(carry))
+            state = speed.make_learner(env, speed.of_length(chosen, total)).start([1, 2])
+            assert 2 * said["buffer_bytes"] == speed.bytes_of(state.buffer)
+            assert 2 * said["state_bytes"] == sum(x.numpy().nbytes for x in tf.nest.flatten(state))
 
 
 def test_labels_take_turns():

@@ -36,12 +36,13 @@ def examples(name):
 @pytest.mark.parametrize(
     "pages",
     [
-        ["README.md", "docs/training.md", "docs/transition_models.md"],
+        ["README.md", "docs/training.md", "docs/transition_models.md", "docs/layers.md"],
         [
             "docs/training.md#The plain tf-agents route",
             "docs/zoo.md",
             "docs/exporting.md",
             "docs/dyna.md",
+            "docs/extending.md",
         ],
     ],
 )

@@ -1,4 +1,4 @@
-"""What the tests of planning share: a small environment with a group that is not abelian."""
+"""What the tests of planning share: small environments with groups that are not abelian."""
 
 from typing import NamedTuple
 
@@ -6,12 +6,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_equirl.agents.ppo.tf_agents_ppo import make_models
 from tf_equirl.dyna import DynaConfig
-from tf_equirl.dyna.learner import DynaProgram
+from tf_equirl.dyna.learner import DynaLearner, DynaState
 from tf_equirl.dyna.train import transition_model
+from tf_equirl.dynamics.model_loss import ROLE
 from tf_equirl.envs import Environment
-from tf_equirl.groups import Symmetry, permutation_representation, symmetric_group
+from tf_equirl.groups import (
+    Representation,
+    Symmetry,
+    dihedral_group,
+    permutation_representation,
+    symmetric_group,
+)
+from tf_equirl.training.population import Weights
 
 
 class CupsState(NamedTuple):
@@ -68,6 +75,71 @@ class NoReward(Cups):
     reward = Environment.reward
 
 
+class BoxState(NamedTuple):
+    position: tf.Tensor  # [..., 2]
+    velocity: tf.Tensor  # [..., 2]
+    steps: tf.Tensor
+
+
+class Box(Environment):
+    """A point mass is pushed about in a square box; D4 turns and mirrors all of it.
+
+    The walls stop it, and nothing tells a transition model of them: `encoding_bounds` is not
+    defined. An episode ends by its time limit alone.
+    """
+
+    name = "Box"
+    observation_shape = (4,)
+    num_actions = 4
+    num_uniforms = 2
+    random_transitions = False
+    max_episode_steps = 60
+    pushes = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]], np.float32)
+
+    def __init__(self):
+        turn, mirror = np.array([[0, -1], [1, 0]]), np.diag([1, -1])
+        matrices = [np.linalg.matrix_power(turn, k) for k in range(4)]
+        matrices = np.array(matrices + [m @ mirror for m in matrices], float)
+        group = dihedral_group(4)
+        moved = np.einsum("gij,aj->gai", matrices, self.pushes)
+        permutations = (moved[:, :, None] == self.pushes).all(-1).argmax(-1)
+        plane = Representation(group, matrices)
+        self.symmetry = Symmetry(
+            group,
+            state=plane + plane,
+            action=permutation_representation(group, permutations),
+        )
+
+    def initial_state(self, uniforms):
+        position = 2.0 * tf.cast(uniforms, tf.float32) - 1.0
+        steps = tf.zeros(uniforms.shape[:-1], tf.int32)
+        return BoxState(position, tf.zeros_like(position), steps)
+
+    def observe(self, state):
+        return tf.concat([state.position, state.velocity], axis=-1)
+
+    def transition(self, state, action, uniforms):
+        velocity = 0.95 * state.velocity + 0.1 * tf.gather(tf.constant(self.pushes), action)
+        position = state.position + 0.1 * velocity
+        velocity = tf.where(tf.abs(position) <= 1.0, velocity, 0.0)
+        following = BoxState(tf.clip_by_value(position, -1.0, 1.0), velocity, state.steps)
+        return following, self.reward(state, action, following), self.is_terminal(following)
+
+    def is_terminal(self, state):
+        return tf.zeros(state.steps.shape, tf.bool)
+
+    def reward(self, state, action, following):
+        return -tf.norm(following.position, axis=-1)
+
+    def state_from_observation(self, observation):
+        steps = tf.zeros(observation.shape[:-1], tf.int32)
+        return BoxState(observation[..., :2], observation[..., 2:], steps)
+
+
+CUPS, BOX = Cups(), Box()
+"""Compiled programs are kept by environment: tests that share one compile less."""
+
+
 def exact_model(fill=1.0):
     """The dynamics of the cups as a Keras model; `fill` = 1 is right."""
     inputs = [keras.Input((3,)), keras.Input((3,))]
@@ -78,11 +150,60 @@ def exact_model(fill=1.0):
     return model
 
 
-def program_of(env, config: DynaConfig, frozen_model=None) -> DynaProgram:
-    """The program that `train_dyna` makes."""
+def learner_of(env, config: DynaConfig, frozen_model=None) -> DynaLearner:
+    """The learner that `train_dyna` makes."""
     model, frozen = transition_model(env, config, frozen_model)
-    actor, critic = make_models(env, config)
-    return DynaProgram(env, config, actor, critic, model, frozen is not None)
+    return DynaLearner(config.agent.learner(env), config, model, frozen)
+
+
+def number(x):
+    return tf.constant(x, tf.int32)
+
+
+# The stages with arguments of one's own, where a run takes them from its schedule.
+
+
+def update(learner, state: DynaState, first: int, count: int = 1) -> DynaState:
+    """Updates in the environment."""
+    return learner.stages["update"].run(state, first, count)[0]
+
+
+def fit(learner, state: DynaState, first: int, count: int, filled: int) -> DynaState:
+    """Gradient steps of the models."""
+    weights, adam = learner._program("fit", learner.models.fit)(
+        state.agent.seeds,
+        state.buffer,
+        state.model,
+        state.model_adam,
+        *map(number, (first, count, filled)),
+    )
+    return state._replace(model=weights, model_adam=adam)
+
+
+def begin_planning(learner, state: DynaState, index: int, filled: int, count: int):
+    """The state in which planning has begun, and what was measured."""
+    program = learner._program("measure", learner.begin_planning)
+    planning, reports = program(state, *map(number, (index, filled, count)))
+    return state._replace(planning=planning), reports
+
+
+def plan(learner, state: DynaState, index: int, count: int, real: int, filled: int):
+    """Updates in the model, and what the last of them reports."""
+    weights, adam, made, planning, reports = learner._program("plan", learner.plan)(
+        state, *map(number, (index, count, real, filled))
+    )
+    agent = state.agent._replace(weights=weights, adam=adam)
+    last = {name: x[count - 1].numpy() for name, x in reports.items()}
+    return state._replace(agent=agent, made=made, planning=planning), last
+
+
+def model_weights(state: DynaState) -> list[tf.Tensor]:
+    return state.model.trained[ROLE]
+
+
+def with_model(state: DynaState, weights) -> DynaState:
+    """The state with other weights of the models."""
+    return state._replace(model=Weights({ROLE: [tf.constant(w) for w in weights]}, {ROLE: []}))
 
 
 def compiled(function):

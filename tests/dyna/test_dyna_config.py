@@ -1,5 +1,6 @@
 """The rules of `DynaConfig`, and how it divides a run."""
 
+import dataclasses
 import json
 import math
 
@@ -8,7 +9,9 @@ import pytest
 
 from tf_equirl import envs
 from tf_equirl.agents import PPOConfig
-from tf_equirl.dyna import DynaConfig
+from tf_equirl.dyna import DynaConfig, TransitionModelConfig
+from tf_equirl.dynamics.fit import build_model
+from tf_equirl.models import transition_model
 
 # Ten updates of 64 transitions.
 SMALL = {
@@ -20,7 +23,7 @@ SMALL = {
 
 
 def config(**fields):
-    return DynaConfig(**{**SMALL, **fields})
+    return DynaConfig.from_flat(**{**SMALL, **fields})
 
 
 @pytest.mark.parametrize(
@@ -49,7 +52,10 @@ def config(**fields):
         ({"ensemble_size": 0}, "ensemble_size must be a positive integer"),
         ({"augment": 1}, "augment must be True or False"),
         ({"model_kind": "gcnn"}, "model_kind must be one of mlp, .*, environment"),
-        ({"model_predict_change": 1}, "model_predict_change must be True or False"),
+        (
+            {"model_predict_change": 1},
+            "of the transition model: predict_change must be True or False",
+        ),
         ({"model_epochs": 0}, "model_epochs must be a positive number"),
         ({"model_hidden_units": (8, 0)}, "of the transition model: hidden_units"),
         ({"model_match_parameters": 0}, "of the transition model: match_parameters"),
@@ -64,14 +70,38 @@ def test_what_breaks_a_rule_is_refused(fields, message):
         config(**fields)
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"agent": {"actor": "mlp"}}, "agent must be a PPOConfig"),
+        ({"model": "mlp"}, "model must be a TransitionModelConfig or None"),
+        ({"model": PPOConfig()}, "model must be a TransitionModelConfig or None"),
+        (
+            {"model": TransitionModelConfig(num_epochs=9)},
+            "model must be of the default num_epochs, as model_epochs says how it is fitted",
+        ),
+        (
+            {"model": TransitionModelConfig(anneal_learning_rate=True)},
+            "model must be of the default anneal_learning_rate",
+        ),
+    ],
+)
+def test_what_is_not_composed_of_an_agent_and_a_model_is_refused(fields, message):
+    with pytest.raises(ValueError, match=f"^{message}.*Received: {next(iter(fields))}="):
+        DynaConfig(**fields)
+
+
 def test_an_update_must_be_large_enough_to_hold_a_transition_out():
     few = {"num_environments": 1, "rollout_steps": 8, "num_minibatches": 2, "total_timesteps": 80}
     with pytest.raises(
-        ValueError, match=r"rollout_steps must be .* at least 10: .*rollout_steps=8"
+        ValueError,
+        match=r"agent must be such that num_environments \* rollout_steps is at least 10: "
+        r".*rollout_steps=8",
     ):
-        DynaConfig(**few, dyna_iterations=1)
-    DynaConfig(**few, dyna_iterations=1, planning_ratio=0)  # nothing is held out
-    DynaConfig(**few, dyna_iterations=1, model_kind="environment")
+        DynaConfig.from_flat(**few, dyna_iterations=1)
+    agent = PPOConfig(**few)
+    DynaConfig(agent, dyna_iterations=1, planning_ratio=0)  # nothing is held out
+    DynaConfig(agent, None, dyna_iterations=1)
 
 
 @pytest.mark.parametrize("iterations", [1, 3, 4, 7, 10])
@@ -79,7 +109,7 @@ def test_an_update_must_be_large_enough_to_hold_a_transition_out():
 def test_iterations_divide_the_run_and_their_planning_adds_up(ratio, iterations):
     c = config(planning_ratio=ratio, dyna_iterations=iterations)
     lengths = np.diff([0, *c.boundaries])
-    assert c.boundaries[-1] == c.num_updates == 10
+    assert c.boundaries[-1] == c.agent.num_updates == 10
     assert lengths.min() >= 1 and np.ptp(lengths) <= 1
     planned = [c.planned_updates(i) for i in range(iterations)]
     assert sum(planned) == math.floor(ratio * 10)
@@ -90,7 +120,7 @@ def test_iterations_divide_the_run_and_their_planning_adds_up(ratio, iterations)
 
 def test_a_ratio_is_the_number_that_it_reads_as():
     whole = {"num_environments": 4, "rollout_steps": 16, "total_timesteps": 6400}
-    c = DynaConfig(**whole, planning_ratio=0.29, dyna_iterations=1)
+    c = DynaConfig(PPOConfig(**whole), planning_ratio=0.29, dyna_iterations=1)
     assert c.planned_updates(0) == 29  # 0.29 * 100 is 28.999... in floating point
 
 
@@ -110,28 +140,78 @@ def test_the_buffer_holds_whole_updates_and_no_more_than_the_run(size, capacity)
     assert config(buffer_size=size).capacity == capacity
 
 
-def test_the_transition_models_fields_are_those_of_the_config():
+def test_flat_names_are_those_of_the_agent_and_of_the_model():
     c = config(
+        learning_rate=0.5,
         model_kind="gcnn-averaged",
         model_hidden_units=[4, 6],
         model_match_parameters=900,
         model_batch_size=17,
         model_learning_rate=0.25,
     )
-    real = envs.make("CartPole").transition_head
-    model = c.transition_model(real)
-    assert (model.kind, model.hidden_units, model.match_parameters) == (
-        "gcnn-averaged",
-        (4, 6),
-        900,
+    assert c.agent == PPOConfig(
+        num_environments=4, rollout_steps=16, total_timesteps=640, learning_rate=0.5
     )
-    assert (model.batch_size, model.learning_rate, model.predict_change) == (17, 0.25, True)
-    assert c.transition_model(envs.make("Catch").transition_head).predict_change is False
-    chosen = config(model_predict_change=False)
-    assert chosen.transition_model(real).predict_change is False
+    assert c.model == TransitionModelConfig(
+        kind="gcnn-averaged",
+        hidden_units=(4, 6),
+        match_parameters=900,
+        batch_size=17,
+        learning_rate=0.25,
+        predict_change=None,
+    )
+    flat = c.flat()
+    assert (flat["learning_rate"], flat["model_learning_rate"]) == (0.5, 0.25)
+    own = {f.name for f in dataclasses.fields(DynaConfig)} - {"agent", "model"}
+    assert own | {f.name for f in dataclasses.fields(PPOConfig)} < set(flat)
+    rest = set(flat) - own - {f.name for f in dataclasses.fields(PPOConfig)}
+    assert all(name.startswith("model_") for name in rest)
 
 
-def test_a_config_is_json_and_back():
+@pytest.mark.parametrize(
+    "c",
+    [
+        DynaConfig(),
+        DynaConfig(model=None),
+        config(planning_ratio=0.3, augment=True, ensemble_size=2, max_disagreement=0.5),
+        config(model_kind="environment", planning_starts="buffer", actor="odd", clip_value=0.0),
+        config(model_predict_change=False, model_hidden_units=(3,), max_model_steps=None),
+    ],
+    ids=["defaults", "no model", "ensemble", "environment", "model"],
+)
+def test_flat_names_and_json_give_the_config_back(c):
+    assert DynaConfig.from_flat(**c.flat()) == c
+    assert DynaConfig.from_flat(**json.loads(json.dumps(c.flat()))) == c
+    assert DynaConfig.from_json(json.loads(json.dumps(c.to_json()))) == c
+    assert (c.flat()["model_kind"] == "environment") == (c.model is None)
+
+
+def test_json_keeps_what_has_no_flat_name():
+    c = DynaConfig(
+        model=TransitionModelConfig(kind="gcnn-proximal", selection="soft", temperature=0.5)
+    )
+    assert DynaConfig.from_json(json.loads(json.dumps(c.to_json()))) == c
+
+
+def test_names_that_do_not_exist_are_named():
+    with pytest.raises(ValueError, match=r"hyperparameters of Dyna\. Received also: \['colour'\]"):
+        config(colour="blue")
+    # How it is fitted in Dyna is said by fields of Dyna's own.
+    for name in ("model_num_epochs", "model_anneal_learning_rate"):
+        with pytest.raises(ValueError, match=rf"Received also: \['{name}'\]"):
+            config(**{name: 3})
+    written = DynaConfig().to_json()
+    with pytest.raises(ValueError, match="those of DynaConfig.*imagination"):
+        DynaConfig.from_json({**written, "imagination": 1})
+    for part, known in (("agent", "PPOConfig"), ("model", "TransitionModelConfig")):
+        with pytest.raises(ValueError, match=f"those of {known}.*colour"):
+            DynaConfig.from_json({**written, part: {**written[part], "colour": "blue"}})
+    # A DynaConfig says other things than a PPOConfig does.
+    with pytest.raises(ValueError, match="those of PPOConfig"):
+        PPOConfig.from_json(written)
+
+
+def test_a_config_of_numpy_numbers_is_json_and_back():
     c = config(
         planning_ratio=np.float32(0.5),
         warmup_timesteps=np.int64(3),
@@ -146,9 +226,25 @@ def test_a_config_is_json_and_back():
     )
     written = json.loads(json.dumps(c.to_json()))
     assert DynaConfig.from_json(written) == c
-    assert written["model_hidden_units"] == [4, 6]
-    with pytest.raises(ValueError, match="those of DynaConfig.*imagination"):
-        DynaConfig.from_json({**written, "imagination": 1})
-    # A DynaConfig says more than a PPOConfig does.
-    with pytest.raises(ValueError, match="those of PPOConfig"):
-        PPOConfig.from_json(written)
+    assert written["model"]["hidden_units"] == [4, 6]
+
+
+def test_changes_are_predicted_where_states_are_real_numbers_unless_it_is_said():
+    chosen = config(model_hidden_units=(3,), model_predict_change=False).model
+    undecided = config(model_hidden_units=(3,)).model
+    for name, model, change in (
+        ("CartPole", undecided, True),
+        ("Catch", undecided, False),
+        ("CartPole", chosen, False),
+    ):
+        env = envs.make(name)
+        expected = transition_model(
+            env.symmetry,
+            model.kind,
+            (3,),
+            observation_shape=env.observation_shape,
+            head=env.transition_head,
+            predict_change=change,
+        )
+        layers = [type(layer) for layer in build_model(env, model).layers]
+        assert layers == [type(layer) for layer in expected.layers]

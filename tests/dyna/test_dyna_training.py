@@ -8,19 +8,17 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from dyna_cases import Cups, NoReward, exact_model
+from dyna_cases import CUPS, NoReward, begin_planning, exact_model, learner_of
 
 from tf_equirl import envs, zoo
-from tf_equirl.agents import NonFiniteError, PPOConfig, run_folder, train_ppo
-from tf_equirl.agents import train as agents_train
-from tf_equirl.agents.ppo.learner import PopulationProgram
-from tf_equirl.agents.ppo.tf_agents_ppo import make_models
-from tf_equirl.dyna import DynaConfig, dyna_program, train, train_dyna
-from tf_equirl.dyna.learner import DynaProgram
-from tf_equirl.dyna.train import DYNA_RUN
+from tf_equirl.agents import NonFiniteError, PPOConfig, train_ppo
+from tf_equirl.dyna import DynaConfig, train, train_dyna
+from tf_equirl.dyna.learner import DynaLearner
+from tf_equirl.dynamics.model_loss import ROLE
 from tf_equirl.evaluation.equivariance import model_equivariance_error
 from tf_equirl.testing import equivariance_error
-from tf_equirl.training.run_folder import RunFolder
+from tf_equirl.training.population import Weights
+from tf_equirl.training.run_folder import RunFolder, describe
 
 PPO = {
     "actor": "odd",
@@ -33,7 +31,7 @@ PPO = {
     "total_timesteps": 64 * 6,
     "learning_rate": 3e-3,
 }
-CONFIG = DynaConfig(
+CONFIG = DynaConfig.from_flat(
     **PPO,
     planning_ratio=1.5,
     dyna_iterations=3,
@@ -48,34 +46,6 @@ CONFIG = DynaConfig(
 )
 SEEDS = (5, 0, 3, 9, 2)
 ITERATIONS = 3
-
-
-@pytest.fixture(scope="module", autouse=True)
-def shared_programs():
-    """Runs that differ in nothing that is compiled share the compiled functions."""
-    known = {}
-
-    def share(new, key, *names):
-        old = known.setdefault((type(new), *key), new)
-        for name in names:
-            setattr(new, name, getattr(old, name))
-        return new
-
-    def dyna(env, config, actor, critic, model, frozen):
-        new = DynaProgram(env, config, actor, critic, model, frozen)
-        key = (env.name, dataclasses.replace(config, warmup_timesteps=0), frozen)
-        return share(new, key, "run", "compiled_fit", "compiled_begin", "compiled_plan")
-
-    def ppo(env, config, *arguments):
-        new = PopulationProgram(env, config, *arguments)
-        fields = (getattr(config, field.name) for field in dataclasses.fields(PPOConfig))
-        return share(new, (env.name, *fields), "run")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "DynaProgram", dyna)
-        patch.setattr(dyna_program, "PopulationProgram", ppo)
-        patch.setattr(agents_train, "PopulationProgram", ppo)
-        yield
 
 
 class Record:
@@ -120,8 +90,9 @@ def assert_same(a, b, of=slice(None), there=slice(None), rounding=0.0):
         assert ours.keys() == theirs.keys()
         for name in ours:
             check(ours[name], theirs[name])
-    for field in ("weights", "model_weights"):
-        for x, y in zip(getattr(a, field), getattr(b, field), strict=True):
+    assert a.weights.keys() == b.weights.keys() == {"actor", "critic", ROLE}
+    for role, weights in a.weights.items():
+        for x, y in zip(weights, b.weights[role], strict=True):
             check(x, y)
     np.testing.assert_array_equal(a.planning_timesteps, b.planning_timesteps)
 
@@ -142,8 +113,9 @@ def test_a_run_that_never_plans_is_train_ppo_to_the_last_bit(fields, model_free)
     np.testing.assert_array_equal(result.first_returns, model_free.first_returns)
     for name, values in model_free.metrics.items():
         np.testing.assert_array_equal(result.metrics[name], values)
-    for ours, theirs in zip(result.weights, model_free.weights, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    for role, weights in model_free.weights.items():
+        for ours, theirs in zip(result.weights[role], weights, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
     assert not result.planned_updates.any()
     assert np.isnan(result.imagined_returns).all()
     if "max_model_error" in fields:  # planned, and undone
@@ -227,11 +199,7 @@ def test_the_folder_holds_the_planning(finished):
         np.testing.assert_allclose(float(row[name]), values[member, 1], rtol=1e-5)
     run = json.loads((finished.run_dir / "run.json").read_text())
     assert DynaConfig.from_json(run["config"]) == CONFIG
-    assert run["frozen_model"] is None and set(run["models"]) == {
-        "actor",
-        "critic",
-        "transition_model",
-    }
+    assert run["frozen_model"] is None and set(run["models"]) == {"actor", "critic", ROLE}
 
 
 def test_progress_is_told_of_every_part(finished, progress):
@@ -259,7 +227,7 @@ def test_every_model_of_an_ensemble_is_one_of_its_own(finished):
         for index in range(3):
             model = finished.transition_model(seed, index)
             for variable, stacked in zip(
-                model.trainable_variables, finished.model_weights, strict=True
+                model.trainable_variables, finished.weights[ROLE], strict=True
             ):
                 assert stacked.shape == (len(SEEDS), 3, *variable.shape)
                 np.testing.assert_array_equal(variable, stacked[row, index])
@@ -271,6 +239,33 @@ def test_every_model_of_an_ensemble_is_one_of_its_own(finished):
         finished.transition_model(0, 3)
     with pytest.raises(ValueError, match="seed must be one of"):
         finished.transition_model(1)
+
+
+def test_networks_and_weights_are_found_by_role(finished):
+    roles = ("actor", "critic", ROLE)
+    assert tuple(finished.weights) == tuple(finished.networks) == roles
+    observations = np.random.default_rng(0).normal(size=(7, 4)).astype("float32")
+    pairs = [tf.constant(observations), tf.one_hot([0, 1, 1, 0, 1, 0, 0], 2)]
+    for role, alone, inputs in zip(
+        roles,
+        (finished.actor, finished.critic, finished.transition_model),
+        (observations, observations, pairs),
+        strict=True,
+    ):
+        outputs = [finished.model(role, seed)(inputs).numpy() for seed in SEEDS]
+        for seed, expected in zip(SEEDS, outputs, strict=True):
+            np.testing.assert_array_equal(alone(seed)(inputs), expected)
+        assert all(np.any(outputs[i] != outputs[j]) for i in range(5) for j in range(i))
+        variables = finished.networks[role].variables
+        assert len(finished.weights[role]) == len(variables)
+    with pytest.raises(ValueError, match=f"role must be one of {', '.join(roles)}.*'policy'"):
+        finished.model("policy", 5)
+    perfect = dataclasses.replace(
+        finished, networks={role: finished.networks[role] for role in roles[:2]}
+    )
+    for call in (perfect.transition_model, lambda seed: perfect.model(ROLE, seed)):
+        with pytest.raises(ValueError, match="no transition model where planning is done in the"):
+            call(5)
 
 
 def test_what_is_equivariant_stays_so(finished):
@@ -298,15 +293,17 @@ def test_what_is_equivariant_stays_so(finished):
 def test_a_model_that_becomes_non_finite_stops_the_run_and_is_named(
     finished, tmp_path, monkeypatch
 ):
-    start = DynaProgram.start
+    start = DynaLearner.start
 
-    def poisoned(self, seeds, *rest):
-        carry = start(self, seeds, *rest)
-        last = carry.model[-1].numpy()
+    def poisoned(self, seeds):
+        state = start(self, seeds)
+        *others, last = state.model.trained[ROLE]
+        last = last.numpy()
         last[3 * SEEDS.index(9) + 1] = np.nan  # the second model of the seed
-        return carry._replace(model=[*carry.model[:-1], tf.constant(last)])
+        weights = Weights({ROLE: [*others, tf.constant(last)]}, state.model.fixed)
+        return state._replace(model=weights)
 
-    monkeypatch.setattr(DynaProgram, "start", poisoned)
+    monkeypatch.setattr(DynaLearner, "start", poisoned)
     folder = tmp_path / "run"
     with pytest.raises(
         NonFiniteError, match=r"seed 9 .*held-out .* timestep 128\..*4 of 5"
@@ -318,6 +315,10 @@ def test_a_model_that_becomes_non_finite_stops_the_run_and_is_named(
     assert result.planned_updates.shape == (5, 0)
     with (folder / "results.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 5 * 2
+
+
+def with_model(**fields):
+    return dataclasses.replace(CONFIG, model=dataclasses.replace(CONFIG.model, **fields))
 
 
 @pytest.mark.parametrize(
@@ -337,13 +338,13 @@ def test_a_model_that_becomes_non_finite_stops_the_run_and_is_named(
             "frozen_model must take a list of obs.* CartP",
         ),
         (
-            Cups(),
+            CUPS,
             {"frozen_model": exact_model(), "config": CONFIG},
             "ensemble_size must be 1 with a frozen model. Received: ensemble_size=3",
         ),
         (
             "Catch",
-            {"config": dataclasses.replace(CONFIG, model_predict_change=True)},
+            {"config": with_model(predict_change=True)},
             "predict_change must be False",
         ),
     ],
@@ -357,18 +358,18 @@ def test_bad_arguments_are_refused_before_any_work(tmp_path, env, arguments, mes
 
 
 def test_the_environment_itself_needs_no_reward_function():
-    config = dataclasses.replace(CONFIG, model_kind="environment")
+    config = dataclasses.replace(CONFIG, model=None)
     assert train.transition_model(NoReward(), config) == (None, None)
 
 
 def test_a_model_of_the_zoo_may_have_layers_named_as_those_of_the_agent(tmp_path):
     """Keras names the agent's by a count, the zoo's have the names that they were saved with."""
-    described = run_folder.describe(envs.make("CartPole"), CONFIG, SEEDS, {})
-    folder = RunFolder(tmp_path / "run", DYNA_RUN)
+    described = describe("train_dyna", envs.make("CartPole"), CONFIG, SEEDS, {})
 
     def claim(actor, critic, resume):
-        models = {"actor": actor, "critic": critic, "transition_model": ["dense", "dense_2"]}
-        folder.open({**described, "models": models, "frozen_model": "zoo"}, resume)
+        models = {"actor": actor, "critic": critic, ROLE: ["dense", "dense_2"]}
+        known = {**described, "models": models, "frozen_model": "zoo"}
+        RunFolder(tmp_path / "run", known).open(resume)
 
     claim(["dense", "dense_1", "dense"], ["dense_2"], resume=False)
     claim(["dense_7", "dense_8", "dense_7"], ["dense_9"], resume=True)
@@ -384,22 +385,26 @@ def test_a_folder_is_needed_to_resume():
 # A model that is not trained further
 
 
-SINGLE = dataclasses.replace(CONFIG, ensemble_size=1, actor="gcnn")
+SINGLE = dataclasses.replace(
+    CONFIG, ensemble_size=1, agent=dataclasses.replace(CONFIG.agent, actor="gcnn")
+)
 
 
 @pytest.mark.parametrize("kind", ["zoo", "keras"])
 def test_a_frozen_model_keeps_its_weights(kind):
-    env = envs.make("CartPole" if kind == "zoo" else Cups())
+    env = envs.make("CartPole" if kind == "zoo" else CUPS)
     given = "cartpole-transition-gcnn" if kind == "zoo" else exact_model()
     model, described = train.transition_model(env, SINGLE, given)
     trained = zoo.load(given).transition_model if kind == "zoo" else given
     assert described is not None and (kind == "keras" or given in described)
-    program = DynaProgram(env, SINGLE, *make_models(env, SINGLE), model, True)
-    assert [program.fit_steps(i) for i in range(ITERATIONS)] == [0] * ITERATIONS
-    carry = program.start([3, 4, 5, 6])
-    assert not carry.model_adam.first
-    for stacked, weights in zip(carry.model, trained.get_weights(), strict=True):
-        np.testing.assert_array_equal(stacked, [weights] * 4)
+    learner = DynaLearner(SINGLE.agent.learner(env), SINGLE, model, described)
+    assert learner.schedule.fitted == [0] * ITERATIONS and "fit" not in learner.stages
+    state = learner.start([3, 4, 5, 6])
+    assert not state.model_adam.first
+    weights = [*state.model.trained[ROLE], *state.model.fixed[ROLE]]
+    variables = [*trained.trainable_variables, *trained.non_trainable_variables]
+    for stacked, variable in zip(weights, variables, strict=True):
+        np.testing.assert_array_equal(stacked, [variable] * 4)
 
 
 def unnamed_model(fill):
@@ -415,7 +420,7 @@ def test_the_run_of_a_frozen_model_goes_on_with_that_model_alone(tmp_path):
     def begin(model, resume):
         stop = Record("act and update")
         train_dyna(
-            Cups(),
+            CUPS,
             SINGLE,
             [0],
             tmp_path / "run",
@@ -434,16 +439,15 @@ def test_the_run_of_a_frozen_model_goes_on_with_that_model_alone(tmp_path):
 
 def test_planning_in_the_environment_itself_has_no_model(tmp_path):
     """Of its run nothing but the beginning: the rest is tested with models."""
-    config = dataclasses.replace(SINGLE, model_kind="environment")
+    config = dataclasses.replace(SINGLE, model=None)
     for resume in (False, True):
         with pytest.raises(KeyboardInterrupt):
             stop = Record("act and update")
-            train_dyna(Cups(), config, [0], tmp_path / "run", resume=resume, on_progress=stop)
-    program = DynaProgram(Cups(), config, *make_models(Cups(), config), None)
-    assert [program.fit_steps(i) for i in range(ITERATIONS)] == [0] * ITERATIONS
-    carry = program.start([0, 1, 2, 3])
-    assert not carry.model
-    filled = tf.constant(64)
-    carry, metrics = program.begin_planning(carry, tf.constant(0), filled, tf.constant(3))
-    assert metrics.shape == (4, 0)
-    assert carry.planning.limit.numpy().tolist() == [3] * 4
+            train_dyna(CUPS, config, [0], tmp_path / "run", resume=resume, on_progress=stop)
+    learner = learner_of(CUPS, config)
+    assert learner.schedule.fitted == [0] * ITERATIONS and "fit" not in learner.stages
+    state = learner.start([0, 1, 2, 3])
+    assert not tf.nest.flatten(state.model)
+    state, metrics = begin_planning(learner, state, 0, 64, 3)
+    assert list(metrics) == ["finite"] and metrics["finite"].numpy().all()
+    assert state.planning.limit.numpy().tolist() == [3] * 4

@@ -5,18 +5,28 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-from dyna_cases import Cups, assert_equal, compiled, exact_model, program_of
+from dyna_cases import (
+    CUPS,
+    Cups,
+    assert_equal,
+    begin_planning,
+    compiled,
+    exact_model,
+    learner_of,
+    number,
+    plan,
+    with_model,
+)
 
 from tf_equirl import envs
 from tf_equirl.dyna import DynaConfig
 from tf_equirl.dyna.imagination import ImaginedEnvironment
-from tf_equirl.dyna.learner import _mean_of_known
-from tf_equirl.dyna.model_population import ModelPopulation
-from tf_equirl.training.collect import start_acting
-from tf_equirl.training.replay import ReplayBuffer
+from tf_equirl.dyna.learner import DynaLearner
+from tf_equirl.dyna.model_population import Kept
+from tf_equirl.training.collect import mean_of_known, start_acting
 
 MEMBERS, ENVS, STEPS = 4, 3, 12
-CONFIG = DynaConfig(
+CONFIG = DynaConfig.from_flat(
     actor="mlp",
     critic="mlp",
     hidden_units=(8,),
@@ -35,24 +45,30 @@ def config(**fields):
     return dataclasses.replace(CONFIG, **fields)
 
 
-def rollouts(program, carry):
-    """In what the program plans in, and in the true environment, from the same states."""
+def modelled(**fields):
+    """A learner that plans in an exact model of the cups."""
+    known = config(**fields)
+    return DynaLearner(known.agent.learner(CUPS), known, exact_model(), "exact")
+
+
+def rollouts(learner, state):
+    """In what the learner plans in, and in the true environment, from the same states."""
 
     @compiled
-    def run(carry):
-        env = program.env
-        imagined = program._imagined(carry, tf.constant(FILLED))
+    def run(state):
+        env = learner.env
+        imagined = learner._imagined(state, [], tf.constant(FILLED))
         shape = [MEMBERS, ENVS, env.num_uniforms]
         acting = start_acting(imagined, tf.random.stateless_uniform(shape, [1, 2]))
-        start = carry.ppo._replace(acting=acting)
+        start = state.agent._replace(acting=acting)
         # The true one's own dynamics and, where they differ, the starts and the limit of planning.
         if imagined._starts is not None:
             limit = imagined.max_episode_steps
-            env = ImaginedEnvironment(env, program._true_dynamics, imagined._starts, limit)
-        collect = program.ppo.collect
+            env = ImaginedEnvironment(env, learner._true_dynamics, imagined._starts, limit)
+        collect = learner.agent.collect
         return [collect(start, KEY, e, with_states=True) for e in (imagined, env)]
 
-    return run(carry)
+    return run(state)
 
 
 def filled_buffer(env):
@@ -61,13 +77,13 @@ def filled_buffer(env):
     level = (np.arange(MEMBERS)[:, None, None] + rng.random([MEMBERS, FILLED, 3])) / 10
     steps = tf.constant(rng.integers(9, size=[MEMBERS, FILLED]), tf.int32)
     state = env.state_from_observation(tf.constant(level, tf.float32))._replace(steps=steps)
-    return ReplayBuffer(state, tf.zeros([MEMBERS, FILLED], tf.int32), state)
+    return Kept(state, tf.zeros([MEMBERS, FILLED], tf.int32), state)
 
 
 @pytest.mark.parametrize("name", ["CartPole", "Catch"])
 def test_planning_in_the_environment_itself_is_acting_in_it(name):
-    program = program_of(envs.make(name), CONFIG)
-    imagined, true = rollouts(program, program.start(range(MEMBERS)))
+    learner = learner_of(envs.make(name), CONFIG)
+    imagined, true = rollouts(learner, learner.start(range(MEMBERS)))
     assert_equal(imagined, true)
     assert np.any(true[1].terminated)
 
@@ -75,12 +91,9 @@ def test_planning_in_the_environment_itself_is_acting_in_it(name):
 @pytest.fixture(scope="module")
 def exact():
     """Rollouts in a model that is the environment, and in the environment."""
-    fields = {"planning_starts": "buffer", "model_rollout_steps": 4}
-    program = program_of(Cups(), config(**fields))
-    program.models = ModelPopulation(Cups(), config(**fields), exact_model())
-    carry = program.start(range(MEMBERS))
-    carry = carry._replace(buffer=filled_buffer(program.env))
-    return carry, *rollouts(program, carry)
+    learner = modelled(planning_starts="buffer", model_rollout_steps=4)
+    state = learner.start(range(MEMBERS))._replace(buffer=filled_buffer(CUPS))
+    return state, *rollouts(learner, state)
 
 
 def test_an_exact_model_is_as_good_as_the_environment(exact):
@@ -92,12 +105,12 @@ def test_an_exact_model_is_as_good_as_the_environment(exact):
 
 
 def test_episodes_start_in_the_members_own_states_of_the_buffer(exact):
-    carry, (_, rows), _ = exact
+    state, (_, rows), _ = exact
     first = np.asarray(rows.state.steps) == 0
     assert first[0].all() and 0 < first[1:].mean() < 1
     for member in range(MEMBERS):
         starts = rows.state.level.numpy()[:, member][first[:, member]]
-        held = carry.buffer.state.level[member].numpy()
+        held = state.buffer.state.level[member].numpy()
         where = (starts[:, None] == held).all(axis=-1)
         assert where.any(axis=1).all()
         assert len(set(where.argmax(axis=1))) > 5  # not always the same one
@@ -113,31 +126,30 @@ class FixedStart(Cups):
 
 
 def test_episodes_start_in_the_buffer_even_where_the_environment_draws_nothing():
-    program = program_of(FixedStart(), config(planning_starts="buffer"))
-    carry = program.start(range(MEMBERS))._replace(buffer=filled_buffer(program.env))
-    begun, _ = program.begin_planning(carry, KEY, tf.constant(FILLED), tf.constant(1))
+    learner = learner_of(FixedStart(), config(planning_starts="buffer"))
+    state = learner.start(range(MEMBERS))._replace(buffer=filled_buffer(CUPS))
+    begun, _ = begin_planning(learner, state, -1, FILLED, 1)
     level = np.floor(10 * begun.planning.acting.env.level)
     np.testing.assert_array_equal(level, np.arange(MEMBERS)[:, None, None] + np.zeros([ENVS, 3]))
-    assert np.isnan(begun.planning.imagined_return).all()
-    zero, one = tf.constant(0), tf.constant(1)
-    after = program.plan(begun, zero, one, one, tf.constant(FILLED))
+    assert np.isnan(begun.planning.acting.last_return).all()
+    after, reports = plan(learner, begun, 0, 1, 1, FILLED)
     assert after.made.numpy().all()
     # The imagined return is that of the last episodes that ended; one does for every member here.
     last = np.asarray(after.planning.acting.last_return)
-    np.testing.assert_allclose(after.planning.imagined_return, np.nanmean(last, -1), rtol=1e-6)
+    np.testing.assert_allclose(reports["imagined_return"], np.nanmean(last, -1), rtol=1e-6)
 
 
 def test_nothing_is_kept_where_nothing_needs_it():
     starts = {False: "reset", True: "buffer"}
     for kept, planning_starts in starts.items():
-        program = program_of(Cups(), config(planning_starts=planning_starts))
-        carry = program.start(range(MEMBERS))
-        assert carry.buffer.action.shape[1] == (program.config.capacity if kept else 0)
+        learner = learner_of(CUPS, config(planning_starts=planning_starts))
+        state = learner.start(range(MEMBERS))
+        assert state.buffer.action.shape[1] == (learner.config.capacity if kept else 0)
 
 
 def test_a_mean_leaves_out_what_is_not_known():
     some = np.array([[np.nan, 2, 4], [1, 2, 3], [np.nan] * 3], "float32")
-    np.testing.assert_array_equal(_mean_of_known(some), [3, 2, np.nan])
+    np.testing.assert_array_equal(mean_of_known(tf.constant(some)), [3, 2, np.nan])
 
 
 def test_an_imagined_episode_that_reaches_the_limit_is_cut_off_and_not_over(exact):
@@ -156,23 +168,18 @@ def test_an_imagined_episode_that_reaches_the_limit_is_cut_off_and_not_over(exac
 
 
 def test_the_environments_own_limit_holds_where_the_models_is_longer():
-    program = program_of(Cups(), config(model_rollout_steps=1000))
-    imagined = program._imagined(program.start(range(MEMBERS)), tf.constant(FILLED))
-    assert imagined.max_episode_steps == Cups.max_episode_steps
-    program = program_of(Cups(), CONFIG)
-    imagined = program._imagined(program.start(range(MEMBERS)), tf.constant(FILLED))
-    assert imagined.max_episode_steps == Cups.max_episode_steps
+    for limited in (CONFIG, config(model_rollout_steps=1000)):
+        learner = learner_of(CUPS, limited)
+        imagined = learner._imagined(learner.start(range(MEMBERS)), [], number(FILLED))
+        assert imagined.max_episode_steps == Cups.max_episode_steps
 
 
 def test_episodes_are_cut_off_where_the_models_of_an_ensemble_disagree():
     """One model is exact, the other fills cups to 1 + 0.2 (m + 1) for member m."""
-    fields = {"ensemble_size": 2, "max_disagreement": 0.15, "model_kind": "mlp"}
-    program = program_of(Cups(), config(**fields))
-    program.models = ModelPopulation(Cups(), config(**fields), exact_model())
+    learner = modelled(ensemble_size=2, max_disagreement=0.15)
     fills = [fill for m in range(MEMBERS) for fill in (1.0, 1.2 + 0.2 * m)]
     kernels = np.stack([exact_model(fill).get_weights()[0] for fill in fills])
-    carry = program.start(range(MEMBERS))._replace(model=[tf.constant(kernels)])
-    (_, rows), _ = rollouts(program, carry)
+    (_, rows), _ = rollouts(learner, with_model(learner.start(range(MEMBERS)), [kernels]))
     # Models of member m differ by 0.2 (m + 1) in one coordinate of three.
     spread = 0.1 * (1 + np.arange(MEMBERS)) / np.sqrt(3)
     steps = np.asarray(rows.next_state.steps)

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.filterwarnings("error")  # "Mean of empty slice" and it
 class Config(NamedTuple):
     num_environments: int
     total_timesteps: int
+    rollout_steps: int = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,10 @@ class Run:
     returns: np.ndarray
     first_returns: np.ndarray
     config: Config
+
+    @property
+    def num_environments(self):
+        return self.config.num_environments
 
     @property
     def seeds(self):
@@ -274,3 +279,17 @@ def test_reports_say_what_is_not_known():
         assert [np.isnan(row[name]) for name in names] == [unknown] * 5
     areas = [experiments.area_under_curve(result).mean() for result in results.values()]
     assert [row["mean"] for row in rows[-2:]] == areas
+
+
+def test_the_least_lead_is_looked_for_where_all_returns_are_known():
+    """Before that the runs have the same unknown returns, or one of them has."""
+    ours, other = np.full((2, 3, 1000), 5.0)
+    other[1, :400] = np.nan  # `return_at` is not known before timestep 1104
+    ours[:, :140] = -100.0  # and reads these up to timestep 1060
+    ours[:, 300:] = 3.0 + np.array([[-1.0], [0.0], [1.0]])
+    timestep, difference = thesis.least_lead(run(ours), run(other))
+    assert timestep > 1104 and difference.mean == pytest.approx(-2)
+    assert experiments.return_at(run(ours), 520).max() < -50
+    for unknown in (other, np.full((3, 1000), np.nan)):
+        with pytest.raises(ValueError, match="two runs with equal returns there"):
+            thesis.least_lead(run(unknown), run(other))

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import rich.console
 
-from tf_equirl import envs, experiments
+from tf_equirl import experiments
 from tf_equirl.agents import PPOConfig, TrainingResult
-from tf_equirl.agents.ppo.tf_agents_ppo import make_models
 
 
 def _result(returns, first_returns=None, **fields):
@@ -21,12 +20,13 @@ def _result(returns, first_returns=None, **fields):
         seeds=tuple(range(len(returns))),
         returns=returns,
         first_returns=returns if first_returns is None else np.asarray(first_returns),
+        num_environments=config.num_environments,
         metrics={},
-        weights=[],
+        weights={},
         compile_seconds=1.0,
         run_seconds=2.0,
         run_dir=None,
-        _models=make_models(envs.make("CartPole"), config),
+        networks={},
     )
     return dataclasses.replace(result, **fields)
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_equirl import dyna, envs, experiments, zoo
+from tf_equirl import dyna, envs, publishing, zoo
 from tf_equirl._portable import portable_config
 from tf_equirl.models import transition_model
+from tf_equirl.publishing import transition_scores
 from tf_equirl.publishing.entry import training_fields, type_of_run
 from tf_equirl.publishing.transition_model import training_command
-from tf_equirl.zoo import transition_scores
 
 CONFIG = dyna.TransitionModelConfig(
     hidden_units=(6,), num_epochs=2, batch_size=50, learning_rate=0.01
@@ -62,7 +62,7 @@ def run(tmp_path_factory):
 def published(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("publish") / "zoo"
     limits = ["It is tiny."]
-    return folder, experiments.publish_transition_model(
+    return folder, publishing.publish_transition_model(
         run[0], NAME, folder, transitions=400, limits=limits
     )
 
@@ -117,12 +117,12 @@ def test_what_is_published_loads_and_is_what_its_card_says(run, published):
     assert "337 steps of random and 337 steps of catch-ppo-gcnn" in card["data"]["meaning"]
     with Image.open(place / "training_curve.png") as image:
         assert image.width > 1000
-    assert (place / "README.md").read_text() == zoo.card_to_markdown(card)
+    assert (place / "README.md").read_text() == publishing.card_to_markdown(card)
 
 
 def test_the_score_is_reached_again(published):
     folder, _ = published
-    assert zoo.verify_score(NAME, folder) == zoo.card(NAME, folder)["evaluation"]
+    assert publishing.verify_score(NAME, folder) == zoo.card(NAME, folder)["evaluation"]
 
 
 @pytest.mark.parametrize(
@@ -149,15 +149,15 @@ def test_a_better_score_than_the_true_one_is_noticed(
     truth, inner = copy.deepcopy(card["evaluation"]), card["evaluation"]
     # That it is found again, the test above shows; here it need not be measured again.
     monkeypatch.setattr(transition_scores, "evaluate_transition_model", lambda *_: truth)
-    assert zoo.verify_score(NAME, folder) == truth
+    assert publishing.verify_score(NAME, folder) == truth
     for key in path[:-1]:
         inner = inner[key]
     inner[path[-1]] = to(inner[path[-1]])
     (folder / NAME / "card.json").write_text(json.dumps(card))
-    zoo.write_readme(folder / NAME)
-    zoo.write_index(folder)
+    publishing.write_readme(folder / NAME)
+    publishing.write_index(folder)
     with pytest.raises(ValueError, match=message):
-        zoo.verify_score(NAME, folder)
+        publishing.verify_score(NAME, folder)
 
 
 def test_the_command_repeats_data_and_training(run):
@@ -198,13 +198,13 @@ def test_runs_that_cannot_be_published_are_refused(run, tmp_path):
     ):
         (tmp_path / "run.json").write_text(json.dumps({**description, **change}))
         with pytest.raises(ValueError, match=message):
-            experiments.publish_transition_model(tmp_path, NAME, tmp_path / "zoo")
+            publishing.publish_transition_model(tmp_path, NAME, tmp_path / "zoo")
     assert type_of_run(run[0]) == zoo.TRANSITION_MODEL
     (tmp_path / "run.json").write_text(json.dumps({**description, "models": {"actor": {}}}))
     with pytest.raises(ValueError, match="trained a transition model. .* which trained a policy"):
-        experiments.publish_transition_model(tmp_path, NAME, tmp_path / "zoo")
+        publishing.publish_transition_model(tmp_path, NAME, tmp_path / "zoo")
     with pytest.raises(ValueError, match="trained a policy. .* which trained a transition model"):
-        experiments.publish(run[0], NAME, 1, tmp_path / "zoo")
+        publishing.publish(run[0], NAME, 1, tmp_path / "zoo")
     assert not (tmp_path / "zoo").exists()
 
 
@@ -220,7 +220,7 @@ def test_runs_that_cannot_be_published_are_refused(run, tmp_path):
 def test_bad_arguments_are_refused_before_any_work(run, arguments, message, tmp_path):
     arguments = {"run_dir": run[0], "name": "x", **arguments}
     with pytest.raises(ValueError, match=message):
-        experiments.publish_transition_model(zoo_dir=tmp_path / "zoo", **arguments)
+        publishing.publish_transition_model(zoo_dir=tmp_path / "zoo", **arguments)
     assert not (tmp_path / "zoo").exists()
 
 

@@ -6,8 +6,9 @@ import re
 import numpy as np
 import pytest
 
-from tf_equirl import experiments
-from tf_equirl.agents import PPOConfig, train_ppo
+from tf_equirl import envs, experiments
+from tf_equirl.agents import PPOConfig
+from tf_equirl.reproductions import thesis
 
 SMALL = PPOConfig(
     actor="mlp", hidden_units=(8, 8), rollout_steps=16, num_minibatches=2, total_timesteps=640
@@ -33,12 +34,12 @@ def trained(tmp_path_factory):
 
 
 class _Interrupted:
-    """`train_ppo`, interrupted by Ctrl-C at the first attempt of the second chunk."""
+    """A call of the trainer, interrupted by Ctrl-C at the first attempt of the second chunk."""
 
     def __init__(self):
         self.attempts, self.first_updates = {}, {}
 
-    def __call__(self, env, config, seeds, run_dir, resume):
+    def __call__(self, trainer, env, config, seeds, run_dir, resume):
         attempt = self.attempts[run_dir.name] = self.attempts.get(run_dir.name, 0) + 1
         updates = []
 
@@ -48,7 +49,7 @@ class _Interrupted:
             if second and 0 < progress.updates < progress.num_updates:
                 raise KeyboardInterrupt
 
-        result = train_ppo(env, config, seeds, run_dir, resume=resume, on_progress=stop)
+        result = trainer(env, config, seeds, run_dir, resume=resume, on_progress=stop)
         self.first_updates[run_dir.name] = updates[0]
         return result
 
@@ -57,8 +58,8 @@ def test_chunks_resume_where_they_were_interrupted_and_change_no_number(trained,
     train = _Interrupted()
     experiment = _experiment(SMALL)
     with pytest.raises(KeyboardInterrupt):
-        experiment.train(tmp_path, num_seeds=6, seeds_per_chunk=4, train=train)
-    results = experiment.train(tmp_path, num_seeds=6, seeds_per_chunk=4, train=train)
+        experiment.train(tmp_path, num_seeds=6, seeds_per_chunk=4, call=train)
+    results = experiment.train(tmp_path, num_seeds=6, seeds_per_chunk=4, call=train)
     assert train.attempts == {"seeds-0-3": 2, "seeds-4-5": 2}
     assert train.first_updates == {"seeds-0-3": 10, "seeds-4-5": 1}  # they did not start anew
     (joined,) = results.values()
@@ -69,10 +70,12 @@ def test_chunks_resume_where_they_were_interrupted_and_change_no_number(trained,
     for name, values in whole.metrics.items():
         # The sums that are reported, unlike those that train, may be added in another order.
         np.testing.assert_allclose(joined.metrics[name], values[:6], atol=1e-6)
-    for ours, theirs in zip(joined.weights, whole.weights, strict=True):
-        # Blocks of four and eight seeds round alike on processors with AVX-512; with AVX2 alone one
-        # weight in a hundred differs by 1e-8.
-        np.testing.assert_allclose(ours, theirs[:6], rtol=0, atol=1e-6)
+    assert list(joined.weights) == list(whole.weights) == ["actor", "critic"]
+    for role, weights in whole.weights.items():
+        for ours, theirs in zip(joined.weights[role], weights, strict=True):
+            # Blocks of four and eight seeds round alike on processors with AVX-512; with AVX2 alone
+            # one weight in a hundred differs by 1e-8.
+            np.testing.assert_allclose(ours, theirs[:6], rtol=0, atol=1e-6)
     state = np.ones((1, 4), np.float32)
     np.testing.assert_array_equal(joined.actor(5)(state), whole.actor(5)(state))
 
@@ -135,13 +138,10 @@ def test_runs_of_different_kinds_are_not_joined(trained):
         experiments.join_seeds([])
 
 
-@pytest.mark.parametrize("make", [experiments.cartpole, experiments.catch])
+@pytest.mark.parametrize("make", [thesis.cartpole, thesis.catch])
 def test_the_thesis_experiments_compare_equal_sizes(make):
-    from tf_equirl import envs
-    from tf_equirl.agents.ppo.tf_agents_ppo import make_models
-
     networks = {}  # of a column: the schedules have the same
-    for schedule in experiments.SCHEDULES:
+    for schedule in thesis.SCHEDULES:
         experiment = make(schedule)
         for column in experiment.columns:
             config = column.config
@@ -151,10 +151,10 @@ def test_the_thesis_experiments_compare_equal_sizes(make):
             config = dataclasses.replace(config, anneal_learning_rate=False)
             assert networks.setdefault(column.name, config) == config
     env = envs.make(experiment.environment)
-    sizes = [[m.count_params() for m in make_models(env, c)] for c in networks.values()]
+    sizes = [[m.count_params() for m in c.networks(env)] for c in networks.values()]
     np.testing.assert_allclose(sizes, [sizes[0]] * len(sizes), rtol=0.1)
 
 
 def test_an_unknown_schedule_is_refused():
     with pytest.raises(ValueError, match="constant, annealed. Received: schedule='cosine'"):
-        experiments.catch("cosine")
+        thesis.catch("cosine")

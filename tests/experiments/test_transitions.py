@@ -7,8 +7,9 @@ import pytest
 
 from tf_equirl import dyna, experiments
 from tf_equirl.dynamics.measures import transition_errors
-from tf_equirl.experiments import Cell
 from tf_equirl.models.widths import trained_parameters
+from tf_equirl.reproductions import thesis
+from tf_equirl.reproductions.thesis import Cell
 
 
 def _small(experiment, datasets, kinds, num_transitions, num_epochs):
@@ -26,9 +27,9 @@ def _small(experiment, datasets, kinds, num_transitions, num_epochs):
 
 
 CARTPOLE = _small(
-    experiments.cartpole_transitions(), ("joint", "left"), ("mlp", "gcnn-readout"), 1_000, 20
+    thesis.cartpole_transitions(), ("joint", "left"), ("mlp", "gcnn-readout"), 1_000, 20
 )
-CATCH = _small(experiments.catch_transitions(), ("random",), ("gcnn-proximal",), 20_000, 1)
+CATCH = _small(thesis.catch_transitions(), ("random",), ("gcnn-proximal",), 20_000, 1)
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +38,12 @@ def folder(tmp_path_factory):
 
 
 class _InterruptedOnce:
-    """`fit_transition_model`, stopped by Ctrl-C after the first epoch of the second cell."""
+    """A call of the trainer, stopped by Ctrl-C after the first epoch of the second cell."""
 
     def __init__(self):
         self.folders, self.first_epochs = [], []
 
-    def __call__(self, *arguments, **options):
+    def __call__(self, trainer, *arguments, **options):
         self.folders.append(arguments[4])
         reported = []
 
@@ -51,7 +52,8 @@ class _InterruptedOnce:
             if len(self.folders) == 2 and progress.epochs == 1:
                 raise KeyboardInterrupt
 
-        result = dyna.fit_transition_model(*arguments, **options, on_progress=stop)
+        assert trainer is dyna.fit_transition_model
+        result = trainer(*arguments, **options, on_progress=stop)
         self.first_epochs.append(reported[0])
         return result
 
@@ -70,7 +72,7 @@ def trained(folder):
     return results
 
 
-@pytest.mark.parametrize("make", [experiments.cartpole_transitions, experiments.catch_transitions])
+@pytest.mark.parametrize("make", [thesis.cartpole_transitions, thesis.catch_transitions])
 def test_the_kinds_differ_in_nothing_but_the_kind(make):
     experiment = make()
     assert list(experiment.datasets) == ["joint", "left", "random"]
@@ -103,6 +105,27 @@ def test_interrupted_cells_go_on_and_finished_ones_are_taken_as_they_are(trained
         CARTPOLE.train(folder, 0)
 
 
+def test_parts_of_a_run_are_joined(trained):
+    whole = trained[Cell("joint", "mlp")]
+
+    def part(rows):
+        return dataclasses.replace(
+            whole,
+            seeds=whole.seeds[rows],
+            loss=whole.loss[rows],
+            validation={name: values[rows] for name, values in whole.validation.items()},
+            weights={role: [w[rows] for w in ws] for role, ws in whole.weights.items()},
+        )
+
+    joined = experiments.join_seeds([part(slice(1)), part(slice(1, 3))])
+    assert (joined.seeds, joined.metric_names) == (whole.seeds, whole.metric_names)
+    np.testing.assert_array_equal(joined.loss, whole.loss)
+    np.testing.assert_array_equal(joined.validation["mean_square"], whole.validation["mean_square"])
+    inputs = [np.ones((1, 4), np.float32), np.eye(2, dtype=np.float32)[:1]]
+    np.testing.assert_array_equal(joined.model(2)(inputs), whole.model(2)(inputs))
+    assert joined.run_seconds == pytest.approx(2 * whole.run_seconds)
+
+
 def test_the_datasets_of_an_experiment():
     first = CARTPOLE.training_set("joint").state.physics
     assert not np.isin(CARTPOLE.validation_set().state.physics[:, 0], first).any()
@@ -112,8 +135,9 @@ def test_the_datasets_of_an_experiment():
 def test_errors_by_angle_add_up_to_the_error_of_all(trained):
     cell = Cell("left", "mlp")
     whole = trained[cell]
-    alone = dataclasses.replace(whole, seeds=(0,), weights=[w[:1] for w in whole.weights])
-    rows = experiments.errors_by_angle(CARTPOLE, {cell: alone})
+    weights = {role: [w[:1] for w in ws] for role, ws in whole.weights.items()}
+    alone = dataclasses.replace(whole, seeds=(0,), weights=weights)
+    rows = thesis.errors_by_angle(CARTPOLE, {cell: alone})
     assert [row["angle_from"] for row in rows] == list(range(-12, 12))
     assert sum(row["training_transitions"] for row in rows) == 1_000
     counts = np.array([row["validation_transitions"] for row in rows])
@@ -126,7 +150,7 @@ def test_errors_by_angle_add_up_to_the_error_of_all(trained):
 def test_smaller_sets_are_parts_of_larger_ones_and_train_as_long(folder):
     calls = {}
 
-    def fit(env, data, config, seeds, run_dir, *, validation, resume):
+    def fit(trainer, env, data, config, seeds, run_dir, *, validation, resume):
         calls[str(run_dir.relative_to(folder))] = (data, config)
 
     CARTPOLE.train_sizes(folder, 2, (100, 300, 1_000), ("joint",), fit)
@@ -144,24 +168,26 @@ def test_smaller_sets_are_parts_of_larger_ones_and_train_as_long(folder):
 
 def test_sizes_are_reported_and_drawn(trained, tmp_path):
     joint = {cell: result for cell, result in trained.items() if cell.dataset == "joint"}
-    report = experiments.sizes_report(CARTPOLE, {300: joint, 1_000: joint})
+    report = thesis.sizes_report(CARTPOLE, {300: joint, 1_000: joint})
     measures = [(row["measure"], row["at"]) for row in report.rows]
     assert measures.count(("mean square", 300)) == 2 and len(measures) == 6
     assert report.markdown.count("| expert and random |") == 2  # named once in each table
     image = tmp_path / "sizes.png"
-    experiments.plot_sizes(CARTPOLE, {300: joint, 1_000: joint}, image)
+    thesis.plot_sizes(CARTPOLE, {300: joint, 1_000: joint}, image)
     assert matplotlib.image.imread(image).shape[1] > 600
 
 
-def test_the_launcher_shares_the_runs_and_writes_their_numbers(trained, folder, monkeypatch):
-    from launchers import reproduce_transitions
-
-    monkeypatch.setattr(experiments, "cartpole_transitions", lambda: CARTPOLE)
+def test_tables_and_figures_share_the_runs_and_hold_their_numbers(trained, folder):
     checkpoints = sorted(folder.glob("*/*/*/checkpoint.npz"))
     before = [file.stat().st_mtime_ns for file in checkpoints]
-    reproduce_transitions.TABLES["transitions-cartpole"](folder, 3)
-    reproduce_transitions.FIGURES["4.6"](folder, 3)
-    reproduce_transitions.FIGURES["4.7"](folder, 3)
+    work = thesis.Work(folder, 3)
+    for name, output in (
+        ("table_transitions-cartpole", thesis.TABLES["transitions-cartpole"]),
+        ("figure_4.6", thesis.FIGURES["4.6"]),
+        ("figure_4.7", thesis.FIGURES["4.7"]),
+    ):
+        *_, told = thesis.produce(output._replace(make=lambda: CARTPOLE), work, name)
+        assert told.startswith(f"{name.partition('_')[0]}: {folder / name}.")
     assert [file.stat().st_mtime_ns for file in checkpoints] == before and len(before) == 4
     for name in ("figure_4.6.png", "figure_4.7.png"):
         assert matplotlib.image.imread(folder / name).shape[1] > 1_000
@@ -188,17 +214,18 @@ def test_the_launcher_shares_the_runs_and_writes_their_numbers(trained, folder, 
 def test_the_catch_reports(folder, tmp_path):
     results = CATCH.train(folder, 2)
     ((cell, result),) = results.items()
-    report = experiments.catch_report(CATCH, results)
+    report = thesis.catch_report(CATCH, results)
     # 20,000 random transitions visit everything that can be reached.
     assert "random: 585." in report.markdown and "585 reachable pairs" in report.markdown
     row = next(r for r in report.rows if r["measure"] == "accuracy, training set")
     model, data = result.model(0), CATCH.training_set("random")
-    direct = transition_errors(CATCH.env, model, result.weights, data)["accuracy"]
+    weights = result.weights["transition_model"]
+    direct = transition_errors(CATCH.env, model, weights, data)["accuracy"]
     np.testing.assert_allclose(row["mean"], direct.mean(), rtol=1e-5)
-    experiments.plot_catch_errors(CATCH, results, tmp_path / "4.9.png")
+    thesis.plot_catch_errors(CATCH, results, tmp_path / "4.9.png")
     assert matplotlib.image.imread(tmp_path / "4.9.png").shape[1] > 1_000
 
-    rows = experiments.equivariance_report([(CATCH, results)], 4).rows
+    rows = thesis.equivariance_report([(CATCH, results)], 4).rows
     shares = {(row["models"], row["kind"]): row["output_share"] for row in rows}
     assert shares["Catch, untrained", "G-CNN, proximal"] == 1
     assert 0.8 < shares["Catch, untrained", "G-CNN, proximal, ties not averaged"] < 1
@@ -207,7 +234,7 @@ def test_the_catch_reports(folder, tmp_path):
 
 
 def test_transition_images_are_correlated_in_the_middle_column_alone(tmp_path):
-    correlation = experiments.plot_image_correlation(CATCH, tmp_path / "4.5.png", 300)
+    correlation = thesis.plot_image_correlation(CATCH, tmp_path / "4.5.png", 300)
     board = correlation.reshape(11, 5)
     # 4 standard errors of r = 0; the mirror leaves the middle column in place.
     assert np.abs(np.delete(board, 2, axis=1)).max() < 4 / np.sqrt(300)

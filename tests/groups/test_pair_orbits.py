@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import tf_equirl.groups.orbits
 from tf_equirl.groups import (
     Representation,
     cyclic_group,
@@ -11,6 +12,7 @@ from tf_equirl.groups import (
     signed_pair_orbits,
     signed_permutation_representation,
     symmetric_group,
+    trivial_representation,
 )
 
 
@@ -18,6 +20,56 @@ def average(weight, inputs, outputs):
     """The Reynolds projector, 1/n sum_g rho_out(g) W rho_in(g)^-1, term by term."""
     terms = zip(outputs.matrices, inputs.inverse_matrices, strict=True)
     return np.mean([left @ weight @ right for left, right in terms], axis=0)
+
+
+def pair_by_pair(outputs, inputs):
+    """Index and sign by their definition: walks the orbit of every pair not seen before."""
+    index, sign = np.zeros((2, outputs.dim, inputs.dim), int)
+    seen, count = np.zeros(index.shape, bool), 0
+    for i, j in np.ndindex(index.shape):
+        if seen[i, j]:
+            continue
+        images = outputs.signed_permutations[:, i], inputs.signed_permutations[:, j]
+        signs = outputs.signs[:, i] * inputs.signs[:, j]
+        seen[images] = True
+        if np.all(signs[(images[0] == i) & (images[1] == j)] > 0):
+            index[images], sign[images] = count, signs
+            count += 1
+    return index, sign, count
+
+
+def shuffled(representation, rng):
+    """The same up to a signed permutation of the coordinates, so that orbits are interleaved."""
+    p, s = representation.signed_permutations, representation.signs
+    order, flips = rng.permutation(p.shape[1]), rng.choice([-1, 1], p.shape[1])
+    new_p, new_s = np.empty_like(p), np.empty_like(s)
+    new_p[:, order], new_s[:, order] = order[p], s * flips[p] * flips
+    return signed_permutation_representation(representation.group, new_p, new_s)
+
+
+def test_orbits_are_those_of_a_walk(signed_inputs, signed_outputs):
+    rng = np.random.default_rng(0)
+    trivial = trivial_representation(signed_inputs.group, 2)
+    outputs = shuffled(signed_outputs + signed_inputs + signed_outputs, rng)
+    for inputs in (signed_inputs, shuffled(signed_inputs * signed_outputs + trivial, rng)):
+        orbits = signed_pair_orbits(outputs, inputs)
+        index, sign, count = pair_by_pair(outputs, inputs)
+        np.testing.assert_array_equal(orbits.index, index)
+        np.testing.assert_array_equal(orbits.sign, sign)
+        assert orbits.count == count and type(orbits.count) is int
+        assert orbits.index.dtype == orbits.sign.dtype == np.int64
+
+
+def test_many_elements_are_taken_in_blocks_of_columns(monkeypatch):
+    group = symmetric_group(4)
+    points = permutation_representation(group)
+    outputs, inputs = points + trivial_representation(group), points * points
+    expected = pair_by_pair(outputs, inputs)
+    for numbers in (1, 24, 100):
+        monkeypatch.setattr(tf_equirl.groups.orbits, "_NUMBERS_AT_ONCE", numbers)
+        orbits = signed_pair_orbits(outputs, inputs)
+        np.testing.assert_array_equal(orbits.index, expected[0])
+        assert np.all(orbits.sign == 1) and orbits.count == expected[2]
 
 
 def test_orbits_agree_with_the_projector(signed_inputs, signed_outputs):

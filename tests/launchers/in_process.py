@@ -61,7 +61,7 @@ def run_here(name, *arguments, stdout=None, change=None):
         mock.patch.object(sys, "argv", argv),
         mock.patch.object(main, "__doc__", main.__doc__),
         # The true one also renames this process and takes over its log.
-        mock.patch.object(app, "run", lambda m: m(app.parse_flags_with_usage(argv))),
+        mock.patch.object(app, "run", lambda m, flags_parser: m(flags_parser(argv))),
         contextlib.redirect_stdout(stdout or output),
         contextlib.redirect_stderr(errors),
         unchanged(),

@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from in_process import run_here
+from in_process import launcher, run_here
 from processes import run_python
 
 from tf_equirl import envs, models, zoo
@@ -17,6 +17,11 @@ def source(tmp_path_factory):
     path = tmp_path_factory.mktemp("export") / "source.keras"
     models.actor(envs.make("CartPole").symmetry, "gcnn", (8, 8)).save(path)
     return path
+
+
+def test_the_flag_names_every_format():
+    with launcher("export") as module:
+        assert module.flags.FLAGS["format"].parser.enum_values == list(FORMATS)
 
 
 @pytest.mark.parametrize("format", ["keras", "tflite", "onnx"])

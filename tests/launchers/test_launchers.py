@@ -11,8 +11,7 @@ import pytest
 from in_process import launcher, run_here
 from processes import ROOT, run_python
 
-from tf_equirl import dyna, models
-from tf_equirl.agents import PPOConfig
+from tf_equirl import models
 
 QUICK = ["--actor=odd", "--hidden_units=8", "--num_seeds=4", "--rollout_steps=32"]
 
@@ -39,7 +38,7 @@ def test_it_trains_and_reports(trained):
 
 def test_a_user_sees_no_chatter_of_the_libraries(trained):
     _, result = trained
-    bar = re.compile(r"^CartPole odd .*left\]$")
+    bar = re.compile(r"^CartPole odd +\d+% \|.{12}\| \[.* left\](, .*)?$")
     strange = [
         line for line in re.split(r"[\r\n]+", result.stderr) if line and not bar.match(line.strip())
     ]
@@ -105,6 +104,7 @@ def run_module(name, *arguments):
 @pytest.mark.parametrize("run", [run_module, run_here], ids=["module", "console script"])
 def test_help_documents_every_field(run):
     result = run("train_ppo", "--helpshort")
+    assert result.returncode == 0 and result.stderr == ""
     assert "Trains PPO agents" in result.stdout
     for flag in ("--learning_rate", "--[no]anneal_learning_rate", "--hidden_units", "--num_seeds"):
         assert flag in result.stdout
@@ -114,18 +114,43 @@ def test_help_documents_every_field(run):
 
 
 @pytest.mark.parametrize(
-    ("config", "kinds"),
+    ("name", "kinds"),
     [
-        (PPOConfig, {"actor": models.ACTOR_KINDS, "critic": models.CRITIC_KINDS}),
-        (dyna.DynaConfig, {"model_kind": models.TRANSITION_KINDS}),
-        (dyna.TransitionModelConfig, {"kind": models.TRANSITION_KINDS}),
+        ("train_ppo", {"actor": models.ACTOR_KINDS, "critic": models.CRITIC_KINDS}),
+        ("train_dyna", {"actor": models.ACTOR_KINDS, "critic": models.CRITIC_KINDS}),
+        ("train_dyna", {"model_kind": (*models.TRANSITION_KINDS, "environment")}),
+        ("train_transition_model", {"kind": models.TRANSITION_KINDS}),
     ],
 )
-def test_the_help_of_a_kind_lists_every_kind(config, kinds):
-    with launcher("config_flags") as module:
-        texts = module._attribute_docs(config)
-    for field, known in kinds.items():
-        assert all(kind in re.split("[ ,;]+", texts[field]) for kind in known)
+def test_the_help_of_a_kind_lists_every_kind(name, kinds):
+    with launcher(name) as module:
+        texts = {flag: module.flags.FLAGS[flag].help for flag in kinds}
+    for flag, known in kinds.items():
+        assert all(kind in re.split("[ ,;]+", texts[flag]) for kind in known)
+
+
+NO_CONFIG = ("demo", "evaluate", "export", "play", "publish", "reproduce", "zoo_models")
+
+
+@pytest.mark.parametrize("name", NO_CONFIG)
+def test_flags_that_no_config_makes_need_no_heavy_imports(name):
+    """So that help and wrong flags are there at once."""
+    code = (
+        f"import sys; from launchers import {name}\n"
+        "heavy = {'tensorflow', 'keras', 'matplotlib', 'scipy', 'tf_equirl'}\n"
+        "sys.exit(f'{heavy & set(sys.modules)}' if heavy & set(sys.modules) else 0)"
+    )
+    result = run_python("-c", code)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--helpshort"], ["--num_seeds=3", "--help"]])
+def test_help_is_no_failure_and_a_wrong_flag_is_one(arguments):
+    result = run_python("-m", "launchers.demo", *arguments)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "--num_seeds: agents of each kind" in result.stdout
+    result = run_python("-m", "launchers.demo", *arguments[:-1], "--num_seed=3")
+    assert result.returncode == 1 and "Unknown command line flag 'num_seed'" in result.stderr
 
 
 def test_the_demo_compares_both_agents(tmp_path):

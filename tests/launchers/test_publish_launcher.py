@@ -4,16 +4,19 @@ import json
 
 import pytest
 from in_process import run_here
-from tf_equirl.agents.ppo.ppo_runs import PPO_RUN
 
-from tf_equirl import experiments
+from tf_equirl import publishing
+from tf_equirl.training.run_folder import FORMAT
+
+FIELDS = ("environment", "config", "seeds", "environment_config", "symmetry")
 
 
 @pytest.fixture(params=[("actor", "critic"), ("transition_model",)], ids=["policy", "transition"])
 def run(request, tmp_path):
     """The description of a run, and the function that publishes such runs."""
     models = {role: {} for role in request.param}
-    description = {**dict.fromkeys(PPO_RUN.identity, {}), "models": models}
+    description = {**dict.fromkeys(FIELDS, {}), "models": models, "format": FORMAT}
+    description["trainer"] = "train_ppo" if len(models) == 2 else "fit_transition_model"
     (tmp_path / "run.json").write_text(json.dumps(description))
     is_policy = "actor" in request.param
     return tmp_path, "publish" if is_policy else "publish_transition_model", is_policy
@@ -25,7 +28,7 @@ def calls(monkeypatch):
     found = []
     for name in ("publish", "publish_transition_model"):
         monkeypatch.setattr(
-            experiments, name, lambda name_=name, **given: found.append((name_, given)) or "there"
+            publishing, name, lambda name_=name, **given: found.append((name_, given)) or "there"
         )
     return found
 

@@ -5,14 +5,16 @@ import dataclasses
 
 import matplotlib.image
 import pytest
-from in_process import run_here
+from in_process import launcher, run_here
+
+from tf_equirl.reproductions import thesis
 
 
-def short(make):
-    """An experiment with fewer agents and steps."""
+def short(output):
+    """An output of an experiment with fewer agents and steps."""
 
-    def experiment(*schedule):
-        whole = make(*schedule)
+    def make(*schedule):
+        whole = output.make(*schedule)
         columns = tuple(
             dataclasses.replace(c, config=dataclasses.replace(c.config, total_timesteps=640))
             for c in whole.columns
@@ -20,23 +22,32 @@ def short(make):
         )
         return dataclasses.replace(whole, timesteps=(320, 480, 640), columns=columns)
 
-    return experiment
+    return output._replace(make=make)
 
 
-def shorten(launcher):
-    for by_number in (launcher._TABLES, launcher._FIGURES):
-        by_number["4.4"] = short(by_number["4.4"])
+@pytest.fixture(autouse=True)
+def shortened(monkeypatch):
+    for by_number in (thesis.TABLES, thesis.FIGURES):
+        monkeypatch.setitem(by_number, "4.4", short(by_number["4.4"]))
 
 
 def reproduce(*arguments):
-    return run_here("reproduce", *arguments, change=shorten)
+    return run_here("reproduce", *arguments)
+
+
+def test_the_flags_name_all_that_there_is():
+    with launcher("reproduce") as module:
+        assert list(thesis.TABLES) == module._TABLES
+        assert sorted(module._FIGURES) == sorted(thesis.FIGURES)
+        schedules = module.flags.FLAGS["schedule"].parser.enum_values
+    assert schedules == list(thesis.SCHEDULES)
 
 
 def test_a_table_and_a_figure_come_from_the_same_runs(tmp_path):
     flags = ["--num_seeds=6", "--seeds_per_chunk=4", f"--out_dir={tmp_path}"]
     first = reproduce("--table=4.4", *flags)
     assert first.returncode == 0, first.stderr
-    assert "catch-constant/mlp seeds-4-5" in first.stderr
+    assert "catch-constant/mlp/seeds-4-5" in first.stderr
     with (tmp_path / "table_4.4.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(r["timestep"], r["agent"], r["thesis"]) for r in rows[:2]] == [
@@ -64,6 +75,8 @@ def test_a_table_and_a_figure_come_from_the_same_runs(tmp_path):
         (["--table=4.4", "--num_seeds=0"], "`num_seeds` must be a positive integer"),
         (["--table=transitions-catch", "--num_seeds=0"], "`num_seeds` must be a positive integer"),
         (["--figure=4.6", "--schedule=constant"], "--schedule is for model-free PPO"),
+        (["--table=4.5", "--schedule=constant"], "the experiments with planning have their own"),
+        (["--table=transitions-catch", "--seeds_per_chunk=8"], "--seeds_per_chunk is for PPO"),
         (["--figure=4.3", "--schedule=cosine"], "value should be one of <constant|annealed>"),
     ],
 )

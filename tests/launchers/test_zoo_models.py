@@ -7,8 +7,8 @@ import pytest
 from in_process import run_here
 from processes import ROOT, run_python
 
-from tf_equirl import zoo
-from tf_equirl.zoo import card_tables
+from tf_equirl import publishing, zoo
+from tf_equirl.publishing import card_tables
 
 sys.path.insert(0, str(ROOT / "tests" / "zoo"))
 import zoo_cases
@@ -80,7 +80,7 @@ def true_mixed_zoo(true_zoo, tmp_path_factory):
     """The same with a transition model; its scores are not true."""
     folder = shutil.copytree(true_zoo, tmp_path_factory.mktemp("mixed") / "zoo")
     zoo_cases.make_transition_entry(folder)
-    zoo.write_index(folder)
+    publishing.write_index(folder)
     return folder
 
 
@@ -89,7 +89,7 @@ def test_transition_models_are_listed_and_verified(true_mixed_zoo, monkeypatch):
     assert all(cell in row for cell in ("CartPole", "gcnn-readout", "0.25"))
     names = []
     monkeypatch.setattr(  # what it finds is tested elsewhere
-        zoo,
+        publishing,
         "verify_score",
         lambda name, folder: names.append(name) or zoo.card(TRANSITION_NAME, folder)["evaluation"],
     )

@@ -17,7 +17,8 @@ from tf_equirl.groups import (
     regular_representation,
     trivial_representation,
 )
-from tf_equirl.layers import GroupDense, SymmetrizerDense, symmetrizer_dense
+from tf_equirl.layers import GroupDense, SymmetrizerDense
+from tf_equirl.layers.dense import symmetrizer_dense
 
 each_group = pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS.keys())
 each_basis = pytest.mark.parametrize("basis", ["exact", "sampled"])

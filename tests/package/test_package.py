@@ -17,14 +17,19 @@ ROOT = Path(__file__).parents[2]
 
 # Stands for an environment in which these are not installed.
 HIDE = """
-import importlib.abc, sys
+import sys
 wanted = set()
-class Missing(importlib.abc.MetaPathFinder):
+class WithoutHidden:
+    def __init__(self, finder):
+        self.finder = finder
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in {hidden!r}:
             wanted.add(name)
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-sys.meta_path.insert(0, Missing())
+            return None
+        return self.finder.find_spec(name, path, target)
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+sys.meta_path[:] = map(WithoutHidden, sys.meta_path)
 """
 
 
@@ -62,6 +67,19 @@ tf.get_logger().warning("audible")
     assert result.stderr == "WARNING:tensorflow:audible\n"
 
 
+@pytest.mark.parametrize("hidden", [[], ["tf_agents", "tf_keras"]], ids=["installed", "missing"])
+def test_importing_the_agents_loads_no_tf_agents(hidden):
+    code = """
+import sys
+from tf_equirl.agents import NonFiniteError, PPOConfig, Progress, TrainingResult
+import tf_equirl.dyna, tf_equirl.training
+heavy = {"tf_agents", "tf_keras", "tensorflow_probability", "gym"}
+print(PPOConfig().num_updates, sorted(heavy & {name.split(".")[0] for name in sys.modules}))
+"""
+    result = python(code, hidden)
+    assert result.stdout == "976 []\n", result.stderr
+
+
 def test_without_tf_agents_environments_work_and_the_agents_say_how_to_install_it():
     code = """
 import gymnasium
@@ -72,7 +90,8 @@ try:
     envs.make_tf_agents("CartPole")
 except ImportError as error:
     print(error)
-import tf_equirl.agents
+from tf_equirl import agents
+agents.train_ppo("CartPole")
 """
     result = python(code, hidden=["tf_agents", "tensorflow_probability", "gym"])
     assert result.stdout.startswith("CartPole set()\n"), result.stderr
@@ -81,7 +100,7 @@ import tf_equirl.agents
 
 
 def test_a_process_in_which_tf_keras_is_keras_3_already_is_told_so():
-    code = "import tensorflow as tf; tf.keras.layers.Dense; import tf_equirl.agents"
+    code = "import tensorflow as tf; tf.keras.layers.Dense; from tf_equirl.agents import train_ppo"
     result = python(code)
     assert result.returncode != 0
     assert "TF_USE_LEGACY_KERAS=1" in result.stderr and "Import tf_equirl.agents" in result.stderr
@@ -103,7 +122,7 @@ def test_agents_import_after_tensorflow_and_keras_quietly(first):
     code = (
         f"import {first}, sys\n"
         "print('after', file=sys.stderr, flush=True)\n"
-        "import tf_equirl.agents, tensorflow as tf, keras\n"
+        "from tf_equirl.agents import train_ppo; import tensorflow as tf, keras\n"
         "print(tf.keras.layers.Layer.__module__.split('.')[0], keras.__version__[0])"
     )
     result = python(code)

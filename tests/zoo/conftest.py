@@ -3,7 +3,7 @@ import shutil
 import pytest
 import zoo_cases
 
-from tf_equirl import zoo
+from tf_equirl import publishing
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +21,7 @@ def folder(pristine, tmp_path):
 def pristine_mixed(pristine, tmp_path_factory):
     folder = shutil.copytree(pristine, tmp_path_factory.mktemp("mixed") / "zoo")
     zoo_cases.make_transition_entry(folder)
-    zoo.write_index(folder)
+    publishing.write_index(folder)
     return folder
 
 

@@ -8,8 +8,9 @@ import shutil
 import pytest
 import zoo_cases
 
-from tf_equirl import zoo
-from tf_equirl.zoo import card_rules, card_tables, field_rules, markdown
+from tf_equirl import publishing, zoo
+from tf_equirl.publishing import card_tables, markdown
+from tf_equirl.zoo import card_rules, field_rules
 
 NAME = "cartpole-ppo-gcnn"
 TRANSITION_NAME = "cartpole-transition-gcnn"
@@ -126,7 +127,7 @@ def test_contradictions_are_refused(card, place, wrong, rule):
 def test_a_single_seed_has_no_standard_error(card):
     one = {"seeds": [2], "num_seeds": 1, "standard_error": None, "git_commit": None}
     card["training"].update(one)
-    text = zoo.card_to_markdown(card)
+    text = publishing.card_to_markdown(card)
     assert "over 1 seed: 21.25." in text and "Commit: not recorded" in text
 
 
@@ -166,7 +167,7 @@ def assert_all_texts_are_said(card, text):
 
 
 def test_the_page_says_everything_that_the_card_says(card):
-    text = zoo.card_to_markdown(card)
+    text = publishing.card_to_markdown(card)
     assert_all_texts_are_said(card, text)
     for number in ("65", "45", "9.50 ± 0.12", "21.2 ± 1.5", "2.1e-07", "1,000", "Seeds 0 to 3"):
         assert number in text
@@ -178,7 +179,7 @@ def test_the_page_says_everything_that_the_card_says(card):
 def test_the_page_of_a_transition_model_says_everything_that_its_card_says(transition_card):
     transition_card["evaluation"]["all_pairs"] = {"pairs": 675, "mean_square": 0.0625}
     transition_card["equivariance"]["mode_share"] = 0.75
-    text = zoo.card_to_markdown(transition_card)
+    text = publishing.card_to_markdown(transition_card)
     assert_all_texts_are_said(transition_card, text)
     assert "entry.actor" not in text and "greedy" not in text
     for said in (
@@ -199,14 +200,20 @@ def test_the_page_of_a_transition_model_says_everything_that_its_card_says(trans
 
 
 def test_the_page_says_what_the_mean_return_is_of_if_the_card_does(card):
-    assert "Their mean return ± standard error over 4 seeds: 21.2" in zoo.card_to_markdown(card)
+    assert "Their mean return ± standard error over 4 seeds: 21.2" in publishing.card_to_markdown(
+        card
+    )
     card["training"]["mean_return_of"] = "the last tenth"
-    assert "Their mean return (the last tenth) ± standard error" in zoo.card_to_markdown(card)
+    assert "Their mean return (the last tenth) ± standard error" in publishing.card_to_markdown(
+        card
+    )
 
 
 def test_no_text_of_a_card_breaks_a_table(card):
     card["symmetry"]["state"] = "a | b\nc | d"
-    (line,) = [line for line in zoo.card_to_markdown(card).splitlines() if "acts on states" in line]
+    (line,) = [
+        line for line in publishing.card_to_markdown(card).splitlines() if "acts on states" in line
+    ]
     assert "a \\| b c \\| d" in line
 
 
@@ -235,25 +242,25 @@ def test_a_hundred_percent_means_all(share, text):
 
 def test_the_table_has_a_row_for_every_card(pristine):
     both = [zoo.card(name, pristine) for name in zoo.list(pristine)]
-    heading, _, *rows = zoo.table(both, "../zoo").splitlines()
+    heading, _, *rows = publishing.table(both, "../zoo").splitlines()
     assert len(rows) == 2 and heading.count("|") == rows[0].count("|") == 14
     assert f"[{NAME}](../zoo/{NAME}/README.md)" in rows[0]
     for cell in ("CartPole", "gcnn", "65 + 45", "21.2 ± 1.5", "9.50 ± 0.12", "0 %", "kB"):
         assert cell in rows[0]
-    assert "](" not in zoo.table(both)
+    assert "](" not in publishing.table(both)
 
 
 def test_transition_models_have_a_table_of_their_own(pristine_mixed, pristine):
     of_all = [zoo.card(name, pristine_mixed) for name in zoo.list(pristine_mixed)]
     of_policies = [zoo.card(name, pristine) for name in zoo.list(pristine)]
-    assert zoo.table(of_all) == zoo.table(of_policies)
-    heading, _, row = zoo.table(of_all, "../zoo", "transition model").splitlines()
+    assert publishing.table(of_all) == publishing.table(of_policies)
+    heading, _, row = publishing.table(of_all, "../zoo", "transition model").splitlines()
     assert heading.count("|") == row.count("|")
     assert f"[{TRANSITION_NAME}](../zoo/{TRANSITION_NAME}/README.md)" in row
     for cell in ("gcnn-readout", "4,000", "(2.13 ± 0.31)e-04", "0.250 ± 0.012", "1.5", "100 %"):
         assert cell in row
     with pytest.raises(ValueError, match="must be one of"):
-        zoo.table(of_all, of="agent")
+        publishing.table(of_all, of="agent")
 
 
 @pytest.mark.parametrize(
@@ -263,7 +270,7 @@ def test_shares_of_right_predictions_stand_where_there_are_some(transition_card,
     transition_card["head"]["metrics"] = metrics
     scores = {"mean": 0.99999, "standard_error": 0.0}
     transition_card["evaluation"]["metrics"] = dict.fromkeys(metrics, scores)
-    assert cell in zoo.table([transition_card], of="transition model").splitlines()[-1]
+    assert cell in publishing.table([transition_card], of="transition model").splitlines()[-1]
     transition_card["evaluation"]["metrics"] = {"another": scores}
     with pytest.raises(ValueError, match="`evaluation.metrics` must be of head.metrics"):
         zoo.validate_card(transition_card)
@@ -293,7 +300,7 @@ def test_the_index_describes_every_file(folder):
     assert entry["environment"] == "CartPole" and entry["kind"] == "gcnn"
     assert set(entry["files"]) == {file.name for file in (folder / NAME).iterdir()}
     before = (folder / "index.json").read_bytes()
-    assert zoo.write_index(folder).read_bytes() == before
+    assert publishing.write_index(folder).read_bytes() == before
 
 
 def rename(folder):
@@ -335,14 +342,14 @@ def test_no_index_is_written_of_a_zoo_that_is_wrong(folder, damage, message):
     before = (folder / "index.json").read_bytes()
     damage(folder)
     with pytest.raises(ValueError, match=message):
-        zoo.write_index(folder)
+        publishing.write_index(folder)
     assert (folder / "index.json").read_bytes() == before
 
 
 def test_hidden_files_belong_to_no_model(folder):
     (folder / ".cache").mkdir()
     (folder / NAME / ".DS_Store").write_bytes(b"")
-    zoo.write_index(folder)
+    publishing.write_index(folder)
     assert zoo.verify(NAME, folder) and len(zoo.list(folder)) == 2
 
 
@@ -353,13 +360,13 @@ def test_the_tables_replace_what_stands_between_their_markers(pristine_mixed, tm
     page = tmp_path / "zoo.md"
     page.write_text("\nold\n".join(["before", *MARKERS, "after"]))
     cards = [zoo.card(name, pristine_mixed) for name in zoo.list(pristine_mixed)]
-    text = zoo.write_table(page, cards)
+    text = publishing.write_table(page, cards)
     assert page.read_text() == text
-    for table in (zoo.table(cards, "../zoo"), zoo.table(cards, "../zoo", "transition model")):
-        assert table in text
+    for of in ("policy", "transition model"):
+        assert publishing.table(cards, "../zoo", of) in text
     assert text.startswith("before\nold\n") and text.endswith("\nold\nafter")
     assert text.count("old") == 3  # before, between and after the tables
-    assert zoo.write_table(page, cards) == text
+    assert publishing.write_table(page, cards) == text
 
 
 @pytest.mark.parametrize(
@@ -377,16 +384,16 @@ def test_a_page_without_markers_is_left_alone(tmp_path, text):
     page = tmp_path / "zoo.md"
     page.write_text(text)
     with pytest.raises(ValueError, match="must have the lines"):
-        zoo.write_table(page, [])
+        publishing.write_table(page, [])
     assert page.read_text() == text
     with pytest.raises(ValueError, match="must be a file"):
-        zoo.write_table(tmp_path / "none.md", [])
+        publishing.write_table(tmp_path / "none.md", [])
 
 
 def test_the_readme_is_written_from_the_card(folder):
     place = folder / NAME
     shutil.copy(place / "README.md", folder / "copy")
     (place / "README.md").write_text("changed by hand")
-    assert zoo.write_readme(place).read_bytes() == (folder / "copy").read_bytes()
+    assert publishing.write_readme(place).read_bytes() == (folder / "copy").read_bytes()
     with pytest.raises(ValueError, match="card.json must exist"):
-        zoo.write_readme(folder)
+        publishing.write_readme(folder)

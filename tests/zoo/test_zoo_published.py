@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from tf_equirl import envs, evaluation, groups, zoo
+from tf_equirl import envs, evaluation, groups, publishing, zoo
 from tf_equirl.agents import PPOConfig
 from tf_equirl.dyna import TransitionModelConfig
 
@@ -79,7 +79,7 @@ def test_the_files_are_those_of_index_and_card(name):
 @every_model
 def test_the_page_is_that_of_the_card(name):
     page = (zoo.path(name) / "README.md").read_text(encoding="utf-8")
-    assert page == zoo.card_to_markdown(zoo.card(name))
+    assert page == publishing.card_to_markdown(zoo.card(name))
 
 
 @every_model
@@ -165,7 +165,7 @@ def check_law_of_transitions(entry):
 
 @every_model
 def test_the_score_of_the_card_is_reached(name):
-    found = zoo.verify_score(name)
+    found = publishing.verify_score(name)
     if is_policy(name):
         assert set(found) == {"greedy", "sampled"}
     else:
@@ -243,13 +243,13 @@ def test_the_zoo_s_own_check_of_outputs_agrees(name):
 def test_the_index_is_what_the_command_writes(tmp_path):
     copy = shutil.copytree(zoo.default_folder(), tmp_path / "zoo")
     committed = (copy / "index.json").read_bytes()
-    assert zoo.write_index(copy).read_bytes() == committed
+    assert publishing.write_index(copy).read_bytes() == committed
 
 
 def test_the_table_of_the_page_is_what_the_command_writes(tmp_path):
     page = shutil.copy(ROOT / "docs" / "zoo.md", tmp_path)
     committed = Path(page).read_text(encoding="utf-8")
-    assert zoo.write_table(page, [zoo.card(name) for name in zoo.list()]) == committed
+    assert publishing.write_table(page, [zoo.card(name) for name in zoo.list()]) == committed
     linked = re.findall(r"\]\(\.\./zoo/([^/)]+)/README\.md\)", committed)
     assert set(linked) >= set(zoo.list())
 

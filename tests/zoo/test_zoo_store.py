@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import zoo_cases
 
-from tf_equirl import zoo
+from tf_equirl import publishing, zoo
 
 NAME = "cartpole-ppo-gcnn"
 TRANSITION_NAME = "cartpole-transition-gcnn"
@@ -198,7 +198,7 @@ def test_a_card_that_lies_about_a_checksum_is_caught(folder):
             call(NAME, folder)
         assert truth in str(e.value) and lie in str(e.value)
     with pytest.raises(ValueError, match="actor.keras must have the SHA-256"):
-        zoo.write_index(folder)
+        publishing.write_index(folder)
 
 
 def test_a_card_that_lies_about_a_size_is_caught(folder):
@@ -282,7 +282,7 @@ def test_a_lambda_layer_is_refused(folder, function, keras_loads_it):
         zoo.load_model(place / "actor.keras")
     # Also where card and index say that the file is right.
     zoo_cases.write_card(place, zoo_cases.read_card(place))
-    zoo.write_index(folder)
+    publishing.write_index(folder)
     for call in (zoo.load, zoo.load_model):
         with pytest.raises(ValueError, match="actor.keras must hold no Lambda layer"):
             call(NAME, folder)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import zoo_cases
 
-from tf_equirl import envs, evaluation, zoo
+from tf_equirl import envs, evaluation, publishing, zoo
 
 NAME = "cartpole-ppo-gcnn"
 TRANSITION_NAME = "cartpole-transition-gcnn"
@@ -27,7 +27,7 @@ def measured(measured_zoo, tmp_path):
 
 @pytest.fixture(scope="module")
 def found(measured_zoo):
-    return zoo.verify_score(NAME, measured_zoo)
+    return publishing.verify_score(NAME, measured_zoo)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def change_scores(folder, kind, **changes):
     card = zoo_cases.read_card(folder / NAME)
     card["evaluation"][kind].update(changes)
     zoo_cases.write_card(folder / NAME, card)
-    zoo.write_index(folder)
+    publishing.write_index(folder)
 
 
 def change_golden(folder, name, **changes):
@@ -54,7 +54,7 @@ def change_golden(folder, name, **changes):
         arrays = {**golden, **changes}
     np.savez(file, **{key: value for key, value in arrays.items() if value is not None})
     zoo_cases.write_card(folder / name, zoo_cases.read_card(folder / name))
-    zoo.write_index(folder)
+    publishing.write_index(folder)
 
 
 @pytest.mark.parametrize("name", [NAME, TRANSITION_NAME])
@@ -93,7 +93,7 @@ def test_other_weights_are_noticed(folder):
     actor.set_weights([1.001 * w for w in actor.get_weights()])
     actor.save(place / "actor.keras")
     zoo_cases.write_card(place, zoo_cases.read_card(place))
-    zoo.write_index(folder)
+    publishing.write_index(folder)
     with pytest.raises(ValueError, match=f"the actor of {NAME} must give the outputs"):
         zoo.verify_outputs(NAME, folder)
 
@@ -112,27 +112,27 @@ def test_the_score_is_reached_again(found, measured):
 def test_a_better_score_than_the_true_one_is_noticed(measured, kind):
     change_scores(measured, kind, mean=499.0, standard_error=0.1, maximum=500.0)
     with pytest.raises(ValueError, match=f"{kind} mean return of {NAME} must be the card's, 499"):
-        zoo.verify_score(NAME, measured)
+        publishing.verify_score(NAME, measured)
 
 
 @pytest.mark.usefixtures("played")
 def test_a_better_success_rate_than_the_true_one_is_noticed(measured):
     change_scores(measured, "sampled", success_rate=0.9)
     with pytest.raises(ValueError, match=f"sampled success rate of {NAME} must be the card's, 0.9"):
-        zoo.verify_score(NAME, measured)
+        publishing.verify_score(NAME, measured)
 
 
 @pytest.mark.usefixtures("played")
 def test_the_success_rate_counts_from_the_card_s_return(measured):
     change_scores(measured, "greedy", success="return of at least 1", success_rate=1.0)
-    assert zoo.verify_score(NAME, measured)["greedy"].minimum >= 1
+    assert publishing.verify_score(NAME, measured)["greedy"].minimum >= 1
 
 
 @pytest.mark.usefixtures("played")
 def test_a_deviation_within_the_errors_is_allowed(measured):
     scores = zoo.card(NAME, measured)["evaluation"]["sampled"]
     change_scores(measured, "sampled", mean=scores["mean"] + scores["standard_error"])
-    assert zoo.verify_score(NAME, measured)
+    assert publishing.verify_score(NAME, measured)
 
 
 def test_an_environment_that_changed_is_noticed(measured, monkeypatch):
@@ -140,15 +140,15 @@ def test_an_environment_that_changed_is_noticed(measured, monkeypatch):
     longer.max_episode_steps = 600
     monkeypatch.setattr(envs, "make", lambda name: longer)
     with pytest.raises(ValueError, match="'max_episode_steps': 500.*Received.*600"):
-        zoo.verify_score(NAME, measured)
+        publishing.verify_score(NAME, measured)
 
 
 def test_an_actor_of_another_environment_is_noticed(measured):
     shutil.copy(measured / "catch-ppo-mlp" / "actor.keras", measured / NAME / "actor.keras")
     zoo_cases.write_card(measured / NAME, zoo_cases.read_card(measured / NAME))
-    zoo.write_index(measured)
+    publishing.write_index(measured)
     assert isinstance(zoo.load(NAME, measured).actor, keras.Model)
     with pytest.raises(ValueError):
-        zoo.verify_score(NAME, measured)
+        publishing.verify_score(NAME, measured)
     with pytest.raises(ValueError):
         zoo.verify_outputs(NAME, measured)

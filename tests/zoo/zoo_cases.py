@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 
-from tf_equirl import envs, evaluation, models, zoo
+from tf_equirl import envs, evaluation, models, publishing, zoo
 from tf_equirl.zoo.records import file_record
 
 
@@ -70,7 +70,7 @@ def write_card(place, card, with_checksums=True):
         files = [f for f in place.iterdir() if f.name not in ("card.json", "README.md")]
         card = {**card, "files": {file.name: file_record(file) for file in sorted(files)}}
     (place / "card.json").write_text(json.dumps(card, indent=2))
-    zoo.write_readme(place)
+    publishing.write_readme(place)
     return place
 
 
@@ -82,7 +82,7 @@ def make_zoo(folder):
     """A zoo of two models with an index; returns its folder."""
     make_entry(folder)
     make_entry(folder, "catch-ppo-mlp", "Catch", "mlp")
-    zoo.write_index(folder)
+    publishing.write_index(folder)
     return folder
 
 
@@ -235,5 +235,5 @@ def measure(folder, name):
             success_rate=found.success_rate(zoo.success_return(scores)),
         )
     write_card(place, card)
-    zoo.write_index(folder)
+    publishing.write_index(folder)
     return card

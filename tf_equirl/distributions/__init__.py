@@ -1,5 +1,9 @@
 """What the outputs of a policy mean."""
 
+from tf_equirl._tensorflow import require_tensorflow
+
+require_tensorflow("tf_equirl.distributions")
+
 from tf_equirl.distributions.categorical import Categorical
 from tf_equirl.distributions.distribution import Distribution
 

@@ -30,7 +30,7 @@ class Categorical(Distribution):
     num_uniforms = 1
     action_shape = ()
     action_dtype = tf.int32
-    parameters = "logits"
+    parameters = "one logit for each of the actions"
 
     def __init__(self, num_actions: int):
         self.num_parameters = positive_integer("num_actions", num_actions)

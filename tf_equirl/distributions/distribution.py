@@ -20,7 +20,7 @@ class Distribution(abc.ABC):
       num_uniforms: numbers, uniform in [0, 1), that an action is drawn from.
       action_shape: shape of one action.
       action_dtype: its type.
-      parameters: what the parameters are, in words, such as "logits".
+      parameters: what they are, in words, such as "one logit for each of the actions".
     """
 
     num_parameters: int

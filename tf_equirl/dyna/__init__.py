@@ -1,4 +1,8 @@
-"""Planning in learned models of the environment; the names of `tf_equirl.dynamics` stand here, too."""
+"""Planning in learned models of the environment; all of `tf_equirl.dynamics` stands here, too."""
+
+from tf_equirl._tensorflow import require_tensorflow
+
+require_tensorflow("tf_equirl.dyna")
 
 from tf_equirl.dyna.config import DynaConfig
 from tf_equirl.dyna.progress import DynaProgress

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from tf_equirl._config import Config
 from tf_equirl.agents.ppo.config import PPOConfig
 from tf_equirl.dynamics.config import TransitionModelConfig
+from tf_equirl.models import TRANSITION_KINDS
+from tf_equirl.training.config import Config, OnPolicyConfig
 from tf_equirl.training.replay import HELD_OUT
 
 PLANNING_STARTS = ("reset", "buffer")
@@ -35,7 +36,7 @@ class DynaConfig(Config):
     They are validated on construction: a `ValueError` names the field, the rule and the value.
 
     Attributes:
-      agent: hyperparameters of the agent.
+      agent: hyperparameters of the agent, of any that learns from rollouts of its own policy.
       model: the transition model and its optimiser, which goes on from fit to fit; its
         `predict_change` may be None, which predicts changes of states of real numbers, and
         `num_epochs` and `anneal_learning_rate` must be the defaults, see `model_epochs`. None plans
@@ -55,7 +56,10 @@ class DynaConfig(Config):
         before planning to the policy during it; an update that would exceed it is undone and ends
         the planning of its iteration. None does not bound it.
       max_model_error: bound on the model's error (the head's loss: mean square for real states,
-        cross-entropy for categories) on held-out transitions; None does not bound it.
+        cross-entropy for categories) on held-out transitions; None does not bound it. That error is
+        optimistic, as held-out transitions are neighbours in time of those that were fitted, and
+        where states are few often equal to them: see "The held-out error is optimistic" in
+        docs/dyna.md.
       high_error: what happens above that bound: "stop" does not plan, "shrink" plans as many
         updates less as the error is larger.
       max_disagreement: bound on how far the models of an ensemble disagree, see
@@ -69,7 +73,7 @@ class DynaConfig(Config):
       max_model_steps: bound on the gradient steps of one fit; None does not bound them.
     """
 
-    agent: PPOConfig = PPOConfig()
+    agent: OnPolicyConfig = PPOConfig()
     model: TransitionModelConfig | None = _MODEL
     planning_ratio: float = 4.0
     dyna_iterations: int = 50
@@ -92,8 +96,8 @@ class DynaConfig(Config):
         Raises:
           ValueError: naming the first field that breaks its rule.
         """
-        if not isinstance(self.agent, PPOConfig):
-            self._reject("agent", "a PPOConfig")
+        if not isinstance(self.agent, OnPolicyConfig):
+            self._reject("agent", "a PPOConfig or another OnPolicyConfig")
         if self.model is not None and not isinstance(self.model, TransitionModelConfig):
             self._reject("model", "a TransitionModelConfig or None")
         for field in _NOT_OF_DYNA if self.model is not None else ():
@@ -118,7 +122,8 @@ class DynaConfig(Config):
         if self.buffer_size is not None and self.buffer_size < size:
             self._reject(
                 "buffer_size",
-                f"at least num_environments * rollout_steps = {size}, the transitions of one update",
+                f"at least num_environments * rollout_steps = {size}, the transitions of one "
+                "update",
             )
         for field in ("max_policy_change", "max_model_error", "max_disagreement"):
             if getattr(self, field) is not None:
@@ -162,10 +167,11 @@ class DynaConfig(Config):
         return size // self.agent.batch_size * self.agent.batch_size
 
     def flat(self) -> dict[str, Any]:
-        """All hyperparameters by one name each, as flags and sweeps call them.
+        """The hyperparameters by one name each, as flags and sweeps call them.
 
         Those of the agent keep their names, those of the model begin with `model_`; `model_kind` is
-        "environment" where planning is done in the environment itself.
+        "environment" where planning is done in the environment itself. What else a
+        `TransitionModelConfig` has, such as `selection`, has no flag and is not among them.
         """
         own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         agent, model = own.pop("agent"), own.pop("model")
@@ -178,6 +184,8 @@ class DynaConfig(Config):
     def from_flat(cls, **fields: Any) -> DynaConfig:
         """The config with these hyperparameters, named as in `flat`; defaults for the others.
 
+        The agent is PPO.
+
         Raises:
           ValueError: for a name that does not exist, or a value that breaks its rule.
         """
@@ -186,7 +194,13 @@ class DynaConfig(Config):
             raise ValueError(f"fields must be hyperparameters of Dyna. Received also: {unknown}")
         of_model = {k: fields.pop(f"model_{k}") for k in _model_fields() if f"model_{k}" in fields}
         of_agent = {k: fields.pop(k) for k in _fields(PPOConfig()) if k in fields}
-        no_model = of_model.get("kind") == _ENVIRONMENT
+        kinds = (*TRANSITION_KINDS, _ENVIRONMENT)
+        kind = of_model.get("kind", _MODEL.kind)
+        if kind not in kinds:
+            raise ValueError(
+                f"model_kind must be one of {', '.join(kinds)}. Received: model_kind={kind!r}"
+            )
+        no_model = kind == _ENVIRONMENT
         if no_model:
             del of_model["kind"]
         try:

@@ -32,6 +32,7 @@ from tf_equirl.training.population import Weights
 from tf_equirl.training.randomness import Purpose, member_uniforms
 from tf_equirl.training.replay import any_rows, append, empty_buffer, take
 from tf_equirl.training.result import Outcome
+from tf_equirl.training.run_folder import RunFolder
 
 _MOST = 32  # updates of one compiled call
 
@@ -109,7 +110,7 @@ class DynaLearner(Learner):
         return self.agent.num_updates
 
     @functools.cached_property
-    def key(self) -> Hashable:
+    def key(self) -> tuple[Hashable, ...]:
         """See `Learner.key`: what only the schedule needs is left out."""
         c = self.config
         fields = c.to_json()
@@ -124,7 +125,8 @@ class DynaLearner(Learner):
         ):
             del fields[name]
         described = json.dumps(fields, sort_keys=True)
-        return self.agent.key, described, programs.model_key(self.model), self.keeps, self.fits
+        model = programs.model_key(self.model)
+        return type(self), self.agent.key, described, model, self.keeps, self.fits
 
     def describe(self) -> dict[str, Any]:
         """See `Learner.describe`."""
@@ -449,7 +451,11 @@ class DynaLearner(Learner):
         return [tf.constant(np.tile(x, (members, 1)), tf.float32) for x in (low, high)]
 
     def _seen_bounds(self, buffer: Kept, filled: tf.Tensor) -> list[tf.Tensor]:
-        """The smallest box around all encodings in the buffer that the group leaves as it is."""
+        """The smallest box around all encodings in the buffer and around their images.
+
+        A group that permutes coordinates and changes their signs leaves it as it is. Another one,
+        such as that of a triangle in the plane, leaves no box of coordinates as it is.
+        """
         members, capacity = buffer.action.shape[:2]
 
         def encoded(states):
@@ -570,10 +576,9 @@ class DynaLearner(Learner):
             seconds=seconds,
         )
 
-    def write(self, outcome: Outcome, result: DynaResult) -> None:
+    def write(self, folder: RunFolder, outcome: Outcome, result: Any) -> None:
         """Writes what the agent writes, and `planning.csv`, one row per seed and iteration."""
-        assert outcome.folder is not None
-        self.agent.write(outcome, result)
+        self.agent.write(folder, outcome, result)
         header = ["seed", "timestep", "planned_timesteps", "imagined_return", *result.model_metrics]
         rows = [
             [
@@ -586,4 +591,4 @@ class DynaLearner(Learner):
             for i, seed in enumerate(result.seeds)
             for j, timestep in enumerate(result.planning_timesteps)
         ]
-        outcome.folder.write_rows(header, rows, "planning.csv")
+        folder.write_rows(header, rows, "planning.csv")

@@ -47,7 +47,7 @@ class ModelPopulation:
         self._config = config
         self._model: Any = model
         self._size = config.ensemble_size
-        self._head = env.transition_head if model is not None else None
+        self._head: Any = None if model is None else env.transition_head
         self._loss: Any = None if model is None else ModelLoss(env, model)
         self._population = Population({} if model is None else {ROLE: model})
         self._optimizer = config.model or TransitionModelConfig()

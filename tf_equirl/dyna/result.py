@@ -30,7 +30,8 @@ class DynaResult(TrainingResult):
       model_metrics: by metric of the environment's head `[seeds, iterations]`: the model's error on
         held-out transitions when planning began, NaN in iterations without planning; empty where
         planning needs no model. The error is optimistic: held-out transitions are neighbours in
-        time of those that were fitted.
+        time of those that were fitted, and where states are few often equal to them: see "The
+        held-out error is optimistic" in docs/dyna.md.
       seconds: time by part, of "act and update", "fit" and "plan", compilation left out.
     """
 

@@ -28,7 +28,8 @@ class Schedule:
         self.boundaries = config.boundaries
         self.planned = [config.planned_updates(i) for i in range(config.dyna_iterations)]
         self.fitted = [
-            self._fit_steps(i) if fits and planned else 0 for i, planned in enumerate(self.planned)
+            self._fit_steps(i, config.model.batch_size) if fits and config.model and planned else 0
+            for i, planned in enumerate(self.planned)
         ]
         measured = [int(planned > 0) for planned in self.planned]
         # Steps of each stage that are made when each iteration ends.
@@ -44,11 +45,8 @@ class Schedule:
         iteration = self.iterations(done)
         if iteration == len(self.boundaries):
             return None
-        for stage, made in done.items():
-            wanted = self.ends[stage][iteration] - made
-            if wanted:
-                return stage, wanted
-        raise AssertionError(f"nothing to do in iteration {iteration}")
+        missing = {stage: self.ends[stage][iteration] - made for stage, made in done.items()}
+        return next((stage, number) for stage, number in missing.items() if number)
 
     def iterations(self, done: Mapping[str, int]) -> int:
         """Iterations that are finished."""
@@ -68,9 +66,8 @@ class Schedule:
         c = self.config
         return min(self.boundaries[iteration] * c.agent.batch_size, c.capacity)
 
-    def _fit_steps(self, iteration: int) -> int:
+    def _fit_steps(self, iteration: int, batch_size: int) -> int:
         c = self.config
-        assert c.model is not None
         rows = self.filled(iteration) // HELD_OUT * (HELD_OUT - 1)
-        steps = max(1, math.ceil(c.model_epochs * rows / c.model.batch_size))
+        steps = max(1, math.ceil(c.model_epochs * rows / batch_size))
         return steps if c.max_model_steps is None else min(steps, c.max_model_steps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -95,16 +96,16 @@ def transition_model(
         return None, None
     if config.planning_ratio:
         _check_planning(env)
-    if frozen_model is None:
-        model = build_model(env, config.model)
-        check_transition_model("model", env, model)
-        return model, None
+    if frozen_model is None and config.model is not None:
+        fitted = build_model(env, config.model)
+        check_transition_model("model", env, fitted)
+        return fitted, None
     if config.ensemble_size > 1:
         raise ValueError(
             "ensemble_size must be 1 with a frozen model. "
             f"Received: ensemble_size={config.ensemble_size}"
         )
-    model = frozen_model
+    model: Any = frozen_model
     if isinstance(frozen_model, str):
         entry = zoo.load(frozen_model, must_be=zoo.TRANSITION_MODEL.text)
         trained_on = entry.card["environment"]["name"]

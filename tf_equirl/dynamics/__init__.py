@@ -1,5 +1,9 @@
 """Transition models: data to learn them from, learning, and how good they are."""
 
+from tf_equirl._tensorflow import require_tensorflow
+
+require_tensorflow("tf_equirl.dynamics")
+
 from tf_equirl.dynamics.collection import collect_transitions
 from tf_equirl.dynamics.config import TransitionModelConfig
 from tf_equirl.dynamics.datasets import (

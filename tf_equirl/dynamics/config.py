@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from tf_equirl._config import Config
 from tf_equirl.layers.pooling.proximal_pooling import SELECTIONS
 from tf_equirl.models import TRANSITION_KINDS
+from tf_equirl.training.config import Config
 
 
 @dataclasses.dataclass(frozen=True)

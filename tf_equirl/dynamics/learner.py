@@ -25,6 +25,7 @@ from tf_equirl.training.model_checks import check_model
 from tf_equirl.training.optimizer import AdamState, adam_step, initial_adam_state
 from tf_equirl.training.population import Weights
 from tf_equirl.training.result import Outcome
+from tf_equirl.training.run_folder import RunFolder
 
 # Rows of one forward pass of the validation.
 _VALIDATION_ROWS = 2048
@@ -172,7 +173,7 @@ class TransitionLearner(Learner):
         return self.population.arrays(state.weights)
 
     @functools.cached_property
-    def key(self) -> Hashable:
+    def key(self) -> tuple[Hashable, ...]:
         """See `Learner.key`: the data are arguments of the programs."""
         return *super().key, self.batch_size, self.steps_per_epoch
 
@@ -227,9 +228,8 @@ class TransitionLearner(Learner):
             self.env, self.config, self.networks, outcome, self.steps_per_epoch
         )
 
-    def write(self, outcome: Outcome, result: TransitionResult) -> None:
+    def write(self, folder: RunFolder, outcome: Outcome, result: Any) -> None:
         """Writes `results.csv`, one row per seed and epoch."""
-        assert outcome.folder is not None
         columns = {"loss": result.loss}
         columns.update({f"validation_{name}": x for name, x in result.validation.items()})
         rows = [
@@ -238,7 +238,7 @@ class TransitionLearner(Learner):
             for epoch in range(outcome.done["validate"])
             if np.isfinite(result.loss[i, epoch])
         ]
-        outcome.folder.write_rows(["seed", "epoch", *columns], rows)
+        folder.write_rows(["seed", "epoch", *columns], rows)
 
     def _steps(self, state: FitState, first: int, number: int) -> tuple[FitState, Reports]:
         most = self.steps_per_call

@@ -34,7 +34,7 @@ def transition_errors(
         env: The environment.
         model: A transition model of it.
         weights: Weights of many members, an array [members, ...] for each trainable variable, such
-            as `TransitionResult.weights`; None for the model as it is.
+            as `result.weights["transition_model"]`; None for the model as it is.
         data: Transitions with their true next states.
 
     Returns:

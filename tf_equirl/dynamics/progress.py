@@ -11,7 +11,7 @@ class FitProgress(NamedTuple):
     Attributes:
       epochs: epochs that all seeds have finished, of `num_epochs`.
       num_epochs: epochs in the run.
-      done: share of the run's gradient steps that are made, from 0 to 1.
+      done: share of the run's gradient steps and validations that are made, from 0 to 1.
       loss: mean over seeds of the last call's training loss; NaN before the first.
       validation: mean over seeds by metric, after the last finished epoch.
       steps_per_second: gradient steps of all seeds by second, lately; 0 before the first.

@@ -41,10 +41,10 @@ class TransitionResult(Result):
         Raises:
           ValueError: if the run had no such network or seed.
         """
-        if seed is None and not isinstance(role, str):
-            role, seed = ROLE, role
-        if seed is None or not isinstance(role, str):
-            raise ValueError(f"a seed must be given. Received: model({role!r}, {seed!r})")
+        if not isinstance(role, str):
+            return super().model(ROLE, role)
+        if seed is None:
+            raise ValueError(f"seed must be given. Received: role={role!r}, seed=None")
         return super().model(role, seed)
 
     @property

@@ -12,15 +12,15 @@ from tf_equirl._tensorflow import require_tensorflow
 
 require_tensorflow("tf_equirl.envs")
 
-import gymnasium  # noqa: E402
+import gymnasium
 
-from tf_equirl.envs.adapters.gymnasium_env import GymnasiumEnv  # noqa: E402
-from tf_equirl.envs.adapters.gymnasium_vector import GymnasiumVectorEnv  # noqa: E402
-from tf_equirl.envs.cartpole import CartPole, CartPoleState  # noqa: E402
-from tf_equirl.envs.catch import Catch, CatchState  # noqa: E402
-from tf_equirl.envs.environment import Environment  # noqa: E402
-from tf_equirl.envs.registry import make, names, register  # noqa: E402
-from tf_equirl.envs.symmetry_check import SymmetryReport, check_symmetry  # noqa: E402
+from tf_equirl.envs.adapters.gymnasium_env import GymnasiumEnv
+from tf_equirl.envs.adapters.gymnasium_vector import GymnasiumVectorEnv
+from tf_equirl.envs.cartpole import CartPole, CartPoleState
+from tf_equirl.envs.catch import Catch, CatchState
+from tf_equirl.envs.environment import Environment
+from tf_equirl.envs.registry import make, names, register
+from tf_equirl.envs.symmetry_check import SymmetryReport, check_symmetry
 
 if TYPE_CHECKING:
     from tf_equirl.envs.adapters.tf_agents_env import TFAgentsEnvironment

@@ -10,6 +10,10 @@
 It needs no tf-agents.
 """
 
+from tf_equirl._tensorflow import require_tensorflow
+
+require_tensorflow("tf_equirl.evaluation")
+
 from tf_equirl.evaluation.equivariance import model_equivariance_error, visited_observations
 from tf_equirl.evaluation.evaluate import Evaluation, evaluate
 from tf_equirl.evaluation.films import write_gif, write_mp4

@@ -1,5 +1,6 @@
 """From training results to numbers, tables and plots."""
 
+from tf_equirl.experiments.experiment import Column, Experiment
 from tf_equirl.experiments.metrics import (
     area_under_curve,
     common_part,
@@ -27,12 +28,19 @@ from tf_equirl.experiments.statistics import (
     rounded,
 )
 from tf_equirl.experiments.sweeps import DynaSweep, sweep_rows, sweep_table
-from tf_equirl.experiments.tables import default_timesteps, markdown_table, returns_table
+from tf_equirl.experiments.tables import (
+    default_timesteps,
+    markdown_table,
+    returns_table,
+    transition_table,
+)
 
 __all__ = [
+    "Column",
     "Difference",
     "DynaSweep",
     "Estimate",
+    "Experiment",
     "area_under_curve",
     "common_part",
     "default_timesteps",
@@ -57,5 +65,6 @@ __all__ = [
     "to_csv",
     "to_markdown",
     "train_in_chunks",
+    "transition_table",
     "worst_tenth",
 ]

@@ -8,10 +8,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from tf_equirl import envs
-from tf_equirl.agents import PPOConfig, TrainingResult, train_ppo
-from tf_equirl.dyna import DynaConfig, train_dyna
+from tf_equirl import agents, dyna, envs
+from tf_equirl.agents import TrainingResult
+from tf_equirl.dyna import DynaConfig
+from tf_equirl.experiments.calls import Call, call_trainer
 from tf_equirl.experiments.seed_chunks import train_in_chunks
+from tf_equirl.training.config import OnPolicyConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,9 +31,18 @@ class Column:
 
     name: str
     label: str
-    config: PPOConfig
+    config: OnPolicyConfig | DynaConfig
     thesis: tuple[tuple[float, float], ...] = ()
     frozen_model: str | None = None
+
+    @property
+    def trainer(self) -> Callable[..., TrainingResult]:
+        """What trains it: `train_ppo`, or `train_dyna` for an agent that plans."""
+        if not isinstance(self.config, DynaConfig):
+            return agents.train_ppo
+        if self.frozen_model is None:
+            return dyna.train_dyna
+        return functools.partial(dyna.train_dyna, frozen_model=self.frozen_model)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +78,7 @@ class Experiment:
         folder: str | os.PathLike,
         num_seeds: int | None = None,
         seeds_per_chunk: int = 32,
-        train: Callable[..., TrainingResult] | None = None,
+        call: Call = call_trainer,
     ) -> dict[Column, TrainingResult]:
         """Trains whatever is missing below `folder`; see `train_in_chunks`.
 
@@ -76,23 +87,19 @@ class Experiment:
           num_seeds: the seeds are 0 to `num_seeds - 1`, the same for every agent; the experiment's
             own number if None.
           seeds_per_chunk: seeds that are trained side by side.
-          train: called as `train_ppo` or, with a `DynaConfig`, as `train_dyna` is; those if None.
+          call: called with a column's trainer and its arguments; it may show progress.
 
         Raises:
           ValueError: if an argument breaks its rule or a folder holds another run.
         """
-        results = {}
-        for column in self.columns:
-            dyna = isinstance(column.config, DynaConfig)
-            trainer: Callable[..., TrainingResult] = train or (train_dyna if dyna else train_ppo)
-            if column.frozen_model is not None:
-                trainer = functools.partial(trainer, frozen_model=column.frozen_model)
-            results[column] = train_in_chunks(
+        return {
+            column: train_in_chunks(
                 envs.make(self.environment),
                 column.config,
                 self.num_seeds if num_seeds is None else num_seeds,
                 Path(folder) / self.name / column.name,
                 seeds_per_chunk,
-                trainer,
+                functools.partial(call, column.trainer),
             )
-        return results
+            for column in self.columns
+        }

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def single_environment_return_at(result: TrainingResult, timestep: int) -> np.nd
       ValueError: if the timestep lies outside of the run.
     """
     _check_timestep(result, timestep)
-    column = min(timestep // result.config.num_environments, result.returns.shape[1] - 1)
+    column = min(timestep // result.num_environments, result.returns.shape[1] - 1)
     return result.first_returns[:, column]
 
 
@@ -90,7 +91,7 @@ def first_timestep_reaching(result: TrainingResult, level: float, window: int = 
     Returns:
       The timestep, or None if the run never gets there.
     """
-    width = max(1, window // result.config.num_environments)
+    width = max(1, window // result.num_environments)
     curve = result.returns.mean(axis=0)
     if len(curve) < width:
         return None
@@ -105,7 +106,7 @@ def common_part(results: Sequence[TrainingResult]) -> list[TrainingResult]:
     Raises:
       ValueError: if they have different numbers of environments.
     """
-    counts = {result.config.num_environments for result in results}
+    counts = {result.num_environments for result in results}
     if len(counts) > 1:
         raise ValueError(f"results must have one number of environments. Received: {counts}")
     length = min(result.returns.shape[1] for result in results)
@@ -133,10 +134,15 @@ def _mean_from_first_known(returns: np.ndarray) -> np.ndarray:
     return means
 
 
+def agent_config(result: TrainingResult) -> Any:
+    """The hyperparameters of a run's agent, which plans or does not."""
+    return getattr(result.config, "agent", result.config)
+
+
 def _check_timestep(result: TrainingResult, timestep: int) -> None:
     last = int(result.timesteps[-1]) if result.returns.size else 0
     # A run is rounded down to whole updates: its nominal end still names its last steps.
-    if not 0 <= timestep <= max(last, result.config.total_timesteps) or not last:
+    if not 0 <= timestep <= max(last, agent_config(result).total_timesteps) or not last:
         raise ValueError(
             f"timestep must lie in the run, 0 to {last}. Received: timestep={timestep}"
         )

@@ -6,24 +6,28 @@ import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from tf_equirl import envs
+from tf_equirl import agents, envs
 from tf_equirl._checks import positive_integer
-from tf_equirl.agents import PPOConfig, TrainingResult, train_ppo
-from tf_equirl.dyna import DynaResult
+from tf_equirl.training.config import Config
+from tf_equirl.training.result import Result
+
+_Result = TypeVar("_Result", bound=Result)
+# One array for all seeds; every other array of a result has a row for each.
+_SHARED = ("planning_timesteps",)
 
 
 def train_in_chunks(
     env: envs.Environment | str,
-    config: PPOConfig,
+    config: Config,
     num_seeds: int,
     folder: str | os.PathLike,
     seeds_per_chunk: int = 32,
-    train: Callable[..., TrainingResult] = train_ppo,
-) -> TrainingResult:
+    train: Callable[..., _Result] | None = None,
+) -> _Result:
     """Trains seeds 0 to `num_seeds - 1`, taking from `folder` whatever is there already.
 
     Every chunk has a run folder of its own, `seeds-0-31`, `seeds-32-63` and so on, with its own
@@ -36,7 +40,7 @@ def train_in_chunks(
       num_seeds: number of seeds.
       folder: holds the chunks' run folders.
       seeds_per_chunk: seeds in a chunk; the last may be smaller.
-      train: called as `train_ppo` is, for example to show progress.
+      train: called as `train_ppo` is, with the config; `train_ppo` if None.
 
     Returns:
       One result for all seeds.
@@ -46,17 +50,18 @@ def train_in_chunks(
     """
     num_seeds = positive_integer("num_seeds", num_seeds)
     seeds_per_chunk = positive_integer("seeds_per_chunk", seeds_per_chunk)
+    trainer: Callable[..., Any] = agents.train_ppo if train is None else train
     results = []
     for first in range(0, num_seeds, seeds_per_chunk):
         seeds = range(first, min(first + seeds_per_chunk, num_seeds))
         run_dir = Path(folder) / f"seeds-{seeds[0]}-{seeds[-1]}"
         resume = (run_dir / "run.json").exists()
-        results.append(train(env, config, seeds, run_dir, resume=resume))
+        results.append(trainer(env, config, seeds, run_dir, resume=resume))
     return join_seeds(results)
 
 
-def join_seeds(results: Sequence[TrainingResult]) -> TrainingResult:
-    """One result for the seeds of several runs that differ in nothing else.
+def join_seeds(results: Sequence[_Result]) -> _Result:
+    """One result for the seeds of several runs that differ in nothing else; times are added up.
 
     Raises:
       ValueError: if there is none, they are not runs of one kind, or a seed occurs twice.
@@ -70,34 +75,20 @@ def join_seeds(results: Sequence[TrainingResult]) -> TrainingResult:
     seeds = tuple(seed for r in results for seed in r.seeds)
     if len(set(seeds)) < len(seeds):
         raise ValueError(f"results must not share seeds. Received: seeds={seeds}")
-    return dataclasses.replace(
-        first,
-        **_joined_planning(results),
-        seeds=seeds,
-        returns=np.concatenate([r.returns for r in results]),
-        first_returns=np.concatenate([r.first_returns for r in results]),
-        metrics={k: np.concatenate([r.metrics[k] for r in results]) for k in first.metrics},
-        weights=[np.concatenate(rows) for rows in zip(*(r.weights for r in results), strict=True)],
-        compile_seconds=sum(r.compile_seconds for r in results),
-        run_seconds=sum(r.run_seconds for r in results),
-        run_dir=None,
-    )
+    fields = {field.name for field in dataclasses.fields(first)} - set(_SHARED)
+    joined = {name: _joined([getattr(r, name) for r in results]) for name in fields}
+    return dataclasses.replace(first, **{**joined, "seeds": seeds, "run_dir": None})
 
 
-def _joined_planning(results: Sequence[TrainingResult]) -> dict[str, Any]:
-    """The fields that a `DynaResult` has beside those of every result."""
-    runs = [r for r in results if isinstance(r, DynaResult)]
-    if not runs:
-        return {}
-    return {
-        "planned_updates": np.concatenate([r.planned_updates for r in runs]),
-        "imagined_returns": np.concatenate([r.imagined_returns for r in runs]),
-        "model_metrics": {
-            name: np.concatenate([r.model_metrics[name] for r in runs])
-            for name in runs[0].model_metrics
-        },
-        "model_weights": [
-            np.concatenate(rows) for rows in zip(*(r.model_weights for r in runs), strict=True)
-        ],
-        "seconds": {part: sum(r.seconds[part] for r in runs) for part in runs[0].seconds},
-    }
+def _joined(parts: Sequence[Any]) -> Any:
+    """Arrays one below the other, sums of times, and so inside of dicts and lists."""
+    first = parts[0]
+    if isinstance(first, np.ndarray):
+        return np.concatenate(parts)
+    if isinstance(first, float):
+        return sum(parts)
+    if isinstance(first, dict):
+        return {key: _joined([part[key] for part in parts]) for key in first}
+    if isinstance(first, list):
+        return [_joined(column) for column in zip(*parts, strict=True)]
+    return first

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,16 @@ from rich.table import Table
 
 from tf_equirl import envs
 from tf_equirl._files import write_text_atomically
-from tf_equirl.agents import NonFiniteError, TrainingResult
-from tf_equirl.agents.ppo.tf_agents_ppo import make_models
+from tf_equirl.agents import NonFiniteError
 from tf_equirl.dyna import DynaConfig, DynaResult, train_dyna
 from tf_equirl.dyna.train import transition_model
+from tf_equirl.experiments.calls import Call, call_trainer
 from tf_equirl.experiments.metrics import area_under_curve, return_at
 from tf_equirl.experiments.statistics import mean_and_error, rounded
+from tf_equirl.training.config import field_text
 
 _FILE = "sweep.json"
-_FIELDS = [field.name for field in dataclasses.fields(DynaConfig)]
+_FIELDS = list(DynaConfig().flat())
 # What describes and fits a model that learns.
 _MODEL_FIELDS = {
     *(name for name in _FIELDS if name.startswith("model_") and name != "model_rollout_steps"),
@@ -36,8 +37,8 @@ class DynaSweep:
 
     Attributes:
       environment: registered name.
-      values: list of values by field of `DynaConfig`, the first field outermost. Fields that are
-        left out have their defaults.
+      values: list of values by hyperparameter, as `DynaConfig.flat` calls them, the first one
+        outermost. Those that are left out have their defaults.
       seeds: the same for every cell.
       frozen_model: as in `train_dyna`, the name of a zoo model.
     """
@@ -70,8 +71,8 @@ class DynaSweep:
             )
         for values in itertools.product(*self.values.values()):
             fields = dict(zip(self.values, values, strict=True))
-            name = ",".join(f"{field}={as_text(fields[field])}" for field in self.varied)
-            cells[name or "run"] = DynaConfig(**fields)
+            name = ",".join(f"{field}={field_text(fields[field])}" for field in self.varied)
+            cells[name or "run"] = DynaConfig.from_flat(**fields)
         return cells
 
     @classmethod
@@ -108,7 +109,7 @@ class DynaSweep:
         """
         env = envs.make(self.environment)
         for config in self.cells.values():  # or one is refused after hours of others
-            make_models(env, config)
+            config.agent.learner(env)
             transition_model(env, config, self.frozen_model)
         folder = Path(folder)
         if resume:
@@ -130,13 +131,13 @@ class DynaSweep:
         write_text_atomically(folder / _FILE, description)
 
     def train(
-        self, folder: str | os.PathLike, train: Callable[..., DynaResult] = train_dyna
+        self, folder: str | os.PathLike, call: Call = call_trainer
     ) -> tuple[dict[str, DynaResult], dict[str, NonFiniteError]]:
         """Trains whatever is missing of the cells, each in a run folder of its own below `folder`.
 
         Args:
           folder: the one that was claimed.
-          train: called as `train_dyna` is, for example to show progress.
+          call: called with `train_dyna` and its arguments; it may show progress.
 
         Returns:
           Results by cell, and what went wrong in cells whose numbers became infinite or NaN; these
@@ -149,8 +150,8 @@ class DynaSweep:
             resume = (run_dir / "run.json").exists()
             model = self.frozen_model
             try:
-                results[name] = train(
-                    env, config, self.seeds, run_dir, resume=resume, frozen_model=model
+                results[name] = call(
+                    train_dyna, env, config, self.seeds, run_dir, resume=resume, frozen_model=model
                 )
             except NonFiniteError as error:
                 failures[name] = error
@@ -158,7 +159,7 @@ class DynaSweep:
 
     def _identity(self) -> dict[str, Any]:
         """What tells one sweep from another, of the types that JSON has."""
-        values = {**{k: [v] for k, v in DynaConfig().to_json().items()}, **self.values}
+        values = {**{k: [v] for k, v in DynaConfig().flat().items()}, **self.values}
         identity = {
             "environment": self.environment,
             "seeds": self.seeds,
@@ -170,7 +171,7 @@ class DynaSweep:
 
 
 def sweep_rows(
-    results: Mapping[str, TrainingResult], varied: Sequence[str], timesteps: Sequence[int]
+    results: Mapping[str, DynaResult], varied: Sequence[str], timesteps: Sequence[int]
 ) -> list[dict[str, Any]]:
     """A row for each cell: mean returns, and two standard errors of them over seeds.
 
@@ -186,7 +187,8 @@ def sweep_rows(
     """
     rows = []
     for result in results.values():
-        row: dict[str, Any] = {field: as_text(getattr(result.config, field)) for field in varied}
+        fields = result.config.flat()
+        row: dict[str, Any] = {field: field_text(fields[field]) for field in varied}
         row["seeds"] = len(result.seeds)
         numbers = {f"return_at_{t}": return_at(result, t) for t in timesteps}
         for name, values in {**numbers, "whole_run": area_under_curve(result)}.items():
@@ -213,10 +215,3 @@ def sweep_table(
         numbers = [rounded(row[name], row[f"{name}_error"]) for name in columns]
         table.add_row(*(row[field] for field in varied), *numbers)
     return table
-
-
-def as_text(value: Any) -> str:
-    """A field's value as a flag takes it: "0.5", "4" for 4.0, "true", "none"."""
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)

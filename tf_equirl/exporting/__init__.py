@@ -11,8 +11,8 @@ from tf_equirl._tensorflow import require_tensorflow
 
 require_tensorflow("tf_equirl.exporting")
 
-from tf_equirl.exporting.checked import TOLERANCE, Exported, export  # noqa: E402
-from tf_equirl.exporting.formats import FORMATS  # noqa: E402
-from tf_equirl.exporting.plain import to_plain  # noqa: E402
+from tf_equirl.exporting.checked import TOLERANCE, Exported, export
+from tf_equirl.exporting.formats import FORMATS
+from tf_equirl.exporting.plain import to_plain
 
 __all__ = ["FORMATS", "TOLERANCE", "Exported", "export", "to_plain"]

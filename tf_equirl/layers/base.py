@@ -46,24 +46,6 @@ def object_of(kind: type[Kind], value: Any, argument: str) -> Kind:
     return value
 
 
-def positive_integer(value: Any, argument: str) -> int:
-    """Returns `value` as an int.
-
-    Args:
-        value: The number to check.
-        argument: The name of the layer's argument, for the error message.
-
-    Returns:
-        `value`, as a Python int.
-
-    Raises:
-        ValueError: If it is not an integer above zero.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"`{argument}` must be a positive integer. Received: {argument}={value!r}")
-    return int(value)
-
-
 def check_activation(activation: Any, outputs: Representation) -> None:
     """Checks that a pointwise function commutes with the matrices of `outputs`.
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from numbers import Integral
 
 import keras
+
+# A share of the budget. Widths are whole numbers: small models cannot meet every budget.
+_TOLERANCE = 0.05
 
 
 def check_hidden_units(hidden_units: Sequence[int]) -> tuple[int, ...]:
@@ -38,7 +42,7 @@ def build_with_widths(
 
     Widths keep the proportions of `hidden_units` while they are scaled; the number of parameters
     grows with the scale, so that bisection finds the two neighbours of the budget. The choice is
-    printed.
+    printed; a `UserWarning` tells where it misses the budget by more than 5 %.
 
     Args:
       build: makes the model from a tuple of widths.
@@ -84,10 +88,18 @@ def build_with_widths(
     model = min(candidates, key=lambda m: abs(trained_parameters(m) - match_parameters))
     widths = scaled(low) if model is candidates[0] else scaled(high)
     count = trained_parameters(model)
+    change = count / match_parameters - 1
     _print_once(
         f"{model.name}: hidden_units={widths}, {count:,} parameters "
-        f"({100 * (count / match_parameters - 1):+.1f} % of the budget of {match_parameters:,})"
+        f"({100 * change:+.1f} % of the budget of {match_parameters:,})"
     )
+    if abs(change) > _TOLERANCE:
+        warnings.warn(
+            f"{model.name} misses its budget: match_parameters={match_parameters}, but the nearest "
+            f"model has {count} parameters ({100 * change:+.1f} %), with hidden_units={widths}. "
+            "Other proportions of hidden_units may come nearer",
+            stacklevel=2,
+        )
     return model
 
 

@@ -15,10 +15,11 @@ import keras
 import numpy as np
 
 from tf_equirl import envs, zoo
-from tf_equirl._portable import architecture, portable_config
+from tf_equirl._portable import architecture, same_architecture
 from tf_equirl.experiments.statistics import mean_and_error
 from tf_equirl.models.widths import trained_parameters
-from tf_equirl.training.run_folder import nameless, read_any_description
+from tf_equirl.publishing.cards import write_index, write_readme
+from tf_equirl.training.run_folder import read_any_description
 from tf_equirl.zoo.records import file_record
 
 EVALUATION_SEED = 20_000_001  # of episodes that no training run with a usual seed has seen
@@ -38,13 +39,13 @@ def check_arguments(name: str, limits: Sequence[str]) -> None:
 
 
 def type_of_run(run_dir: str | os.PathLike) -> zoo.CardType:
-    """What a run folder holds: policies or transition models.
+    """What a run folder holds: policies, maybe beside what they planned in, or transition models.
 
     Raises:
-      ValueError: if it holds no run, or its `run.json` is damaged.
+      ValueError: if it holds no run, or its `run.json` is damaged or of another format.
     """
-    found = read_any_description(run_dir)["models"]  # which every trainer's runs have
-    return zoo.TRANSITION_MODEL if "transition_model" in found else zoo.POLICY
+    found = read_any_description(run_dir)["models"]  # by role
+    return zoo.POLICY if "actor" in found else zoo.TRANSITION_MODEL
 
 
 def check_run(run_dir: str | os.PathLike, wanted: zoo.CardType) -> None:
@@ -72,7 +73,7 @@ def check_network(role: str, built: keras.Model, found: dict[str, Any]) -> None:
     Raises:
       ValueError: if it is another one.
     """
-    if nameless(architecture(built)) != nameless(portable_config(found)):
+    if not same_architecture(architecture(built), found):
         raise ValueError(
             f"run_dir must be a run of the networks that its configuration describes, so that "
             f"the card's command can train them again. Received: a run with another {role}"
@@ -107,12 +108,12 @@ def write_entry(
         card["files"] = {file.name: file_record(file) for file in sorted(place.iterdir())}
         zoo.validate_card(card)
         (place / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-        zoo.write_readme(place)
+        write_readme(place)
         published = zoo_dir / name
         if published.exists():  # aside first, so that an interruption loses neither
             published.rename(Path(temporary) / "replaced")
         place.rename(published)
-    zoo.write_index(zoo_dir)
+    write_index(zoo_dir)
     return published
 
 

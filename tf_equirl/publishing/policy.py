@@ -12,11 +12,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_equirl import envs, evaluation, models, zoo
+from tf_equirl import agents, envs, evaluation, models, zoo
 from tf_equirl._checks import positive_integer
-from tf_equirl.agents import PPOConfig, TrainingResult, load_result
-from tf_equirl.agents.ppo.ppo_runs import read_description
-from tf_equirl.agents.ppo.tf_agents_ppo import make_models
+from tf_equirl.agents import PPOConfig, TrainingResult
 from tf_equirl.experiments.metrics import area_under_curve
 from tf_equirl.experiments.plots import plot_learning_curves
 from tf_equirl.publishing.entry import (
@@ -32,6 +30,7 @@ from tf_equirl.publishing.entry import (
     training_fields,
     write_entry,
 )
+from tf_equirl.training.run_folder import read_description
 
 RULE = (
     "the best of all seeds: the highest mean return over the last tenth of training, among equals "
@@ -87,9 +86,9 @@ def publish(
     if not number or not math.isfinite(success):
         raise ValueError(f"`success` must be a finite number. Received: success={success!r}")
     check_run(run_dir, zoo.POLICY)
-    description_of_run = read_description(run_dir)
+    description_of_run = read_description(run_dir, "train_ppo")
     env = envs.make(description_of_run["environment"]) if env is None else env
-    result = load_result(run_dir, env)
+    result = agents.load_result(run_dir, env)
     start_from = description_of_run["start_from"]
     config = result.config if start_from is None else _config_of(start_from)
     _check_networks(env, config, description_of_run)
@@ -173,7 +172,7 @@ def _config_of(start_from: str) -> PPOConfig:
 
 def _check_networks(env: envs.Environment, config: PPOConfig, description: dict[str, Any]) -> None:
     """Raises a ValueError unless a run's networks are those that `config` describes."""
-    for role, network in zip(("actor", "critic"), make_models(env, config), strict=True):
+    for role, network in zip(("actor", "critic"), config.networks(env), strict=True):
         check_network(role, network, description["models"][role])
 
 

@@ -14,7 +14,7 @@ from tf_equirl import envs, evaluation, models, zoo
 from tf_equirl._checks import positive_integer
 from tf_equirl.dynamics.config import TransitionModelConfig
 from tf_equirl.dynamics.fit import build_model
-from tf_equirl.dynamics.fit_folder import TRANSITION_RUN
+from tf_equirl.dynamics.model_loss import ROLE
 from tf_equirl.dynamics.result import load_transition_result
 from tf_equirl.experiments.plots import plot_training
 from tf_equirl.models.heads import CategoricalHead, Head
@@ -83,10 +83,10 @@ def publish_transition_model(
     check_arguments(name, limits)
     transitions = positive_integer("transitions", transitions)
     check_run(run_dir, zoo.TRANSITION_MODEL)
-    run = read_description(run_dir, TRANSITION_RUN)
+    run = read_description(run_dir, "fit_transition_model")
     env = envs.make(run["environment"]) if env is None else env
     config = TransitionModelConfig.from_json(run["config"])
-    check_network("transition model", build_model(env, config), run["models"]["transition_model"])
+    check_network("transition model", build_model(env, config), run["models"][ROLE])
     if run["validation_data"] is None:
         raise ValueError(
             f"run_dir must hold a run with validation data, by which a seed is chosen. Received: "

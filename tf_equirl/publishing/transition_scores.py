@@ -1,7 +1,4 @@
-"""What is measured of a transition model when it is published, and again when it is verified.
-
-It imports `tf_equirl.dyna`, which needs tf-agents, and is therefore imported only where it is used.
-"""
+"""What is measured of a transition model when it is published, and again when it is verified."""
 
 from __future__ import annotations
 

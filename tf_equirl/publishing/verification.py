@@ -20,8 +20,6 @@ _FEW = 3  # episodes or transitions, where the card's standard error is zero
 def verify_score(name: str, folder: Folder = None) -> dict[str, Any]:
     """Makes the card's evaluation again: plays its episodes, or predicts its transitions.
 
-    Transition models need tf-agents for it.
-
     Returns:
       Of a policy the `Evaluation` of "greedy" and of "sampled" actions; of a transition model the
       card's `evaluation` as found now.

@@ -1,1 +1,44 @@
-"""Training of many members at once, whatever the algorithm; no tf-agents."""
+"""Training of many members at once, whatever the algorithm; no tf-agents.
+
+`train` runs a `Learner`: docs/extending.md writes one from scratch.
+"""
+
+from tf_equirl._tensorflow import require_tensorflow
+
+require_tensorflow("tf_equirl.training")
+
+from tf_equirl.training.collect import Rollout, act, by_member, collect
+from tf_equirl.training.config import Config, OnPolicyConfig
+from tf_equirl.training.learner import Learner, RunView, Stage, Trouble
+from tf_equirl.training.on_policy import AgentState, OnPolicyLearner, make_networks
+from tf_equirl.training.population import Population, Weights
+from tf_equirl.training.programs import clear as clear_programs
+from tf_equirl.training.progress import NonFiniteError, Progress, progress_bar
+from tf_equirl.training.result import Outcome, Result, TrainingResult
+from tf_equirl.training.run import train
+
+__all__ = [
+    "AgentState",
+    "Config",
+    "Learner",
+    "NonFiniteError",
+    "OnPolicyConfig",
+    "OnPolicyLearner",
+    "Outcome",
+    "Population",
+    "Progress",
+    "Result",
+    "Rollout",
+    "RunView",
+    "Stage",
+    "TrainingResult",
+    "Trouble",
+    "Weights",
+    "act",
+    "by_member",
+    "clear_programs",
+    "collect",
+    "make_networks",
+    "progress_bar",
+    "train",
+]

@@ -17,6 +17,7 @@ from tf_equirl.training import programs
 from tf_equirl.training.loops import repeat_and_stack
 from tf_equirl.training.population import Population
 from tf_equirl.training.result import Outcome, Result
+from tf_equirl.training.run_folder import RunFolder
 
 Reports = Mapping[str, Any]
 """What a call reports by name, `[steps, ..., members]` each."""
@@ -114,8 +115,9 @@ class Learner(abc.ABC):
 
     # What most algorithms leave as it is.
 
-    def write(self, outcome: Outcome, result: Result) -> None:
-        """Writes the results into the run folder, `outcome.folder`."""
+    def write(self, folder: RunFolder, outcome: Outcome, result: Any) -> None:
+        """Writes the results into the run folder; nothing by default."""
+        return
 
     @functools.cached_property
     def stages(self) -> dict[str, Stage]:
@@ -140,7 +142,7 @@ class Learner(abc.ABC):
         return {}
 
     @functools.cached_property
-    def key(self) -> Hashable:
+    def key(self) -> tuple[Hashable, ...]:
         """All that decides what the compiled programs compute."""
         models = tuple(
             (role, programs.model_key(model)) for role, model in sorted(self.networks.items())

@@ -31,6 +31,7 @@ from tf_equirl.training.population import Weights
 from tf_equirl.training.progress import Progress
 from tf_equirl.training.randomness import Purpose, member_uniforms
 from tf_equirl.training.result import Outcome, TrainingResult
+from tf_equirl.training.run_folder import RunFolder
 
 
 class AgentState(NamedTuple):
@@ -43,7 +44,7 @@ class AgentState(NamedTuple):
 
 
 class OnPolicyLearner(Learner):
-    """An agent with an "actor", and mostly a "critic", that acts for some steps and learns from them.
+    """An agent with an "actor", mostly a "critic", that acts for some steps and learns from them.
 
     A subclass defines `learn`. The rest is done here: fresh weights and episodes of every member
     from its seed, the rollout, Adam, learning curves and results.
@@ -241,9 +242,8 @@ class OnPolicyLearner(Learner):
         """See `Learner.result`."""
         return TrainingResult(**self.fields(outcome))
 
-    def write(self, outcome: Outcome, result: Any) -> None:
+    def write(self, folder: RunFolder, outcome: Outcome, result: Any) -> None:
         """Writes `results.csv`, one row per seed and update, and `returns.npz`, every return."""
-        assert outcome.folder is not None
         returns = outcome.reported("update", "returns", self.config.rollout_steps)
         known = ~np.isnan(returns)
         count = known.sum(axis=1)
@@ -265,10 +265,10 @@ class OnPolicyLearner(Learner):
             for update in range(len(returns))
             if not harmed[update, column]
         ]
-        outcome.folder.write_rows(["seed", "update", "timestep", *columns], rows)
+        folder.write_rows(["seed", "update", "timestep", *columns], rows)
         shape = (-1, self.config.rollout_steps, len(outcome.seeds))
         write_atomically(
-            outcome.folder.path / "returns.npz",
+            folder.path / "returns.npz",
             lambda stream: np.savez_compressed(
                 stream,
                 seeds=np.array(outcome.seeds),
@@ -351,7 +351,7 @@ def check_networks(env: Environment, actor: keras.Model, critic: keras.Model | N
         actor,
         takes,
         expected,
-        f"one logit for each of the actions of {env.name}",
+        f"{env.action_distribution.parameters} of {env.name}",
         (None, env.action_distribution.num_parameters),
     )
     if critic is None:

@@ -109,7 +109,7 @@ class Population:
 
     def bound(self, weights: Weights) -> keras.StatelessScope:
         """Within it the networks compute with the weights of one member (no leading axis)."""
-        pairs = []
+        pairs: list[tuple[keras.Variable, tf.Tensor]] = []
         for role, model in self.networks.items():
             pairs += zip(model.trainable_variables, weights.trained[role], strict=True)
             pairs += zip(model.non_trainable_variables, weights.fixed[role], strict=True)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from tqdm import tqdm
+
+# What follows the time left may be long: no narrow terminal cuts that off.
+_BAR = "{desc} {percentage:3.0f}% |{bar:12}| [{remaining} left]{postfix}"
+
 
 class Progress(NamedTuple):
     """How far a run is; passed on before and after compilation, then about every second.
@@ -12,7 +17,7 @@ class Progress(NamedTuple):
       updates: updates done, of `num_updates`.
       num_updates: updates in the run.
       timesteps: environment steps done by each seed.
-      mean_return: mean over seeds of the last finished return; NaN before the first.
+      mean_return: mean of the last finished return over the seeds that have one; NaN before.
       steps_per_second: environment steps of all seeds by second, lately; 0 before the first update.
       compile_seconds: time that compilation took; 0 before it.
     """
@@ -35,6 +40,46 @@ class Progress(NamedTuple):
             f"{self.steps_per_second:,.0f} steps/s over all seeds, "
             f"mean return {self.mean_return:.3g}"
         )
+
+
+class ProgressBar:
+    """Draws what a trainer passes to `on_progress`; closes itself at the end of the run.
+
+    Args:
+      label: text on its left.
+    """
+
+    def __init__(self, label: str):
+        self._label = label
+        self._bar: tqdm | None = None
+
+    def __call__(self, progress: Any) -> None:
+        """Moves the bar to `progress.done`, with `str(progress)` on its right."""
+        finished = progress.done == 1
+        if self._bar is None:
+            if finished:
+                return  # nothing was left to do
+            # What an earlier process did does not count in the time left, nor does compilation.
+            self._bar = tqdm(desc=self._label, total=1, initial=progress.done, bar_format=_BAR)
+        self._bar.n = progress.done
+        if progress.done > self._bar.initial:
+            self._bar.set_postfix_str(str(progress))
+        else:
+            self._bar.unpause()
+            self._bar.set_postfix_str("" if progress.compile_seconds else "compiling")
+        if finished:
+            self.close()
+
+    def close(self) -> None:
+        """Leaves the bar as it is on the screen."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def progress_bar(label: str) -> ProgressBar:
+    """A bar for `on_progress` of any trainer: how far the run is, how fast, and the time left."""
+    return ProgressBar(label)
 
 
 class NonFiniteError(FloatingPointError):

@@ -129,8 +129,8 @@ class Run:
                 self.compile()
                 self.tell(first, 0.0)
             due = time.monotonic() + _SECONDS_BETWEEN_CHECKPOINTS
-            while not self.finished:
-                self.proceed(writer)
+            while (ahead := self.learner.ahead(self.state.done)) is not None:
+                self.proceed(*ahead, writer)
                 started = time.monotonic()
                 if started > due:
                     self.save()
@@ -156,11 +156,9 @@ class Run:
                 _wait(state, reports)
         self.compile_seconds = time.monotonic() - started
 
-    def proceed(self, writer: tf.summary.SummaryWriter | None) -> None:
-        """One call of one stage, and what is to be told of it."""
-        ahead = self.learner.ahead(self.state.done)
-        assert ahead is not None
-        stage, wanted = self.learner.stages[ahead[0]], ahead[1]
+    def proceed(self, name: str, wanted: int, writer: tf.summary.SummaryWriter | None) -> None:
+        """One call of a stage, of which so many steps are wanted, and what is to be told of it."""
+        stage = self.learner.stages[name]
         first = self.state.done[stage.name]
         number = min(self.sizes[stage.name], wanted)
         seconds = self.call(stage, number, wanted)
@@ -303,7 +301,7 @@ class Run:
         outcome = self.outcome()
         result = self.learner.result(outcome)
         if self.folder is not None:
-            self.learner.write(outcome, result)
+            self.learner.write(self.folder, outcome, result)
         return result
 
     def outcome(self) -> Outcome:
@@ -330,7 +328,7 @@ class Run:
 
 def _folder(learner: Learner, seeds: tuple[int, ...], run_dir: str | os.PathLike) -> RunFolder:
     known = describe(learner.trainer, learner.env, learner.config, seeds, learner.networks)
-    return RunFolder(run_dir, {**known, **learner.describe()})
+    return RunFolder(run_dir, {**known, **learner.describe()}, type(learner.config))
 
 
 def leaves(structure: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -349,7 +347,7 @@ def leaves(structure: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def map_leaves(function: Callable[[Any], Any], structure: Any) -> Any:
-    """`structure` with the function of each tensor in its place, called in the order of `leaves`."""
+    """`structure` with what the function makes of each tensor, called in the order of `leaves`."""
     if hasattr(structure, "_fields"):
         return type(structure)(*[map_leaves(function, child) for child in structure])
     if isinstance(structure, Mapping):

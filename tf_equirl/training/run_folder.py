@@ -18,10 +18,10 @@ import keras
 import numpy as np
 
 import tf_equirl
-from tf_equirl._config import Config
 from tf_equirl._files import write_atomically, write_text_atomically
 from tf_equirl._portable import architecture, comparable
 from tf_equirl.envs import Environment
+from tf_equirl.training.config import Config
 
 FORMAT = 2
 """Of `run.json` and of checkpoints; another one is refused, not guessed at."""
@@ -75,10 +75,18 @@ class RunFolder:
     Args:
       path: the folder; made if missing.
       description: the contents of `run.json`, see `describe`.
+      config_type: class of the config, by which a folder from before one of its fields existed is
+        still known; None takes what `run.json` says as it is.
     """
 
-    def __init__(self, path: str | os.PathLike, description: Mapping[str, Any]):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        description: Mapping[str, Any],
+        config_type: type[Config] | None = None,
+    ):
         self.path = Path(path)
+        self.config_type = config_type
         self.description = dict(description)
         self.identity = identity(description)
         self.checkpoint = self.path / "checkpoint.npz"
@@ -105,7 +113,8 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             write_text_atomically(file, json.dumps(self.description, indent=2))
             return
-        found = read_description(self.path, self.description["trainer"])
+        written = read_description(self.path, self.description["trainer"])
+        found = {**written, "config": self._completed(written["config"])}
         if identity(found) != self.identity:
             raise ValueError(
                 f"run_dir must be new, or hold this same run. Received: run_dir={self.path}, which "
@@ -116,6 +125,16 @@ class RunFolder:
                 f"run_dir must be new unless the run is resumed (resume=True). "
                 f"Received: run_dir={self.path}, which holds this run already"
             )
+        self.identity = identity(written)  # which its checkpoints have
+
+    def _completed(self, config: Any) -> Any:
+        """A config with the defaults of fields that it does not name."""
+        if self.config_type is None or not isinstance(config, dict):
+            return config
+        try:
+            return self.config_type.from_json(config).to_json()
+        except (TypeError, ValueError):  # a config of another kind, which is told as a difference
+            return config
 
     def save_checkpoint(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Writes arrays by name to `checkpoint.npz`, with the format and the run's identity."""

@@ -31,10 +31,10 @@ class SavedRun(NamedTuple):
 
     def unfinished(self, done: int, wanted: int, what: str) -> ValueError:
         """The error that says that the run must be resumed first."""
-        assert self.outcome.folder is not None
+        run_dir = self.outcome.common()["run_dir"]
         return ValueError(
             "run_dir must hold a finished run; resume it first. Received: "
-            f"run_dir={self.outcome.folder.path}, with {done} of {wanted} {what} made"
+            f"run_dir={run_dir}, with {done} of {wanted} {what} made"
         )
 
 

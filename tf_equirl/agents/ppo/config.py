@@ -115,6 +115,9 @@ class PPOConfig(OnPolicyConfig):
         Raises:
           ValueError: if a network cannot be built or does not fit the environment.
         """
+        for role, network in (("actor", actor), ("critic", critic)):
+            if isinstance(network, str):  # a kind, which `make_networks` would take
+                raise ValueError(f"{role} must be a Keras 3 model. Received: {role} of type str")
         return make_networks(
             env,
             self.actor if actor is None else actor,

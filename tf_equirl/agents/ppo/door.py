@@ -8,10 +8,10 @@ from tf_equirl._tf_agents import require_tf_agents
 
 require_tf_agents()  # before the imports below, which find Keras 2 through it
 
-import tensorflow_probability as tfp  # noqa: E402
-from tf_agents.agents.ppo import ppo_clip_agent  # noqa: E402
-from tf_agents.networks import network, utils  # noqa: E402
-from tf_agents.specs import tensor_spec  # noqa: E402
-from tf_agents.trajectories import time_step  # noqa: E402
+import tensorflow_probability as tfp
+from tf_agents.agents.ppo import ppo_clip_agent
+from tf_agents.networks import network, utils
+from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import time_step
 
 __all__ = ["network", "ppo_clip_agent", "tensor_spec", "tfp", "time_step", "utils"]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Hashable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from tf_equirl.agents.ppo.advantages import generalized_advantages
-from tf_equirl.agents.ppo.config import PPOConfig
-from tf_equirl.agents.ppo.tf_agents_ppo import loss_info, make_ppo_agent
+from tf_equirl.agents.ppo.tf_agents_ppo import clip_agent, loss_info
 from tf_equirl.envs import Environment
 from tf_equirl.training.collect import Rollout, by_member
 from tf_equirl.training.loops import repeat
@@ -20,6 +19,9 @@ from tf_equirl.training.on_policy import AgentState, OnPolicyLearner
 from tf_equirl.training.optimizer import AdamState, member_norm
 from tf_equirl.training.population import Weights
 from tf_equirl.training.randomness import Purpose, member_uniforms
+
+if TYPE_CHECKING:
+    from tf_equirl.agents.ppo.config import PPOConfig
 
 LOSSES = ("policy_loss", "value_loss", "entropy", "clip_fraction", "gradient_norm")
 """What an update reports: means over its gradient steps; the norm is that before clipping."""
@@ -58,6 +60,9 @@ class PPOLearner(OnPolicyLearner):
       critic: Keras model, `[batch, *observation_shape] -> [batch, 1]`.
       start_from: name of the model of the zoo that the networks are, or None.
 
+    Attributes:
+      agent: the tf-agents agent whose loss is minimised; weights are bound to its networks.
+
     Raises:
       ValueError: if a model does not fit the environment.
     """
@@ -76,13 +81,22 @@ class PPOLearner(OnPolicyLearner):
         super().__init__(env, config, actor, critic)
         self.start_from = start_from
         self.fresh = start_from is None
+        # Made here, not where it is first needed: variables that are made while a program is traced
+        # have TensorFlow trace it again. Of a coefficient of 0 tf-agents would report 0;
+        # `gradients` leaves that part out itself.
+        of_agent = dataclasses.replace(
+            config,
+            value_coefficient=config.value_coefficient or 1.0,
+            entropy_coefficient=config.entropy_coefficient or 1.0,
+        )
+        self.agent = clip_agent(env, of_agent, actor, critic)
 
     def describe(self) -> dict[str, Any]:
         """See `Learner.describe`."""
         return {"start_from": self.start_from}
 
     @functools.cached_property
-    def key(self) -> Hashable:
+    def key(self) -> tuple[Hashable, ...]:
         """See `Learner.key`: runs that differ in length or in the networks' description share."""
         kind, env, _, models = super().key
         fields = self.config.to_json()
@@ -92,19 +106,6 @@ class PPOLearner(OnPolicyLearner):
             del fields["total_timesteps"]
         fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
         return kind, env, tuple(fields.items()), models
-
-    @functools.cached_property
-    def agent(self) -> Any:
-        """The tf-agents agent whose loss is minimised; weights are bound to its networks."""
-        c = self.config
-        # Of a coefficient of 0 tf-agents would report 0; `loss` leaves that part out itself.
-        config = dataclasses.replace(
-            c,
-            value_coefficient=c.value_coefficient or 1.0,
-            entropy_coefficient=c.entropy_coefficient or 1.0,
-        )
-        with tf.init_scope():  # it has variables, and is first asked for while a program is traced
-            return make_ppo_agent(self.env, config, self.networks["actor"], self.networks["critic"])
 
     def learn(
         self,

@@ -2,52 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
-from tf_equirl.agents.ppo.config import PPOConfig
 from tf_equirl.agents.ppo.door import ppo_clip_agent, tensor_spec, time_step
 from tf_equirl.agents.ppo.networks import KerasNetwork
 from tf_equirl.distributions import Categorical, Distribution
-from tf_equirl.envs import Environment, make
+from tf_equirl.envs import Environment
+
+if TYPE_CHECKING:
+    from tf_equirl.agents.ppo.config import PPOConfig
 
 
-def make_ppo_agent(
-    env: Environment | str,
-    config: PPOConfig | None = None,
-    actor: keras.Model | None = None,
-    critic: keras.Model | None = None,
+def clip_agent(
+    env: Environment, config: PPOConfig, actor: keras.Model, critic: keras.Model
 ) -> ppo_clip_agent.PPOClipAgent:
-    """A `tf_agents.agents.PPOClipAgent` that trains the given Keras 3 models.
-
-    Its loss is the one that `train_ppo` minimises: the clipped surrogate (equation 7 of Schulman
-    et al., 2017), no KL penalty, half the clipped squared value error, the entropy bonus. The rest
-    of the training loop is tf-agents' own (0.19) and differs from `train_ppo`: `agent.train` makes
-    `config.num_epochs` passes over the whole batch, without minibatches, and normalises advantages
-    over all of it; generalised advantage estimation bootstraps from the last but one value, and
-    takes an episode that was cut off for one that ended.
-
-    Args:
-      env: the environment, or its name.
-      config: hyperparameters; the defaults if None. `learning_rate` is constant here.
-      actor: policy network `[batch, *observation_shape] -> [batch, num_actions]`; built from
-        `config` if None.
-      critic: value network `[batch, *observation_shape] -> [batch, 1]`; built from `config` if
-        None.
-
-    Returns:
-      An initialised agent, for `tf_equirl.envs.make_tf_agents` environments and tf-agents'
-      drivers.
+    """An initialised `tf_agents.agents.PPOClipAgent`; see `make_ppo_agent`.
 
     Raises:
-      ValueError: if a model does not fit the environment.
+      ValueError: if tf-agents' PPO is not connected to the environment's distribution of actions.
     """
-    config = config or PPOConfig()
-    env = make(env)
     action_spec = policy_spec(env.action_distribution)
-    actor, critic = config.networks(env, actor, critic)
     observation_spec = tensor_spec.TensorSpec(env.observation_shape, tf.float32, "observation")
     agent = ppo_clip_agent.PPOClipAgent(
         time_step.time_step_spec(observation_spec),

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tf_equirl._checks import positive_integer
 from tf_equirl.groups import Representation
 from tf_equirl.layers.base import (
     EquivariantLinear,
@@ -15,7 +16,6 @@ from tf_equirl.layers.base import (
     gather_kernel,
     inverse_indices,
     object_of,
-    positive_integer,
 )
 
 
@@ -48,7 +48,7 @@ class LiftingDense(EquivariantLinear):
     ) -> None:
         """Checks and keeps the arguments."""
         super().__init__(**kwargs)
-        self.units = positive_integer(units, "units")
+        self.units = positive_integer("units", units)
         self.representation = object_of(Representation, representation, "representation")
         self._by_index = acts_by_index(self.representation)
         if self._by_index:

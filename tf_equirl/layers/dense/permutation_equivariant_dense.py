@@ -8,13 +8,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from tf_equirl._checks import positive_integer
 from tf_equirl.groups import Representation, signed_pair_orbits, trivial_representation
 from tf_equirl.layers.base import (
     EquivariantLinear,
     check_activation,
     gather_kernel,
     object_of,
-    positive_integer,
 )
 
 
@@ -58,7 +58,7 @@ class PermutationEquivariantDense(EquivariantLinear):
     ) -> None:
         """Checks the arguments and computes the orbits."""
         super().__init__(**kwargs)
-        self.units = positive_integer(units, "units")
+        self.units = positive_integer("units", units)
         self.inputs = _signed_permutation(inputs, "inputs")
         self.outputs = _signed_permutation(outputs, "outputs")
         if self.inputs.group != self.outputs.group:

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tf_equirl._checks import positive_integer
 from tf_equirl.groups import (
     Representation,
     intertwiner_basis,
@@ -25,7 +26,6 @@ from tf_equirl.layers.base import (
     check_activation,
     gather_kernel,
     object_of,
-    positive_integer,
 )
 
 BASES = ("exact", "sampled")
@@ -109,7 +109,7 @@ class SymmetrizerDense(EquivariantLinear):
                 2 / self.outputs.dim**2, "fan_out", "untruncated_normal"
             )
         super().__init__(kernel_initializer=kernel_initializer, **kwargs)
-        self.units = positive_integer(units, "units")
+        self.units = positive_integer("units", units)
         if basis not in BASES:
             raise ValueError(
                 f"`basis` must be one of {', '.join(BASES)}. Received: basis={basis!r}"

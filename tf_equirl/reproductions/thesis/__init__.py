@@ -4,7 +4,8 @@
 """
 
 from tf_equirl.reproductions.thesis.equivariance_reports import equivariance_report
-from tf_equirl.reproductions.thesis.model_free import SCHEDULES, Column, Experiment, cartpole, catch
+from tf_equirl.reproductions.thesis.model_free import SCHEDULES, cartpole, catch
+from tf_equirl.reproductions.thesis.outputs import FIGURES, TABLES, Output, Work, produce
 from tf_equirl.reproductions.thesis.planning import (
     dyna_sweep,
     online_cartpole,
@@ -40,13 +41,15 @@ from tf_equirl.reproductions.thesis.transitions import (
 
 __all__ = [
     "Cell",
-    "Column",
-    "Experiment",
+    "FIGURES",
     "KIND_LABELS",
+    "Output",
     "Report",
     "ResultsByCell",
     "SCHEDULES",
+    "TABLES",
     "TransitionExperiment",
+    "Work",
     "cartpole",
     "cartpole_report",
     "cartpole_transitions",
@@ -67,6 +70,7 @@ __all__ = [
     "plot_ratios",
     "plot_sizes",
     "plot_sweep",
+    "produce",
     "sizes_report",
     "supervised_cartpole",
     "supervised_catch",

@@ -14,6 +14,7 @@ from tf_equirl.dynamics.equivariance import (
     sample_pairs,
     transition_equivariance,
 )
+from tf_equirl.dynamics.model_loss import ROLE
 from tf_equirl.experiments.statistics import mean_and_error
 from tf_equirl.experiments.tables import markdown_table
 from tf_equirl.reproductions.thesis.transition_reports import Report
@@ -49,8 +50,8 @@ def equivariance_report(
             rows.append(_equivariance_row(name, label, measured))
             lines.append(_equivariance_line(name, label, len(pairs), measured))
         for cell, result in results.items():
-            model = result.model(result.seeds[0])
-            measured = transition_equivariance(env, model, result.weights, pairs)
+            weights = result.weights[ROLE]
+            measured = transition_equivariance(env, result.architecture, weights, pairs)
             name = f"{env.name}, trained on {experiment.datasets[cell.dataset]}"
             label = KIND_LABELS[cell.kind]
             rows.append(_equivariance_row(name, label, measured))

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from tf_equirl.agents import PPOConfig
 from tf_equirl.dyna import DynaConfig
 from tf_equirl.experiments.experiment import Column, Experiment
+from tf_equirl.training.config import OnPolicyConfig
 
 RATIOS = (1.0, 2.0, 4.0, 8.0)
 SWEPT_RATIOS = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -225,7 +225,7 @@ def _dyna(environment, kind, actor="mlp", total_timesteps=500_000, **fields) -> 
             "match_parameters": match,
             "match_critic_parameters": critic,
         }
-    return DynaConfig(
+    return DynaConfig.from_flat(
         actor=actor,
         total_timesteps=total_timesteps,
         model_kind=kind,
@@ -235,10 +235,9 @@ def _dyna(environment, kind, actor="mlp", total_timesteps=500_000, **fields) -> 
     )
 
 
-def _model_free(config: DynaConfig, total_timesteps: int) -> PPOConfig:
+def _model_free(config: DynaConfig, total_timesteps: int) -> OnPolicyConfig:
     """The same agent without planning."""
-    fields = {f.name: getattr(config, f.name) for f in dataclasses.fields(PPOConfig)}
-    return PPOConfig(**{**fields, "total_timesteps": total_timesteps})
+    return dataclasses.replace(config.agent, total_timesteps=total_timesteps)
 
 
 def _frozen(
@@ -255,5 +254,5 @@ def _frozen(
 
 
 def _perfect(base: DynaConfig, ratio: float) -> Column:
-    config = dataclasses.replace(base, planning_ratio=ratio, model_kind="environment")
+    config = dataclasses.replace(base, planning_ratio=ratio, model=None)
     return Column(f"perfect-{ratio:g}", f"perfect model, ratio {ratio:g}", config)

@@ -9,7 +9,12 @@ import numpy as np
 from tf_equirl.agents import TrainingResult
 from tf_equirl.dyna import DynaResult
 from tf_equirl.experiments.experiment import Column, Experiment
-from tf_equirl.experiments.metrics import common_part, first_timestep_reaching, return_at
+from tf_equirl.experiments.metrics import (
+    agent_config,
+    common_part,
+    first_timestep_reaching,
+    return_at,
+)
 from tf_equirl.experiments.statistics import Difference, paired_difference
 from tf_equirl.experiments.tables import markdown_table
 
@@ -58,21 +63,25 @@ def least_lead(ours: TrainingResult, other: TrainingResult) -> tuple[int, Differ
       other: a run with the same seeds; the longer one is cut.
 
     Returns:
-      The timestep, of those that are multiples of an update and at which any seed differs, and the
-      paired difference there of `return_at`.
+      The timestep, of those that are multiples of an update and at which the returns of all seeds
+      are known and any differs, and the paired difference there of `return_at`.
 
     Raises:
-      ValueError: if the runs are equal.
+      ValueError: if the runs are equal wherever the returns of all seeds are known.
     """
     ours, other = common_part([ours, other])
-    times = ours.timesteps[ours.config.rollout_steps - 1 :: ours.config.rollout_steps]
+    steps = agent_config(ours).rollout_steps
+    times = ours.timesteps[steps - 1 :: steps]
     found = []
     for t in map(int, times):
         one, another = return_at(ours, t), return_at(other, t)
-        if not np.array_equal(one, another):
+        if np.isfinite(one - another).all() and not np.array_equal(one, another):
             found.append((t, paired_difference(one, another)))
     if not found:
-        raise ValueError("ours must differ from other. Received: two runs with equal returns")
+        raise ValueError(
+            "ours must differ from other where all returns are known. Received: two runs with "
+            "equal returns there"
+        )
     return min(found, key=lambda pair: pair[1].mean)
 
 
@@ -92,7 +101,9 @@ def _lead_rows(results: Results) -> list[list[str]]:
     model_free = {c: r for c, r in results.items() if not isinstance(r, DynaResult)}
     rows = []
     for column, result in results.items():
-        same = [c for c in model_free if c.config.actor == column.config.actor]
+        same = [
+            c for c, r in model_free.items() if agent_config(r).actor == agent_config(result).actor
+        ]
         if column in model_free or not same:
             continue
         timestep, difference = least_lead(result, results[same[0]])
@@ -125,7 +136,7 @@ def _planning_rows(planners: Mapping[Column, DynaResult]) -> list[list[str]]:
 
 
 def _planned_steps(result: DynaResult) -> float:
-    return float(result.planned_updates.sum(axis=1).mean() * result.config.batch_size)
+    return float(result.planned_updates.sum(axis=1).mean() * result.config.agent.batch_size)
 
 
 def _error(result: DynaResult, which: int) -> str:

@@ -17,6 +17,7 @@ from scipy import stats
 from tf_equirl.dynamics.datasets import all_transitions
 from tf_equirl.dynamics.equivariance import image_correlation
 from tf_equirl.dynamics.measures import transition_errors
+from tf_equirl.dynamics.model_loss import ROLE
 from tf_equirl.dynamics.result import TransitionResult
 from tf_equirl.dynamics.transitions import Transitions
 from tf_equirl.experiments.plots import COLORS, draw_mean, new_figure, save_png, tidy
@@ -149,8 +150,10 @@ def errors_by_angle(
     bins = _bins(data)
     rows = []
     for cell, result in results.items():
-        model = result.model(result.seeds[0])
-        errors = transition_errors(experiment.env, model, result.weights, data)["mean_square"]
+        measured = transition_errors(
+            experiment.env, result.architecture, result.weights[ROLE], data
+        )
+        errors = measured["mean_square"]
         validation = np.bincount(bins, minlength=len(_ANGLES) - 1)
         training = np.bincount(
             _bins(experiment.training_set(cell.dataset)), minlength=len(_ANGLES) - 1

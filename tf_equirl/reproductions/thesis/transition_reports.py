@@ -11,6 +11,7 @@ import numpy as np
 from tf_equirl import envs
 from tf_equirl.dynamics.datasets import all_transitions
 from tf_equirl.dynamics.measures import rollout_errors, transition_errors
+from tf_equirl.dynamics.model_loss import ROLE
 from tf_equirl.dynamics.transitions import Transitions
 from tf_equirl.experiments.statistics import decimals_for, mean_and_error, ratio_of_means, rounded
 from tf_equirl.experiments.tables import markdown_table
@@ -107,8 +108,10 @@ def catch_report(experiment: TransitionExperiment, results: ResultsByCell) -> Re
     # The pairs are all that there is: a prediction for each tells the accuracy on any dataset.
     seen = {d: _numbers(pairs, experiment.training_set(d)) for d in experiment.datasets}
     for cell, result in results.items():
-        model = result.model(result.seeds[0])
-        right = transition_errors(experiment.env, model, result.weights, pairs)["accuracy"]
+        measured = transition_errors(
+            experiment.env, result.architecture, result.weights[ROLE], pairs
+        )
+        right = measured["accuracy"]
         values = (
             right[:, seen[cell.dataset]].mean(axis=1),
             result.validation["accuracy"][:, -1],
@@ -204,7 +207,7 @@ def _rollouts(experiment: TransitionExperiment, results: ResultsByCell, steps: i
     start = experiment.validation_set().take(slice(_ROLLOUT_STARTS))
     return {
         cell: rollout_errors(
-            experiment.env, result.model(result.seeds[0]), result.weights, start, steps
+            experiment.env, result.architecture, result.weights[ROLE], start, steps
         )
         for cell, result in results.items()
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from tf_equirl.dynamics.datasets import make_dataset
 from tf_equirl.dynamics.fit import build_model, fit_transition_model
 from tf_equirl.dynamics.result import TransitionResult
 from tf_equirl.dynamics.transitions import Transitions
+from tf_equirl.experiments.calls import Call, call_trainer
 from tf_equirl.models.widths import trained_parameters
 
 KIND_LABELS = {
@@ -109,14 +110,14 @@ class TransitionExperiment:
         self,
         folder: str | os.PathLike,
         num_seeds: int = 16,
-        fit: Callable[..., TransitionResult] = fit_transition_model,
+        call: Call = call_trainer,
     ) -> dict[Cell, TransitionResult]:
         """Trains whatever is missing below `folder`, and goes on with what was interrupted.
 
         Args:
           folder: runs are in `folder/<name of the experiment>/<dataset>/<kind>`.
           num_seeds: the seeds are 0 to `num_seeds - 1`, the same for every cell.
-          fit: called as `fit_transition_model` is.
+          call: called with `fit_transition_model` and its arguments; it may show progress.
 
         Raises:
           ValueError: if an argument breaks its rule or a folder holds another run.
@@ -124,7 +125,7 @@ class TransitionExperiment:
         num_seeds = positive_integer("num_seeds", num_seeds)
         return {
             cell: self._fit(
-                fit,
+                call,
                 self.training_set(cell.dataset),
                 cell.kind,
                 num_seeds,
@@ -139,7 +140,7 @@ class TransitionExperiment:
         num_seeds: int = 16,
         sizes: Sequence[int] = SIZES,
         datasets: Sequence[str] = SIZE_DATASETS,
-        fit: Callable[..., TransitionResult] = fit_transition_model,
+        call: Call = call_trainer,
     ) -> dict[int, dict[Cell, TransitionResult]]:
         """Trains every kind on fewer and fewer of the same transitions, as `train` does.
 
@@ -153,7 +154,7 @@ class TransitionExperiment:
           num_seeds: as `train` takes it.
           sizes: numbers of transitions, at most `num_transitions`.
           datasets: names of the datasets that are thinned out.
-          fit: called as `fit_transition_model` is.
+          call: called with `fit_transition_model` and its arguments; it may show progress.
 
         Returns:
           For each size, results by cell.
@@ -176,12 +177,13 @@ class TransitionExperiment:
                 for kind in self.kinds:
                     run_dir = Path(folder) / f"{self.name}-sizes" / dataset / kind / str(size)
                     results[size][Cell(dataset, kind)] = short._fit(
-                        fit, data, kind, num_seeds, run_dir
+                        call, data, kind, num_seeds, run_dir
                     )
         return results
 
-    def _fit(self, fit, data, kind, num_seeds, run_dir) -> TransitionResult:
-        return fit(
+    def _fit(self, call, data, kind, num_seeds, run_dir) -> TransitionResult:
+        return call(
+            fit_transition_model,
             self.env,
             data,
             self.config_of(kind),

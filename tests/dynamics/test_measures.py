@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tf_equirl import envs, models
-from tf_equirl.dyna import Transitions, all_transitions, collect_transitions
+from tf_equirl.dynamics import Transitions, all_transitions, collect_transitions
 from tf_equirl.dynamics.equivariance import image_correlation, sample_pairs, transition_equivariance
 from tf_equirl.dynamics.measures import rollout_errors, transition_errors
 from tf_equirl.envs.environment import Environment

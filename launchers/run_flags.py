@@ -1,0 +1,112 @@
+"""The flags of the launchers that train: environment, seeds, run folder; and how they go on."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from . import common
+
+if TYPE_CHECKING:
+    from tf_equirl import envs
+
+_BEGUN = ("run.json", "sweep.json")
+_chosen: list[Path] = []
+
+
+def define(num_seeds: int, members: str, run_dir: str, resume: str) -> None:
+    """Defines the flags.
+
+    Args:
+      num_seeds: how many by default.
+      members: what there is one of for each seed.
+      run_dir: the default of `run_dir`, in words.
+      resume: help text of `resume`.
+    """
+    flags.DEFINE_string("env", "CartPole", "name of the environment")
+    flags.DEFINE_integer("num_seeds", num_seeds, f"number of {members} trained side by side")
+    flags.DEFINE_integer("first_seed", 0, "the seeds are first_seed, first_seed + 1, ...")
+    flags.DEFINE_string("run_dir", None, f"run folder (default: {run_dir})")
+    flags.DEFINE_bool("resume", False, resume)
+
+
+def resumed() -> Path | None:
+    """The folder of the run to go on with; None for a new run.
+
+    Raises:
+      ValueError: if none is given.
+    """
+    if not flags.FLAGS.resume:
+        return None
+    if not flags.FLAGS.run_dir:
+        raise ValueError("--resume needs --run_dir. Received: run_dir=None")
+    return Path(flags.FLAGS.run_dir)
+
+
+def description(trainer: str) -> dict[str, Any] | None:
+    """What the run to go on with says of itself; None for a new run.
+
+    Raises:
+      ValueError: if the folder holds no run of that trainer.
+    """
+    from tf_equirl.training.run_folder import read_description
+
+    folder = resumed()
+    return None if folder is None else read_description(folder, trainer)
+
+
+def environment(found: dict[str, Any] | None) -> envs.Environment:
+    """That of the flags, or of a run that is resumed.
+
+    Raises:
+      ValueError: if there is none of this name.
+    """
+    from tf_equirl import envs
+
+    given = found is None or common.given("env")
+    return envs.make(flags.FLAGS.env if given else found["environment"])  # type: ignore[index]
+
+
+def seeds(found: dict[str, Any] | None) -> list[int]:
+    """Those of the flags, or of a run that is resumed.
+
+    Raises:
+      ValueError: if there are none.
+    """
+    if found is not None and not common.given("num_seeds", "first_seed"):
+        return found["seeds"]
+    count, first = flags.FLAGS.num_seeds, flags.FLAGS.first_seed
+    if count < 1:
+        raise ValueError(f"num_seeds must be at least 1. Received: num_seeds={count}")
+    return list(range(first, first + count))
+
+
+def run_dir(*names: str) -> Path:
+    """The run folder; where none is chosen `runs/<names>-<date and time>`."""
+    default = Path("runs") / "-".join([*names, time.strftime("%Y%m%d-%H%M%S")])
+    return Path(flags.FLAGS.run_dir or default)
+
+
+def claim(folder: Path) -> None:
+    """From now on Ctrl-C leaves something in this run folder."""
+    _chosen.append(folder)
+
+
+def how_to_go_on(launcher: str, *further: str) -> str:
+    """What `launch` tells after Ctrl-C: that a run is saved, and the command to resume it.
+
+    Args:
+      launcher: name of the launcher's module.
+      *further: flags that the run needs again.
+    """
+    if not _chosen or not any((_chosen[-1] / name).exists() for name in _BEGUN):
+        return "Nothing was trained yet."
+    script = Path(sys.argv[0]).name
+    program = f"python -m launchers.{launcher}" if script == f"{launcher}.py" else script
+    flags_again = shlex.join(["--resume", f"--run_dir={_chosen[-1]}", *further])
+    return f"What was trained is saved. Go on with:\n  {program} {flags_again}"

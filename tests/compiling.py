@@ -1,0 +1,19 @@
+"""How often XLA compiles, which the count of traces does not tell: it may do so silently."""
+
+import tempfile
+from pathlib import Path
+
+import tensorflow as tf
+
+# What the profiler calls it, on processors and on GPUs.
+_NAMES = (b"CpuCompiler::", b"NVPTXCompiler::", b"GpuCompiler::")
+
+
+def compiles(call):
+    """Whether something is compiled while `call` runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        with tf.profiler.experimental.Profile(folder):
+            call()
+        recorded = b"".join(file.read_bytes() for file in Path(folder).rglob("*.xplane.pb"))
+    assert recorded, "the profiler must have recorded something"
+    return any(name in recorded for name in _NAMES)

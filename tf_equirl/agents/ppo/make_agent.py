@@ -1,0 +1,45 @@
+"""A genuine tf-agents PPO agent from Keras 3 models."""
+
+from __future__ import annotations
+
+import keras
+
+from tf_equirl.agents.ppo.config import PPOConfig
+from tf_equirl.agents.ppo.door import ppo_clip_agent
+from tf_equirl.agents.ppo.tf_agents_ppo import clip_agent
+from tf_equirl.envs import Environment, make
+
+
+def make_ppo_agent(
+    env: Environment | str,
+    config: PPOConfig | None = None,
+    actor: keras.Model | None = None,
+    critic: keras.Model | None = None,
+) -> ppo_clip_agent.PPOClipAgent:
+    """A `tf_agents.agents.PPOClipAgent` that trains the given Keras 3 models.
+
+    Its loss is the one that `train_ppo` minimises: the clipped surrogate (equation 7 of Schulman
+    et al., 2017), no KL penalty, half the clipped squared value error, the entropy bonus. The rest
+    of the training loop is tf-agents' own (0.19) and differs from `train_ppo`: `agent.train` makes
+    `config.num_epochs` passes over the whole batch, without minibatches, and normalises advantages
+    over all of it; generalised advantage estimation bootstraps from the last but one value, and
+    takes an episode that was cut off for one that ended.
+
+    Args:
+      env: the environment, or its name.
+      config: hyperparameters; the defaults if None. `learning_rate` is constant here.
+      actor: policy network `[batch, *observation_shape] -> [batch, num_actions]`; built from
+        `config` if None.
+      critic: value network `[batch, *observation_shape] -> [batch, 1]`; built from `config` if
+        None.
+
+    Returns:
+      An initialised agent, for `tf_equirl.envs.make_tf_agents` environments and tf-agents'
+      drivers.
+
+    Raises:
+      ValueError: if a model does not fit the environment.
+    """
+    config = config or PPOConfig()
+    env = make(env)
+    return clip_agent(env, config, *config.networks(env, actor, critic))
