@@ -200,8 +200,9 @@ def _share_known(env: envs.Environment, rows: Kept, fitted: list[np.ndarray]) ->
 
 def _table(rows: list[dict[str, Any]]) -> Any:
     caption = (
-        "others, fresh: ratios to the held-out loss of the same seed, mean ± two standard errors\n"
-        "(median). fitted: of held-out and of fresh transitions, those equal to fitted ones, in %."
+        "others, fresh: ratios to the held-out loss of the same seed,\n"
+        "mean ± two standard errors (median)\n"
+        "fitted: of held-out, of fresh transitions, % equal to fitted ones"
     )
     columns = ("steps", "held-out", "others", "fresh", "fitted")
     table = common.table("Held-out losses of Dyna's models", caption, "model", columns)

@@ -19,10 +19,10 @@ def test_tf_agents_own_loop_trains_the_keras_models():
     env = envs.make("CartPole")
     keras.utils.set_random_seed(1)
     tf.random.set_seed(1)
-    actor = models.actor(env.symmetry, "gcnn", (32, 32))
-    critic = models.critic(env.symmetry, "mlp", (64, 64))
+    actor = models.actor(env.symmetry, "gcnn", (32,))
+    critic = models.critic(env.symmetry, "mlp", (64,))
     # tf-agents writes every epoch into the graph, which takes seconds for each.
-    config = PPOConfig(learning_rate=1e-2, num_epochs=2)
+    config = PPOConfig(learning_rate=1e-2, num_epochs=1)
     agent = make_ppo_agent(env, config, actor, critic)
     assert type(agent) is ppo_clip_agent.PPOClipAgent
     environment = envs.make_tf_agents(env, batch_size=16, seed=0)

@@ -1,6 +1,7 @@
 """The examples of the documentation, run as they are printed."""
 
 import doctest
+import importlib
 import os
 import re
 import subprocess
@@ -8,8 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-import tf_equirl.models.actor  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,7 +79,15 @@ def test_the_reproduced_tables_are_the_files_that_were_produced():
     assert len(produced) == 11 and dict(shown) == produced
 
 
-def test_docstring_examples():
-    module = sys.modules["tf_equirl.models.actor"]
-    result = doctest.testmod(module)
-    assert result.attempted >= 3 and result.failed == 0
+def _modules_with_examples():
+    package = ROOT / "tf_equirl"
+    files = [path for path in package.rglob("*.py") if ">>> " in path.read_text()]
+    return sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files)
+
+
+@pytest.mark.parametrize("module", _modules_with_examples())
+def test_docstring_examples(module, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # some write files
+    importlib.import_module(module)
+    result = doctest.testmod(sys.modules[module])
+    assert result.attempted and not result.failed

@@ -24,7 +24,9 @@ from dyna_cases import (
 )
 
 from tf_equirl.dyna import DynaConfig
+from tf_equirl.dyna.learner import DynaLearner
 from tf_equirl.dyna.model_population import STEPS_PER_CALL
+from tf_equirl.dyna.train import transition_model
 from tf_equirl.training.randomness import Purpose, member_uniforms
 from tf_equirl.training.replay import held_out_rows, training_rows
 
@@ -285,6 +287,12 @@ def test_a_member_that_may_plan_no_more_stays_as_it_was(learner, planning):
         one, _ = planned(learner, begin, 1)
         assert_equal(*(member_of(getattr(c.agent, field), 1) for c in (after, one)))
     assert_equal(member_of(after.planning.acting, 3), member_of(begin.planning.acting, 3))
+    # The imagined return is that of the last episodes that ended, of the environments with one.
+    assert np.isnan(begin.planning.acting.last_return).all()
+    last = after.planning.acting.last_return.numpy()[:3]
+    assert not np.isnan(last).all(axis=-1).any()
+    expected = np.nanmean(last, axis=-1)
+    np.testing.assert_allclose(reports["imagined_return"][:3], expected, rtol=1e-6)
     assert np.isnan(reports["imagined_return"][3])  # no episode of it ended
     assert np.abs(actor(after)[0][0] - actor(begin)[0][0]).max() > 1e-4
     # Acting goes on where it was, and planning touches neither the buffer nor the model.
@@ -488,3 +496,30 @@ def test_a_policy_that_may_not_change_at_all_stays_as_it_was(strict, monkeypatch
         assert kept or not any(np.any(a[member] != b[member]) for a, b in pairs)
         change = np.abs(after["critic"][0][member] - before["critic"][0][member]).max()
         assert change == pytest.approx(0.1 * kept)
+
+
+# Programs that are kept
+
+
+def test_what_is_kept_serves_every_learner_that_computes_the_same_and_no_other(learner):
+    """Runs that differ in planning share acting; a class of one's own shares nothing."""
+
+    class Shifted(DynaLearner):
+        """Computes something else under the same config."""
+
+    def kept(other):
+        return {name: other._program(name, lambda: None) for name in ("update", "plan")}
+
+    known = kept(learner)
+    model, frozen = transition_model(CUPS, CONFIG)
+    agent = CONFIG.agent.learner(CUPS)
+    for fields, shared in (
+        ({"planning_ratio": 3.0, "dyna_iterations": 2, "buffer_size": None}, {"update", "plan"}),
+        ({"max_policy_change": None}, {"update"}),
+        ({"model_rollout_steps": 3}, {"update"}),
+        ({"planning_ratio": 0.0}, set()),  # which keeps no transitions
+    ):
+        other = learner_of(CUPS, dataclasses.replace(CONFIG, **fields))
+        assert {name for name, p in kept(other).items() if p is known[name]} == shared
+    shifted = kept(Shifted(agent, CONFIG, model, frozen))
+    assert not any(program is known[name] for name, program in shifted.items())

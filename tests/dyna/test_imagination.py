@@ -9,12 +9,10 @@ from dyna_cases import (
     CUPS,
     Cups,
     assert_equal,
-    begin_planning,
     compiled,
     exact_model,
     learner_of,
     number,
-    plan,
     with_model,
 )
 
@@ -128,15 +126,9 @@ class FixedStart(Cups):
 def test_episodes_start_in_the_buffer_even_where_the_environment_draws_nothing():
     learner = learner_of(FixedStart(), config(planning_starts="buffer"))
     state = learner.start(range(MEMBERS))._replace(buffer=filled_buffer(CUPS))
-    begun, _ = begin_planning(learner, state, -1, FILLED, 1)
-    level = np.floor(10 * begun.planning.acting.env.level)
+    planning, _ = learner.begin_planning(state, KEY, number(FILLED), number(1))
+    level = np.floor(10 * planning.acting.env.level)
     np.testing.assert_array_equal(level, np.arange(MEMBERS)[:, None, None] + np.zeros([ENVS, 3]))
-    assert np.isnan(begun.planning.acting.last_return).all()
-    after, reports = plan(learner, begun, 0, 1, 1, FILLED)
-    assert after.made.numpy().all()
-    # The imagined return is that of the last episodes that ended; one does for every member here.
-    last = np.asarray(after.planning.acting.last_return)
-    np.testing.assert_allclose(reports["imagined_return"], np.nanmean(last, -1), rtol=1e-6)
 
 
 def test_nothing_is_kept_where_nothing_needs_it():

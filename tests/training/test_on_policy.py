@@ -24,7 +24,7 @@ def learner(env="Lottery", kind="gcnn", config=None):
         actor = keras.Sequential([keras.Input((1,)), keras.layers.Dense(3)])
     else:
         shape = env.observation_shape
-        actor = models.actor(env.symmetry, kind, (7, 5), observation_shape=shape)
+        actor = models.actor(env.symmetry, kind, (7,), observation_shape=shape)
     return Reinforce(env, config, actor)
 
 

@@ -243,7 +243,9 @@ class DynaLearner(Learner):
         def make() -> Any:
             return tf.function(function, jit_compile=True, autograph=False)
 
-        return programs.cached((name, self.key), make)
+        # Acting knows nothing of models and of how they are planned in.
+        acting = type(self), self.agent.key, self.keeps
+        return programs.cached((name, acting if name == "update" else self.key), make)
 
     # What they compute.
 

@@ -119,7 +119,7 @@ def transition_equivariance(
         env: The environment.
         model: A transition model of it.
         weights: Weights of many members, an array [members, ...] for each trainable variable, such
-            as `result.weights["transition_model"]` or `initial_weights`; None for the model as it is.
+            as `result.weights["transition_model"]` or `initial_weights`; None for its own.
         pairs: States and actions, such as `sample_pairs`. Their next states are not used.
         tolerance: See `TransitionEquivariance`; positive.
 
