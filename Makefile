@@ -53,6 +53,7 @@ format: $(STAMP)
 
 benchmarks: $(STAMP)
 	@$(BIN)/python -m benchmarks.throughput
+	@$(BIN)/python -m benchmarks.second_call
 	@$(BIN)/python -m benchmarks.forward_pass
 	@$(BIN)/python -m benchmarks.transition_models
 	@$(BIN)/python -m benchmarks.dyna_speed

@@ -91,7 +91,9 @@ def main() -> None:
         columns = {c.name: c.config for c in _EXPERIMENTS[environment]().columns}
         for model, column in _MODELS.items():
             print(f"{environment}, {model} model ...", flush=True)
-            config = shortened(columns[column], _SHARE.value)
+            config = columns[column]
+            assert isinstance(config, DynaConfig)
+            config = shortened(config, _SHARE.value)
             rows += [m.row(environment, model) for m in measure(envs.make(environment), config)]
     rich.print(_table(rows))
     common.finish(machine, rows)
