@@ -24,7 +24,14 @@ from tf_equirl.envs.environment import select
 from tf_equirl.models.heads import RealHead
 from tf_equirl.training import programs
 from tf_equirl.training.collect import ActingState, Rollout, by_member, mean_of_known, start_acting
-from tf_equirl.training.learner import Learner, Reports, RunView, Stage, Trouble
+from tf_equirl.training.learner import (
+    UPDATES_PER_CALL,
+    Learner,
+    Reports,
+    RunView,
+    Stage,
+    Trouble,
+)
 from tf_equirl.training.loops import repeat_and_stack
 from tf_equirl.training.on_policy import AgentState, OnPolicyLearner, last_mean_return
 from tf_equirl.training.optimizer import AdamState, initial_adam_state
@@ -33,8 +40,6 @@ from tf_equirl.training.randomness import Purpose, member_uniforms
 from tf_equirl.training.replay import any_rows, append, empty_buffer, take
 from tf_equirl.training.result import Outcome
 from tf_equirl.training.run_folder import RunFolder
-
-_MOST = 32  # updates of one compiled call
 
 
 class Planning(NamedTuple):
@@ -164,10 +169,10 @@ class DynaLearner(Learner):
 
             return {"update": update._replace(run=run)}
         stages = [
-            Stage("update", self._run, _MOST),
+            Stage("update", self._run, UPDATES_PER_CALL),
             Stage("fit", self._run_fit, STEPS_PER_CALL, seconds=math.inf),
             Stage("measure", self._run_measure, 1),
-            Stage("plan", self._run_plan, _MOST, seconds=2.0),
+            Stage("plan", self._run_plan, UPDATES_PER_CALL, seconds=2.0),
         ]
         return {stage.name: stage for stage in stages if stage.name != "fit" or self.fits}
 
@@ -268,7 +273,9 @@ class DynaLearner(Learner):
             agent, reports = learner.learned(agent, acting, rollout, index, rate, made)
             return (agent, made + 1), (reports, self.rows(rollout) if self.keeps else ())
 
-        (agent, made), kept = repeat_and_stack(number, body, (agent, made), maximum=_MOST)
+        (agent, made), kept = repeat_and_stack(
+            number, body, (agent, made), maximum=UPDATES_PER_CALL
+        )
         return agent, made, kept
 
     def rows(self, rollout: Rollout) -> Kept:
@@ -355,7 +362,9 @@ class DynaLearner(Learner):
             }
 
         carry = (state.agent, state.made, state.planning)
-        (agent, made, planning), reports = repeat_and_stack(number, body, carry, maximum=_MOST)
+        (agent, made, planning), reports = repeat_and_stack(
+            number, body, carry, maximum=UPDATES_PER_CALL
+        )
         return agent.weights, agent.adam, made, planning, reports
 
     def _planned_update(
@@ -486,17 +495,11 @@ class DynaLearner(Learner):
     def weights(self, state: DynaState) -> dict[str, list[tf.Tensor]]:
         """See `Learner.weights`; those of the transition model are `[members, ensemble, ...]`."""
         size = self.config.ensemble_size
-
-        def by_member(w):
-            return tf.reshape(w, [-1, size, *w.shape[1:]])
-
-        return {
-            **self.agent.weights(state.agent),
-            **{
-                role: [by_member(w) for w in [*state.model.trained[role], *state.model.fixed[role]]]
-                for role in state.model.trained
-            },
+        of_models = {
+            role: [tf.reshape(w, [-1, size, *w.shape[1:]]) for w in tensors]
+            for role, tensors in self.models.population.arrays(state.model).items()
         }
+        return {**self.agent.weights(state.agent), **of_models}
 
     def progress(self, view: RunView) -> DynaProgress:
         """See `Learner.progress`."""

@@ -13,8 +13,8 @@ from tf_equirl.dynamics.config import TransitionModelConfig
 from tf_equirl.dynamics.model_loss import ROLE, Batch, ModelLoss, Rows, model_inputs
 from tf_equirl.envs import Environment
 from tf_equirl.training.loops import repeat
-from tf_equirl.training.optimizer import AdamState, adam_step
-from tf_equirl.training.population import Population, Weights
+from tf_equirl.training.optimizer import AdamState
+from tf_equirl.training.population import Population, Weights, adam_update
 from tf_equirl.training.randomness import Purpose, member_uniforms
 from tf_equirl.training.replay import held_out_rows, take, training_rows
 
@@ -49,7 +49,7 @@ class ModelPopulation:
         self._size = config.ensemble_size
         self._head: Any = None if model is None else env.transition_head
         self._loss: Any = None if model is None else ModelLoss(env, model)
-        self._population = Population({} if model is None else {ROLE: model})
+        self.population = Population({} if model is None else {ROLE: model})
         self._optimizer = config.model or TransitionModelConfig()
 
     def start(self, seeds: Sequence[int], frozen: bool) -> Weights:
@@ -57,10 +57,10 @@ class ModelPopulation:
         if self._model is None:
             return Weights({}, {})
         if frozen:
-            return self._population.own(len(seeds) * self._size)
+            return self.population.own(len(seeds) * self._size)
         # Keys of their own: the seeds themselves draw the networks of the agents.
         keys = [seed + (1 + k) * 2**31 for seed in seeds for k in range(self._size)]
-        return self._population.fresh(keys)
+        return self.population.fresh(keys)
 
     def fit(
         self,
@@ -103,10 +103,7 @@ class ModelPopulation:
             gradients, _ = self._model_by_model(self._loss.gradients, weights, batch)
             count = tf.cast(first + i + 1, tf.float32)
             rate = self._optimizer.learning_rate
-            flat, moves = tf.nest.flatten(weights.trained), tf.nest.flatten(gradients)
-            flat, adam = adam_step(flat, moves, adam, count, rate, self._optimizer)
-            trained = tf.nest.pack_sequence_as(weights.trained, flat)
-            return weights._replace(trained=trained), adam
+            return adam_update(weights, gradients, adam, count, rate, self._optimizer)
 
         return repeat(number, step, (weights, adam), maximum=STEPS_PER_CALL)
 

@@ -22,8 +22,8 @@ from tf_equirl.training import programs
 from tf_equirl.training.learner import Learner, Reports, RunView, Stage, Trouble
 from tf_equirl.training.loops import repeat, repeat_and_stack
 from tf_equirl.training.model_checks import check_model
-from tf_equirl.training.optimizer import AdamState, adam_step, initial_adam_state
-from tf_equirl.training.population import Weights
+from tf_equirl.training.optimizer import AdamState, initial_adam_state
+from tf_equirl.training.population import Weights, adam_update, finite_weights
 from tf_equirl.training.result import Outcome
 from tf_equirl.training.run_folder import RunFolder
 
@@ -156,11 +156,8 @@ class TransitionLearner(Learner):
         rate = c.learning_rate * tf.ones([])
         if c.anneal_learning_rate:
             rate *= 1.0 - (count - 1.0) / (c.num_epochs * self.steps_per_epoch)
-        flat = tf.nest.flatten(state.weights.trained)
-        flat, adam = adam_step(flat, tf.nest.flatten(gradients), state.adam, count, rate, c)
-        trained = tf.nest.pack_sequence_as(state.weights.trained, flat)
+        weights, adam = adam_update(state.weights, gradients, state.adam, count, rate, c)
         sound = state.sound & tf.math.is_finite(losses)
-        weights = state.weights._replace(trained=trained)
         return FitState(state.seeds, weights, adam, sound), {"loss": losses}
 
     @property
@@ -280,9 +277,7 @@ class TransitionLearner(Learner):
           state: of the run.
           rows: the validation data in parts, or None.
         """
-        finite = state.sound
-        for w in tf.nest.flatten(state.weights.trained):
-            finite &= tf.reduce_all(tf.math.is_finite(w), axis=list(range(1, w.shape.rank)))
+        finite = state.sound & finite_weights(state.weights)
         if rows is None:
             return {"finite": finite}
         parts, kinds = rows.action.shape[0], len(self.metric_names)

@@ -19,6 +19,9 @@ from tf_equirl.training.population import Population
 from tf_equirl.training.result import Outcome, Result
 from tf_equirl.training.run_folder import RunFolder
 
+UPDATES_PER_CALL = 32
+"""Updates that one compiled call makes at most, unless a stage says otherwise."""
+
 Reports = Mapping[str, Any]
 """What a call reports by name, `[steps, ..., members]` each."""
 
@@ -122,7 +125,8 @@ class Learner(abc.ABC):
     @functools.cached_property
     def stages(self) -> dict[str, Stage]:
         """The kinds of work by name; one, "update", unless an algorithm has more."""
-        return {"update": Stage("update", self.compiled("update", self.update), 32)}
+        run = self.compiled("update", self.update)
+        return {"update": Stage("update", run, UPDATES_PER_CALL)}
 
     def ahead(self, done: Mapping[str, int]) -> tuple[str, int] | None:
         """What is to be done next: a stage and how many of its steps; None at the end.
@@ -171,7 +175,9 @@ class Learner(abc.ABC):
             update=index,
         )
 
-    def compiled(self, name: str, step: Callable[..., tuple[Any, Reports]], most: int = 32) -> Any:
+    def compiled(
+        self, name: str, step: Callable[..., tuple[Any, Reports]], most: int = UPDATES_PER_CALL
+    ) -> Any:
         """`Stage.run` that repeats a step in one compiled program.
 
         Args:

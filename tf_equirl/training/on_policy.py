@@ -26,8 +26,8 @@ from tf_equirl.training.collect import (
 from tf_equirl.training.config import OnPolicyConfig
 from tf_equirl.training.learner import Learner, Reports, RunView
 from tf_equirl.training.model_checks import check_model
-from tf_equirl.training.optimizer import AdamState, adam_step, initial_adam_state
-from tf_equirl.training.population import Weights
+from tf_equirl.training.optimizer import AdamState, initial_adam_state
+from tf_equirl.training.population import Weights, adam_update, finite_weights
 from tf_equirl.training.progress import Progress
 from tf_equirl.training.randomness import Purpose, member_uniforms
 from tf_equirl.training.result import Outcome, TrainingResult
@@ -124,8 +124,7 @@ class OnPolicyLearner(Learner):
         """The state after `learn`, and its reports with the returns and whether all is finite."""
         weights, adam, metrics = self.learn(state, rollout, index, rate, made)
         finite = tf.reduce_all(tf.stack([tf.math.is_finite(x) for x in metrics.values()]), axis=0)
-        for w in tf.nest.flatten(weights.trained):
-            finite &= tf.reduce_all(tf.math.is_finite(w), axis=list(range(1, w.shape.rank)))
+        finite &= finite_weights(weights)
         last = rollout.last_return
         # What is known of all environments is rounded as a mean always was.
         all_known = tf.reduce_all(~tf.math.is_nan(last), axis=-1)
@@ -174,9 +173,7 @@ class OnPolicyLearner(Learner):
         rate: tf.Tensor,
     ) -> tuple[Weights, AdamState]:
         """One step of Adam, whose number, from 1, is `count`; see `optimizer.adam_step`."""
-        flat = tf.nest.flatten(weights.trained)
-        flat, adam = adam_step(flat, tf.nest.flatten(gradients), adam, count, rate, self.config)
-        return weights._replace(trained=tf.nest.pack_sequence_as(weights.trained, flat)), adam
+        return adam_update(weights, gradients, adam, count, rate, self.config)
 
     def learning_rate(self, index: tf.Tensor) -> tf.Tensor:
         """Adam's step size in update `index`, a float scalar."""

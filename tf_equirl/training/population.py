@@ -11,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_equirl.models import stacked_fresh_weights
+from tf_equirl.training.optimizer import AdamConfig, AdamState, adam_step
 
 
 class Weights(NamedTuple):
@@ -24,6 +25,38 @@ class Weights(NamedTuple):
 
     trained: dict[str, list[tf.Tensor]]
     fixed: dict[str, list[tf.Tensor]]
+
+
+def adam_update(
+    weights: Weights,
+    gradients: Any,
+    adam: AdamState,
+    count: tf.Tensor,
+    rate: tf.Tensor | float,
+    config: AdamConfig,
+) -> tuple[Weights, AdamState]:
+    """`adam_step` on weights by role.
+
+    Args:
+      weights: of all members.
+      gradients: of the structure of `weights.trained`.
+      adam: the moments so far.
+      count: see `adam_step`, the number of this step, from 1.
+      rate: step size.
+      config: see `adam_step`.
+    """
+    flat = tf.nest.flatten(weights.trained)
+    flat, adam = adam_step(flat, tf.nest.flatten(gradients), adam, count, rate, config)
+    return weights._replace(trained=tf.nest.pack_sequence_as(weights.trained, flat)), adam
+
+
+def finite_weights(weights: Weights) -> tf.Tensor:
+    """Whether all trained weights of a member are finite, `[members]` bool."""
+    of_variables = [
+        tf.reduce_all(tf.math.is_finite(w), axis=list(range(1, w.shape.rank)))
+        for w in tf.nest.flatten(weights.trained)
+    ]
+    return tf.reduce_all(tf.stack(of_variables), axis=0)
 
 
 class Population:
