@@ -35,6 +35,7 @@ DEV = [
     "mypy>=1.13",
     "import-linter>=2.6",
     "dm-env>=1.6",
+    "hypothesis>=6.100",
     "setuptools",
     "wheel",
 ]
@@ -76,6 +77,7 @@ setup(
         "keras>=3.6",
         "numpy>=1.24",
         "absl-py>=2.1",
+        "filelock>=4.0",
         "gymnasium>=1.1",
         "matplotlib>=3.8",
         "pillow>=10.0",
