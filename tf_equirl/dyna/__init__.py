@@ -7,7 +7,7 @@ require_tensorflow("tf_equirl.dyna")
 from tf_equirl.dyna.config import DynaConfig
 from tf_equirl.dyna.progress import DynaProgress
 from tf_equirl.dyna.result import DynaResult
-from tf_equirl.dyna.train import train_dyna
+from tf_equirl.dyna.train import load_dyna_result, train_dyna
 from tf_equirl.dynamics import (
     DATASET_KINDS,
     FitProgress,
@@ -48,6 +48,7 @@ __all__ = [
     "image_correlation",
     "initial_weights",
     "join",
+    "load_dyna_result",
     "load_transition_result",
     "make_dataset",
     "one_action_of_each_orbit",

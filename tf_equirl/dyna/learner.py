@@ -31,6 +31,7 @@ from tf_equirl.training.learner import (
     RunView,
     Stage,
     Trouble,
+    mean_of_sound,
 )
 from tf_equirl.training.loops import repeat_and_stack
 from tf_equirl.training.on_policy import AgentState, OnPolicyLearner, last_mean_return
@@ -508,7 +509,7 @@ class DynaLearner(Learner):
         measured = view.last.get("measure", {})
         error = math.nan
         if self.metric_names and self.metric_names[0] in measured:
-            error = float(measured[self.metric_names[0]][-1].mean())
+            error = mean_of_sound(measured[self.metric_names[0]][-1])
         part = PARTS[view.stage]
         made = np.concatenate([s.made.numpy() for s in view.states])[: view.num_seeds]
         return DynaProgress(
@@ -532,15 +533,17 @@ class DynaLearner(Learner):
         step *= self.update_timesteps
         if stage == "measure":
             for name in self.metric_names:
-                yield f"model/{name}", float(reports[name][-1].mean()), step
-        if stage == "plan":
+                yield f"model/{name}", mean_of_sound(reports[name][-1]), step
+        steps = len(reports.get("made", ()))
+        # An iteration's planning may be several calls: told once, at its end.
+        if stage == "plan" and first + steps in self.schedule.ends["plan"]:
             yield "planning/updates", float(reports["made"][-1].mean()), step
-            yield "planning/imagined_return", float(reports["imagined_return"][-1].mean()), step
+            yield "planning/imagined_return", mean_of_sound(reports["imagined_return"][-1]), step
 
-    def trouble(self, stage: str, index: int) -> Trouble:
+    def trouble(self, stage: str, index: int, state: DynaState, member: int) -> Trouble:
         """See `Learner.trouble`."""
         if stage == "update":
-            return self.agent.trouble(stage, index)
+            return self.agent.trouble(stage, index, state.agent, member)
         updates = self.schedule.boundaries[self.schedule.iteration(stage, index)]
         what = "a loss, gradient or weight is infinite or NaN in planning"
         if stage == "measure":
@@ -549,7 +552,7 @@ class DynaLearner(Learner):
             what,
             f"after timestep {updates * self.update_timesteps:,}",
             updates,
-            "a smaller model_learning_rate or learning_rate",
+            "A smaller model_learning_rate or learning_rate often helps.",
         )
 
     def result(self, outcome: Outcome) -> DynaResult:

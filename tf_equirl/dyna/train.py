@@ -17,7 +17,9 @@ from tf_equirl.dyna.progress import DynaProgress
 from tf_equirl.dyna.result import DynaResult
 from tf_equirl.dynamics.fit import build_model
 from tf_equirl.dynamics.learner import check_transition_model
+from tf_equirl.dynamics.model_loss import ROLE
 from tf_equirl.training.run import train
+from tf_equirl.training.saved import read_run
 
 
 def train_dyna(
@@ -72,6 +74,29 @@ def train_dyna(
     agent = config.agent.learner(env, actor, critic)
     learner = DynaLearner(agent, config, model, frozen)
     return train(learner, seeds, run_dir, resume=resume, on_progress=on_progress)
+
+
+def load_dyna_result(run_dir: str | os.PathLike, env: envs.Environment | None = None) -> DynaResult:
+    """The result of a run, curves and trained models, from its folder; nothing is written.
+
+    Args:
+      run_dir: folder that `train_dyna` wrote.
+      env: the environment, where its registered name alone does not make it, because it was made
+        with arguments of its own.
+
+    Returns:
+      The result up to the last checkpoint; `finished` says whether that is the run's end.
+
+    Raises:
+      ValueError: if the folder holds no run of `train_dyna`, or one of which nothing was saved yet,
+        is damaged, or the environment is another one than the run's.
+    """
+    found = read_run(run_dir, DynaLearner.trainer, env)
+    config = DynaConfig.from_json(found.description["config"])
+    networks = found.networks
+    agent = config.agent.learner(found.env, networks["actor"], networks.get("critic"))
+    frozen = found.description["frozen_model"]
+    return found.result(DynaLearner(agent, config, networks.get(ROLE), frozen))
 
 
 def transition_model(

@@ -19,7 +19,14 @@ from tf_equirl.dynamics.result import STEPS_PER_CALL, TransitionResult, transiti
 from tf_equirl.dynamics.transitions import Transitions
 from tf_equirl.envs import Environment
 from tf_equirl.training import programs
-from tf_equirl.training.learner import Learner, Reports, RunView, Stage, Trouble
+from tf_equirl.training.learner import (
+    Learner,
+    Reports,
+    RunView,
+    Stage,
+    Trouble,
+    mean_of_sound,
+)
 from tf_equirl.training.loops import repeat, repeat_and_stack
 from tf_equirl.training.model_checks import check_model
 from tf_equirl.training.optimizer import AdamState, initial_adam_state
@@ -196,9 +203,9 @@ class TransitionLearner(Learner):
             num_epochs=self.config.num_epochs,
             done=(view.done["step"] + view.done["validate"])
             / (self.num_updates + self.config.num_epochs),
-            loss=float(step["loss"].mean()) if step else math.nan,
+            loss=mean_of_sound(step["loss"]) if step else math.nan,
             validation={
-                name: float(validate[name].mean()) if name in validate else math.nan
+                name: mean_of_sound(validate[name]) if name in validate else math.nan
                 for name in self.metric_names
             },
             steps_per_second=view.rate if view.stage == "step" else 0.0,
@@ -208,12 +215,12 @@ class TransitionLearner(Learner):
     def scalars(self, stage: str, first: int, reports: Reports) -> Iterator[tuple[str, float, int]]:
         """See `Learner.scalars`: losses by gradient step, metrics by epoch."""
         if stage == "step":
-            yield "training/loss", float(reports["loss"].mean()), first + len(reports["loss"])
+            yield "training/loss", mean_of_sound(reports["loss"]), first + len(reports["loss"])
             return
         for name in self.metric_names:
-            yield f"validation/{name}", float(reports[name].mean()), first + 1
+            yield f"validation/{name}", mean_of_sound(reports[name]), first + 1
 
-    def trouble(self, stage: str, index: int) -> Trouble:
+    def trouble(self, stage: str, index: int, state: Any, member: int) -> Trouble:
         """See `Learner.trouble`."""
         return Trouble(
             "a loss, weight or prediction is infinite or NaN", f"in epoch {index}", index

@@ -56,24 +56,33 @@ class TransitionResult(Result):
 def load_transition_result(
     run_dir: str | os.PathLike, env: envs.Environment | None = None
 ) -> TransitionResult:
-    """The result of a finished run, curves and trained models, from its folder.
+    """The result of a run, curves and trained models, from its folder; nothing is written.
 
     Args:
       run_dir: folder that `fit_transition_model` wrote.
       env: the environment, where its registered name alone does not make it, because it was made
         with arguments of its own.
 
+    Returns:
+      The result up to the last checkpoint; `finished` says whether that is the run's end.
+
     Raises:
-      ValueError: if the folder holds no run or an unfinished one, is damaged, or the environment is
-        another one than the run's.
+      ValueError: if the folder holds no run of `fit_transition_model`, or one of which nothing was
+        saved yet, is damaged, or the environment is another one than the run's.
     """
     found = read_run(run_dir, "fit_transition_model", env)
     config = TransitionModelConfig.from_json(found.description["config"])
-    epochs = found.outcome.done["validate"]
-    if epochs < config.num_epochs:
-        raise found.unfinished(epochs, config.num_epochs, "epochs")
-    steps = found.outcome.done["step"] // epochs
-    return transition_result(found.env, config, found.networks, found.outcome, steps)
+    rows, size = found.description["data"]["num_transitions"], config.batch_size
+    steps = max(1, rows // size)  # of an epoch
+    done = found.outcome.done
+    epochs = done["validate"]
+    if not epochs <= config.num_epochs or not 0 <= done["step"] - epochs * steps <= steps:
+        raise ValueError(
+            f"the checkpoint must be one of this run, of {config.num_epochs} epochs of {steps} "
+            f"steps. Received: {run_dir}, with {epochs} epochs and {done['step']} steps made"
+        )
+    outcome = found.outcome._replace(finished=epochs == config.num_epochs)
+    return transition_result(found.env, config, found.networks, outcome, steps)
 
 
 def transition_result(

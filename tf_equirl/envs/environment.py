@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import abc
+import contextlib
+import inspect
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -57,6 +59,16 @@ class Environment(abc.ABC):
     version: int = 0
     render_modes: tuple[str, ...] = ()
     render_fps: int = 4
+    _arguments: Mapping[str, Any]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Environment:
+        """Keeps the arguments, which tell this environment from others of its class."""
+        env = super().__new__(cls)
+        with contextlib.suppress(TypeError):  # wrong arguments, which `__init__` refuses itself
+            bound = inspect.signature(cls.__init__).bind(env, *args, **kwargs)
+            bound.apply_defaults()
+            env._arguments = dict(list(bound.arguments.items())[1:])
+        return env
 
     @property
     def symmetry_in_words(self) -> dict[str, str]:
@@ -70,14 +82,19 @@ class Environment(abc.ABC):
     def get_config(self) -> dict[str, Any]:
         """What tells this environment from others of its name, as plain JSON types.
 
-        A run folder keeps it, and refuses to go on under another one. A subclass with arguments of
-        its own adds them.
+        A run folder keeps it, and refuses to go on under another one. The arguments of a subclass
+        belong to it, as they were given. A subclass defines this function itself if some of them
+        are no plain values (numbers, strings, lists and dicts of them, or objects with a
+        `get_config`), or make no difference.
         """
-        return {
+        config = {
             "observation_shape": list(self.observation_shape),
             "num_actions": self.num_actions,
             "max_episode_steps": self.max_episode_steps,
         }
+        if self._arguments and type(self).get_config is Environment.get_config:
+            config["arguments"] = dict(self._arguments)
+        return config
 
     @property
     def transition_head(self) -> Head:

@@ -19,6 +19,7 @@ from tf_equirl._portable import architecture, same_architecture
 from tf_equirl.experiments.statistics import mean_and_error
 from tf_equirl.models.widths import trained_parameters
 from tf_equirl.publishing.cards import write_index, write_readme
+from tf_equirl.training.result import Result
 from tf_equirl.training.run_folder import read_any_description
 from tf_equirl.zoo.records import file_record
 
@@ -59,6 +60,28 @@ def check_run(run_dir: str | os.PathLike, wanted: zoo.CardType) -> None:
         raise ValueError(
             f"run_dir must hold a run that trained a {wanted.text}. Received: run_dir={run_dir}, "
             f"which trained a {found.text}"
+        )
+
+
+def check_result(result: Result, scores: np.ndarray) -> None:
+    """Checks that a run came to its end, with every seed.
+
+    Args:
+      result: of the run.
+      scores: `[seeds]`, what the rule goes by that chooses a seed.
+
+    Raises:
+      ValueError: if it did not.
+    """
+    if not result.finished:
+        raise ValueError(
+            f"run_dir must hold a finished run; resume it first. Received: run_dir={result.run_dir}"
+        )
+    lost = [seed for seed, score in zip(result.seeds, scores, strict=True) if math.isnan(score)]
+    if lost:
+        raise ValueError(
+            "run_dir must hold a run whose seeds all have a score at its end. Received: "
+            f"run_dir={result.run_dir}, where seeds {lost} have none"
         )
 
 

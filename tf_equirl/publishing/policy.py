@@ -22,6 +22,7 @@ from tf_equirl.publishing.entry import (
     GOLDEN,
     check_arguments,
     check_network,
+    check_result,
     check_run,
     config_flags,
     environment_fields,
@@ -89,6 +90,7 @@ def publish(
     description_of_run = read_description(run_dir, "train_ppo")
     env = envs.make(description_of_run["environment"]) if env is None else env
     result = agents.load_result(run_dir, env)
+    check_result(result, _final_returns(result))
     start_from = description_of_run["start_from"]
     config = result.config if start_from is None else _config_of(start_from)
     _check_networks(env, config, description_of_run)

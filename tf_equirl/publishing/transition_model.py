@@ -23,6 +23,7 @@ from tf_equirl.publishing.entry import (
     GOLDEN,
     check_arguments,
     check_network,
+    check_result,
     check_run,
     config_flags,
     environment_fields,
@@ -94,7 +95,9 @@ def publish_transition_model(
         )
     command = training_command(run, config, f"runs/{name}")
     result = load_transition_result(run_dir, env)
-    errors = result.validation[result.metric_names[0]][:, -1].astype(float)
+    history = result.validation[result.metric_names[0]].astype(float)
+    errors = history[:, -1] if history.size else np.full(len(result.seeds), np.nan)
+    check_result(result, errors)
     seed = result.seeds[int(np.argmin(errors))]
     model = result.model(seed)
 

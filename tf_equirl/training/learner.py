@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import functools
 import json
+import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -53,13 +54,13 @@ class Trouble(NamedTuple):
       what: is infinite or NaN.
       where: in which step.
       update: its number, for `NonFiniteError.update`.
-      advice: what often helps.
+      advice: what to do, a sentence.
     """
 
     what: str
     where: str
     update: int
-    advice: str = "a smaller learning_rate"
+    advice: str = "A smaller learning_rate often helps."
 
 
 class Learner(abc.ABC):
@@ -164,10 +165,34 @@ class Learner(abc.ABC):
             if values.ndim == 2 and name != "finite":
                 for i, row in enumerate(values):
                     step = (first + i + 1) * self.update_timesteps
-                    yield f"training/{name}", float(row.mean()), step
+                    yield f"training/{name}", mean_of_sound(row), step
 
-    def trouble(self, stage: str, index: int) -> Trouble:
-        """What is said of numbers that a step made infinite or NaN."""
+    def keep(self, harmed: np.ndarray, before: Any, after: Any) -> Any:
+        """A state whose harmed members are those of an earlier one.
+
+        Args:
+          harmed: `[members]` bool.
+          before: an earlier state.
+          after: the state. Variables stay as they are, since earlier states share them.
+        """
+
+        def chosen(old: Any, new: Any) -> Any:
+            if isinstance(new, tf.Variable):
+                return new
+            mask = np.repeat(harmed, new.shape[0] // len(harmed))  # several models of a member
+            return tf.where(mask.reshape(-1, *[1] * (len(new.shape) - 1)), old, new)
+
+        return tf.nest.map_structure(chosen, before, after)
+
+    def trouble(self, stage: str, index: int, state: Any, member: int) -> Trouble:
+        """What is said of numbers that a step made infinite or NaN.
+
+        Args:
+          stage: its name.
+          index: number of the step.
+          state: from which it was made.
+          member: whose numbers they are.
+        """
         timestep = (index + 1) * self.update_timesteps
         return Trouble(
             what="a loss, gradient or weight is infinite or NaN",
@@ -223,3 +248,9 @@ class RunView(NamedTuple):
     num_seeds: int
     rate: float
     compile_seconds: float
+
+
+def mean_of_sound(values: np.ndarray) -> float:
+    """Mean of all that is not NaN, as what is told of harmed seeds is; NaN if nothing is left."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else math.nan

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tf_equirl import models
 from tf_equirl._files import write_atomically
 from tf_equirl.envs import Environment
+from tf_equirl.training import programs
 from tf_equirl.training.collect import (
     ActingState,
     Rollout,
@@ -24,7 +25,7 @@ from tf_equirl.training.collect import (
     start_acting,
 )
 from tf_equirl.training.config import OnPolicyConfig
-from tf_equirl.training.learner import Learner, Reports, RunView
+from tf_equirl.training.learner import Learner, Reports, RunView, Trouble, mean_of_sound
 from tf_equirl.training.model_checks import check_model
 from tf_equirl.training.optimizer import AdamState, initial_adam_state
 from tf_equirl.training.population import Weights, adam_update, finite_weights
@@ -197,6 +198,27 @@ class OnPolicyLearner(Learner):
             compile_seconds=view.compile_seconds,
         )
 
+    def trouble(self, stage: str, index: int, state: AgentState, member: int) -> Trouble:
+        """See `Learner.trouble`: looks whether it was the environment."""
+
+        def make() -> Any:
+            def run(state: AgentState, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+                rollout = self.collect(state, index)[1]
+                return rollout.reward, rollout.next_observation
+
+            return tf.function(run, jit_compile=True, autograph=False)
+
+        found = super().trouble(stage, index, state, member)
+        program = programs.cached(("rollout", self.key), make)
+        names = ("a reward", "an observation")
+        for name, values in zip(names, program(state, tf.constant(index)), strict=True):
+            if not np.isfinite(values[:, member]).all():
+                return found._replace(
+                    what=f"{name} of the environment {self.env.name} is infinite or NaN",
+                    advice="The environment gave that number, so it has to be mended there.",
+                )
+        return found
+
     def scalars(self, stage: str, first: int, reports: Reports) -> Iterator[tuple[str, float, int]]:
         """See `Learner.scalars`."""
         yield from super().scalars(stage, first, reports)
@@ -280,8 +302,7 @@ def last_mean_return(view: RunView) -> float:
     reports: Mapping[str, np.ndarray] = view.last.get("update", {})
     if "returns" not in reports:
         return math.nan
-    last = reports["returns"][-1, -1]
-    return float(last[~np.isnan(last)].mean()) if not np.isnan(last).all() else math.nan
+    return mean_of_sound(reports["returns"][-1, -1])
 
 
 def make_networks(

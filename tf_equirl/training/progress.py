@@ -83,18 +83,20 @@ def progress_bar(label: str) -> ProgressBar:
 
 
 class NonFiniteError(FloatingPointError):
-    """A loss, gradient or weight of a seed became infinite or NaN.
+    """Losses, gradients or weights of some seeds became infinite or NaN.
 
     Attributes:
-      seed: the seed.
+      seeds: those seeds, in the order in which it happened.
+      seed: the first of them.
       update: the number of the update (of the epoch, where a transition model is trained) in which
-        it happened, from 0.
-      result: what the trainer would have returned, up to then; the other seeds' curves are complete
-        in it.
+        it happened to that one, from 0.
+      result: what the trainer would have returned: the other seeds' curves and weights are
+        complete in it, and those of the harmed seeds are NaN from then on.
     """
 
-    def __init__(self, message: str, seed: int, update: int, result: Any):
+    def __init__(self, message: str, seeds: tuple[int, ...], update: int, result: Any):
         super().__init__(message)
-        self.seed = seed
+        self.seeds = seeds
+        self.seed = seeds[0]
         self.update = update
         self.result = result

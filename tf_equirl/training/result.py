@@ -13,6 +13,24 @@ import numpy as np
 from tf_equirl.training.run_folder import RunFolder
 
 
+class Harm(NamedTuple):
+    """A seed whose numbers became infinite or NaN.
+
+    Attributes:
+      column: of the seed in every array.
+      what: is infinite or NaN.
+      where: in which step.
+      update: its number; of the epoch, where a transition model is trained.
+      advice: what to do, a sentence.
+    """
+
+    column: int
+    what: str
+    where: str
+    update: int
+    advice: str
+
+
 class Outcome(NamedTuple):
     """What the host loop knows of a run, of which a learner makes its result.
 
@@ -24,6 +42,8 @@ class Outcome(NamedTuple):
       seconds: time by stage, over all the processes that a resumed run took, compilation left out.
       compile_seconds: time spent compiling, in this process.
       folder: the run folder, or None.
+      harms: the seeds that became non-finite, one each, in the order in which they did.
+      finished: whether the run came to its end.
     """
 
     seeds: tuple[int, ...]
@@ -33,6 +53,8 @@ class Outcome(NamedTuple):
     seconds: Mapping[str, float]
     compile_seconds: float
     folder: RunFolder | None
+    harms: tuple[Harm, ...] = ()
+    finished: bool = True
 
     def reported(self, stage: str, name: str, *shape: int) -> np.ndarray:
         """What was reported, or an array `[0, *shape, seeds]` where nothing was done yet."""
@@ -55,6 +77,7 @@ class Outcome(NamedTuple):
             "compile_seconds": self.compile_seconds,
             "run_seconds": sum(self.seconds.values()),
             "run_dir": None if self.folder is None else self.folder.path,
+            "finished": self.finished,
         }
 
 
@@ -68,9 +91,11 @@ class Result:
       seeds: the seeds, in the order of every `seeds` axis below.
       weights: trained weights by role of the network ("actor", "critic", ...): one `[seeds, ...]`
         array per variable, the trainable variables first, each in the order that Keras has them.
+        Of a seed that became non-finite those before it did, as far as that is known.
       compile_seconds: time spent compiling, in this process.
       run_seconds: time spent training, over all the processes that a resumed run took.
       run_dir: the run folder, or None.
+      finished: whether the run came to its end; curves of one that did not are shorter.
       networks: the Keras models by role whose weights `weights` are; they are not trained
         themselves.
     """
@@ -82,6 +107,7 @@ class Result:
     compile_seconds: float
     run_seconds: float
     run_dir: Path | None
+    finished: bool = True
     networks: dict[str, keras.Model] = dataclasses.field(repr=False)
 
     def model(self, role: str, seed: int) -> keras.Model:

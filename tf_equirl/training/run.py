@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from tf_equirl.envs.checks import check_environment
 from tf_equirl.training.blocks import blocks_of, check_seeds, join_blocks
-from tf_equirl.training.learner import Learner, RunView, Stage
+from tf_equirl.training.checkpoint import Checkpoint
+from tf_equirl.training.events import Events
+from tf_equirl.training.interrupts import Interrupts
+from tf_equirl.training.learner import Learner, Reports, RunView, Stage
 from tf_equirl.training.progress import NonFiniteError
-from tf_equirl.training.result import Outcome
+from tf_equirl.training.result import Harm, Outcome
 from tf_equirl.training.run_folder import RunFolder, describe
-from tf_equirl.training.saved import outcome_arrays, outcome_of
+from tf_equirl.training.saved import calls, outcome_arrays, read_outcome
 
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 _SHARE_OF_CHECKPOINTS = 0.1  # of the time at most: they may take gigabytes
@@ -45,20 +52,26 @@ def train(
 
     Raises:
       ValueError: before any work, if an argument breaks its rule, or `run_dir` holds another run or
-        a damaged one.
-      NonFiniteError: if a seed's numbers become infinite or NaN; what was computed is kept.
-      KeyboardInterrupt: on Ctrl-C, after a checkpoint was written.
+        a damaged one, or is in use.
+      NonFiniteError: at the end, if some seeds' numbers became infinite or NaN. From then on such a
+        seed is left as it was, and the others go on; `result` of the error has all of them.
+      KeyboardInterrupt: on Ctrl-C, SIGTERM and SIGHUP, after a checkpoint was written; so after any
+        error, of `on_progress` too.
+
+    Warns:
+      RuntimeWarning: where a seed becomes non-finite, and where a file of the run cannot be written
+        (a full disk, a folder that was deleted). Checkpoints are tried again; what could not be
+        written at the end is in the result all the same.
     """
     seeds = check_seeds(seeds)
-    folder = None
-    if run_dir is not None:
-        folder = _folder(learner, seeds, run_dir)
-        folder.open(resume)
-    elif resume:
+    if run_dir is None and resume:
         raise ValueError("resume=True needs the run's folder. Received: run_dir=None")
-    run = Run(learner, seeds, folder, on_progress)
-    run.restore()
-    return run.train()
+    check_environment(learner.env)
+    folder = None if run_dir is None else _folder(learner, seeds, run_dir)
+    with contextlib.nullcontext() if folder is None else folder.claimed(resume):
+        run = Run(learner, seeds, folder, on_progress)
+        run.restore()
+        return run.train()
 
 
 class RunState(NamedTuple):
@@ -69,12 +82,14 @@ class RunState(NamedTuple):
       done: steps that are made by stage.
       reports: by stage what each call reported, `[steps, ..., seeds]` by name.
       seconds: time by stage.
+      harms: seeds that became non-finite.
     """
 
     states: list[Any]
     done: dict[str, int]
     reports: dict[str, list[Mapping[str, np.ndarray]]]
     seconds: dict[str, float]
+    harms: tuple[Harm, ...] = ()
 
 
 class Run:
@@ -96,11 +111,12 @@ class Run:
     ):
         self.learner = learner
         self.seeds = seeds
+        self.blocks = blocks_of(seeds)
         self.folder = folder
         self.on_progress = on_progress
         stages = learner.stages
         self.state = RunState(
-            [learner.start(block) for block in blocks_of(seeds)],
+            [learner.start(block) for block in self.blocks],
             dict.fromkeys(stages, 0),
             {name: [] for name in stages},
             dict.fromkeys(stages, 0.0),
@@ -109,43 +125,54 @@ class Run:
         self.sizes = {n: s.most if math.isinf(s.seconds) else 1 for n, s in stages.items()}
         self.compile_seconds = 0.0
         self.saved: dict[str, int] | None = None
+        self.events = None if folder is None else Events(folder.tensorboard, learner)
+        self.interrupts = Interrupts()
 
     @property
     def finished(self) -> bool:
         """Whether nothing is left to do."""
         return self.learner.ahead(self.state.done) is None
 
+    @property
+    def lost(self) -> bool:
+        """Whether no seed is left that it would be worth going on for."""
+        return len(self.state.harms) == len(self.seeds)
+
     def train(self) -> Any:
         """Trains to the end, or to the interruption."""
-        writer = None
-        if self.folder is not None and not self.finished:
-            writer = tf.summary.create_file_writer(
-                str(self.folder.tensorboard), flush_millis=10_000
-            )
-        try:
-            first = next(iter(self.learner.stages))
-            self.tell(first, 0.0)
-            if not self.finished:
-                self.compile()
-                self.tell(first, 0.0)
-            due = time.monotonic() + _SECONDS_BETWEEN_CHECKPOINTS
-            while (ahead := self.learner.ahead(self.state.done)) is not None:
-                self.proceed(*ahead, writer)
-                started = time.monotonic()
-                if started > due:
+        with self.interrupts:
+            try:
+                self.make_calls()
+            except BaseException:
+                with self.interrupts.held():
                     self.save()
-                    now = time.monotonic()
-                    seconds = (now - started) / _SHARE_OF_CHECKPOINTS
-                    due = now + max(_SECONDS_BETWEEN_CHECKPOINTS, seconds)
-            self.save()
-            return self.finish()
-        except KeyboardInterrupt:
-            self.save()
-            self.finish()
-            raise
-        finally:
-            if writer is not None:
-                writer.close()
+                    self.finish()
+                raise
+            finally:
+                if self.events is not None:
+                    self.events.close()
+            with self.interrupts.held():
+                result = self.finish()
+        self.check_harms(result)
+        return result
+
+    def make_calls(self) -> None:
+        """Makes all that is ahead, with a checkpoint from time to time and at the end."""
+        first = next(iter(self.learner.stages))
+        self.tell(first, 0.0)
+        if not self.finished and not self.lost:
+            self.compile()
+            self.tell(first, 0.0)
+        due = time.monotonic() + _SECONDS_BETWEEN_CHECKPOINTS
+        while not self.lost and (ahead := self.learner.ahead(self.state.done)) is not None:
+            self.proceed(*ahead)
+            started = time.monotonic()
+            if started > due:
+                self.save()
+                now = time.monotonic()
+                seconds = (now - started) / _SHARE_OF_CHECKPOINTS
+                due = now + max(_SECONDS_BETWEEN_CHECKPOINTS, seconds)
+        self.save()
 
     def compile(self) -> None:
         """Compiles by asking for no steps at all."""
@@ -156,32 +183,33 @@ class Run:
                 _wait(state, reports)
         self.compile_seconds = time.monotonic() - started
 
-    def proceed(self, name: str, wanted: int, writer: tf.summary.SummaryWriter | None) -> None:
+    def proceed(self, name: str, wanted: int) -> None:
         """One call of a stage, of which so many steps are wanted, and what is to be told of it."""
         stage = self.learner.stages[name]
-        first = self.state.done[stage.name]
-        number = min(self.sizes[stage.name], wanted)
-        seconds = self.call(stage, number, wanted)
-        reports = self.state.reports[stage.name][-1]
-        if writer is not None:
-            with writer.as_default():
-                made = {name: rows[:number] for name, rows in reports.items()}
-                for name, value, step in self.learner.scalars(stage.name, first, made):
-                    tf.summary.scalar(name, value, step)
-        self.check_finite(stage.name, first)
-        self.tell(stage.name, number * len(self.seeds) / seconds)
+        first = self.state.done[name]
+        number = min(self.sizes[name], wanted)
+        with self.interrupts.held():  # so that the event files have what the checkpoint has
+            seconds = self.call(stage, number, wanted)
+            if self.events is not None:
+                made = {k: x[:number] for k, x in self.state.reports[name][-1].items()}
+                self.events.add(name, first, made)
+        self.tell(name, number * len(self.seeds) / seconds)
         number_in_time = min(stage.most, number * stage.seconds / seconds)
-        self.sizes[stage.name] = max(1, int(number_in_time))
+        self.sizes[name] = max(1, int(number_in_time))
 
     def call(self, stage: Stage, number: int, wanted: int) -> float:
         """Makes `number` steps of a stage and returns the seconds they took."""
         started, name = time.monotonic(), stage.name
+        first, harms = self.state.done[name], self.state.harms
         states, parts = [], []
-        for state in self.state.states:
-            state, reports = stage.run(state, self.state.done[name], number)
-            states.append(state)
-            parts.append({k: np.asarray(x)[:number] for k, x in reports.items()})
-            _wait(state, reports)
+        for block, before in zip(self.blocks, self.state.states, strict=True):
+            after, reports = stage.run(before, first, number)
+            reports = {k: np.asarray(x)[:number] for k, x in reports.items()}
+            _wait(after, reports)
+            after, reports, new = self.without_harmed(stage, block, before, after, reports)
+            harms += new
+            states.append(after)
+            parts.append(reports)
         joined = {
             k: join_blocks([part[k] for part in parts], len(self.seeds), axis=-1) for k in parts[0]
         }
@@ -197,8 +225,55 @@ class Run:
             {**state.done, name: state.done[name] + number},
             {**state.reports, name: [*state.reports[name], joined]},
             {**state.seconds, name: state.seconds[name] + seconds},
+            harms,
         )
+        for harm in harms[len(state.harms) :]:
+            warnings.warn(
+                f"seed {self.seeds[harm.column]} became non-finite ({harm.what}) {harm.where}. It "
+                f"is left as it was before; the others go on. {harm.advice}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         return seconds
+
+    def without_harmed(
+        self, stage: Stage, block: list[int], before: Any, after: Any, reports: Reports
+    ) -> tuple[Any, Reports, tuple[Harm, ...]]:
+        """What a call gave, with members that are not finite as they were before they were not.
+
+        Args:
+          stage: that was run.
+          block: its seeds.
+          before: the state before the call.
+          after: the state after it.
+          reports: `[steps, ..., members]` by name.
+
+        Returns:
+          The state; the reports, NaN, 0 and False from the step on in which a member was harmed;
+          and the members that were not harmed before.
+        """
+        harmed = {self.seeds[harm.column] for harm in self.state.harms}
+        old = np.array([seed in harmed for seed in block])
+        finite = reports.get("finite", np.ones([0, len(block)], bool))
+        if finite.all() and not old.any():
+            return after, reports, ()
+        after = self.learner.keep(old, before, after)
+        sound = np.logical_and.accumulate(finite, axis=0) & ~old
+        new = ~old & ~sound.all(axis=0) if len(sound) else np.zeros_like(old)
+        harms: dict[int, Harm] = {}
+        first = self.state.done[stage.name]
+        for row in sorted({int(sound[:, member].sum()) for member in np.flatnonzero(new)}):
+            # The same steps again, but for the one that did it: members do not depend on others.
+            at_row = new & (sound.sum(axis=0) == row)
+            unharmed, _ = stage.run(before, first, row)
+            after = self.learner.keep(at_row, unharmed, after)
+            for member in np.flatnonzero(at_row):
+                trouble = self.learner.trouble(stage.name, first + row, unharmed, int(member))
+                column = self.seeds.index(block[member])
+                harms.setdefault(column, Harm(column, *trouble))  # copies fill a block up
+        if not len(sound):  # a stage that does not tell
+            sound = np.repeat(~old[None], max(map(len, reports.values()), default=0), axis=0)
+        return after, {k: _masked(x, sound) for k, x in reports.items()}, tuple(harms.values())
 
     def tell(self, stage: str, rate: float) -> None:
         """Calls `on_progress`; `rate` is of steps of the stage, by second."""
@@ -211,40 +286,58 @@ class Run:
         )
         self.on_progress(self.learner.progress(view))
 
-    def check_finite(self, stage: str, first: int) -> None:
-        """Stops the run where the last call made a seed's numbers infinite or NaN.
+    def check_harms(self, result: Any) -> None:
+        """Says at the end which seeds were lost on the way.
 
         Raises:
-          NonFiniteError: naming the first such seed and step.
+          NonFiniteError: if there are some, with the result.
         """
-        finite = self.state.reports[stage][-1].get("finite")
-        if finite is None or finite.all():
+        harms = self.state.harms
+        if not harms:
             return
-        row, column = np.argwhere(~finite)[0]
-        index, seed = int(first + row), self.seeds[column]
-        trouble = self.learner.trouble(stage, index)
-        result = self.finish()
-        unharmed = int(finite.all(axis=0).sum())
-        kept = f"Results up to then are in {self.folder.path}. " if self.folder else ""
+        told = [
+            f"seed {self.seeds[h.column]} became non-finite ({h.what}) {h.where}" for h in harms
+        ]
+        more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
+        kept = f" Results are in {self.folder.path}." if self.folder else ""
+        unharmed = len(self.seeds) - len(harms)
+        rest = f"{unharmed} of {len(self.seeds)} seeds are unharmed and trained to the end."
+        advice = " ".join(dict.fromkeys(h.advice for h in harms))
         raise NonFiniteError(
-            f"seed {seed} became non-finite ({trouble.what}) {trouble.where}. {kept}"
-            f"{unharmed} of {len(self.seeds)} seeds are unharmed and their curves kept; "
-            f"{trouble.advice} often helps.",
-            seed,
-            trouble.update,
+            f"{'; '.join(told[:3])}{more}.{kept} {rest if unharmed else 'No seed is left.'} {advice}",
+            tuple(self.seeds[h.column] for h in harms),
+            harms[0].update,
             result,
         )
 
     def save(self) -> None:
         """Writes a checkpoint, if there is a folder and anything new."""
-        state = self.state
-        if self.folder is None or self.saved == state.done:
+        state, folder = self.state, self.folder
+        if folder is None or self.saved == state.done:
             return
-        arrays = outcome_arrays(self.outcome())
-        for block, of_block in enumerate(state.states):
-            arrays.update({f"state/{block}/{p}": x.numpy() for p, x in leaves(of_block)})
-        self.folder.save_checkpoint(arrays)
-        self.saved = state.done
+        with self.interrupts.held():
+            if self.events is not None:
+                self.events.flush()
+            arrays = outcome_arrays(self.outcome())
+            for block, of_block in enumerate(state.states):
+                arrays.update({f"state/{block}/{p}": x.numpy() for p, x in leaves(of_block)})
+            if self.write(folder.checkpoint, lambda: folder.save_checkpoint(arrays)):
+                self.saved = state.done
+
+    def write(self, file: Path, write: Callable[[], None]) -> bool:
+        """Writes a file; warns where that cannot be done, so that what is computed goes on."""
+        try:
+            write()
+        except OSError as error:
+            warnings.warn(
+                f"{file} could not be written ({error}). Make room, or the folder again: the next "
+                "checkpoint tries it once more. What is computed so far is in memory, and in the "
+                "result at the end",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return False
+        return True
 
     def restore(self) -> None:
         """Takes up the folder's checkpoint, if there is one.
@@ -252,29 +345,49 @@ class Run:
         Raises:
           ValueError: if it is damaged, another run's, or holds other arrays.
         """
-        arrays = None if self.folder is None else self.folder.load_checkpoint()
-        if arrays is None or self.folder is None:
+        if self.folder is None:
             return
-        state, folder = self.state, self.folder
+        with self.folder.saved() as checkpoint:
+            if checkpoint is None:
+                return
+            self.take_up(checkpoint, self.folder)
+        if self.events is not None and not self.finished:
+            history = self.history()
+            self.events.write_anew(
+                (stage, first, {k: x[first : first + n] for k, x in history[stage].items()})
+                for stage, first, n in calls(self.learner, self.state.done)
+                if stage in history
+            )
+
+    def take_up(self, checkpoint: Checkpoint, folder: RunFolder) -> None:
+        """Goes on from a checkpoint.
+
+        Raises:
+          ValueError: if it holds other arrays than those of this run.
+        """
+        state = self.state
         wanted = {
-            f"state/{block}/{path}": (tensor.shape, tensor.dtype.as_numpy_dtype)
+            f"state/{block}/{path}": (tuple(tensor.shape), np.dtype(tensor.dtype.as_numpy_dtype))
             for block, of_block in enumerate(state.states)
             for path, tensor in leaves(of_block)
         }
-        found = {name for name in arrays if name.startswith("state/")}
-        outcome = outcome_of(arrays, self.seeds, folder)
+        found = {name for name in checkpoint.specs if name.startswith("state/")}
         for name in sorted(found ^ set(wanted)):
-            raise folder.refuse_checkpoint(name)
-        if set(outcome.done) != set(state.done):
-            raise folder.refuse_checkpoint(f"of the stages {', '.join(outcome.done)}")
+            raise checkpoint.refused(name)
         for name, (shape, dtype) in wanted.items():
-            array = arrays[name]
-            if array.shape != tuple(shape) or array.dtype != dtype:
-                raise folder.refuse_checkpoint(f"{name} {list(array.shape)} of {array.dtype}")
+            spec = checkpoint.specs[name]
+            if (spec.shape, np.dtype(spec.dtype)) != (shape, dtype):
+                raise checkpoint.refused(f"{name} {spec}")
+        outcome = read_outcome(checkpoint, self.seeds, folder)
+        try:
+            for _ in calls(self.learner, outcome.done):
+                pass
+        except ValueError as error:
+            raise checkpoint.refused(str(error)) from error
         names = iter(wanted)
 
         def restored(like: Any) -> Any:
-            array = arrays.pop(next(names))  # one copy at a time
+            array = checkpoint.read(next(names))
             if not isinstance(like, tf.Variable):
                 return tf.constant(array)
             like.assign(array)
@@ -285,6 +398,7 @@ class Run:
             {stage: outcome.done[stage] for stage in state.done},
             {s: [h] if (h := outcome.history[s]) else [] for s in state.done},
             {stage: outcome.seconds[stage] for stage in state.done},
+            outcome.harms,
         )
         self.saved = self.state.done
 
@@ -301,7 +415,8 @@ class Run:
         outcome = self.outcome()
         result = self.learner.result(outcome)
         if self.folder is not None:
-            self.learner.write(self.folder, outcome, result)
+            folder = self.folder
+            self.write(folder.path, lambda: self.learner.write(folder, outcome, result))
         return result
 
     def outcome(self) -> Outcome:
@@ -323,6 +438,8 @@ class Run:
             state.seconds,
             self.compile_seconds,
             self.folder,
+            state.harms,
+            self.finished,
         )
 
 
@@ -355,6 +472,16 @@ def map_leaves(function: Callable[[Any], Any], structure: Any) -> Any:
     if isinstance(structure, (tuple, list)):
         return type(structure)(map_leaves(function, child) for child in structure)
     return function(structure)
+
+
+def _masked(reports: np.ndarray, sound: np.ndarray) -> np.ndarray:
+    """Reports `[steps, ..., members]`, NaN, 0 or False where members are not sound."""
+    if reports.dtype.kind == "f":
+        nothing = np.array(np.nan, reports.dtype)
+    else:
+        nothing = np.zeros([], reports.dtype)
+    shape = (len(sound), *[1] * (reports.ndim - 2), sound.shape[1])
+    return np.where(sound.reshape(shape), reports, nothing)
 
 
 def _wait(state: Any, reports: Mapping[str, Any]) -> None:

@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import importlib.metadata
 import json
+import numbers
 import os
 import platform
 import subprocess
-import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import keras
 import numpy as np
 
 import tf_equirl
-from tf_equirl._files import write_atomically, write_text_atomically
+from tf_equirl._files import (
+    LOCK,
+    locked,
+    remove_partial,
+    write_atomically,
+    write_text_atomically,
+)
 from tf_equirl._portable import architecture, comparable
 from tf_equirl.envs import Environment
+from tf_equirl.training.checkpoint import FORMAT, Checkpoint, open_checkpoint, write_checkpoint
 from tf_equirl.training.config import Config
 
-FORMAT = 2
-"""Of `run.json` and of checkpoints; another one is refused, not guessed at."""
 # What else is written down does not tell one run from another.
 _RECORDS = ("versions", "git_commit", "data_provenance", "validation_provenance")
-_FORMAT_KEY, _IDENTITY_KEY = "format", "identity"
+_LARGEST_DESCRIPTION = 64 * 2**20  # bytes; models of hundreds of layers take one
+_FIELDS = {
+    "trainer": str,
+    "environment": str,
+    "config": dict,
+    "seeds": list,
+    "environment_config": dict,
+    "symmetry": dict,
+    "versions": dict,
+    "identity": str,
+}
 _PACKAGES = (
     "tensorflow",
     "keras",
@@ -45,15 +61,17 @@ def describe(
     seeds: tuple[int, ...],
     networks: Mapping[str, keras.Model],
 ) -> dict[str, Any]:
-    """What every `run.json` says: all that is needed to know and to repeat a run."""
+    """What every `run.json` says: all that is needed to know and to repeat a run.
+
+    Raises:
+      ValueError: if the environment's configuration cannot be written down.
+    """
     return {
         "format": FORMAT,
         "trainer": trainer,
-        "environment": env.name,
         "config": config.to_json(),
         "seeds": list(seeds),
-        "environment_config": env.get_config(),
-        "symmetry": env.symmetry.get_config(),
+        **describe_environment(env),
         "models": {role: architecture(model) for role, model in networks.items()},
         "versions": {
             "python": platform.python_version(),
@@ -92,30 +110,45 @@ class RunFolder:
         self.checkpoint = self.path / "checkpoint.npz"
         self.tensorboard = self.path / "tensorboard"
 
-    def open(self, resume: bool) -> None:
-        """Claims the folder for the run.
+    @contextlib.contextmanager
+    def claimed(self, resume: bool) -> Iterator[None]:
+        """Keeps the folder for the run, and other processes out of it.
 
         Raises:
           ValueError: if the folder holds a run and `resume` is False, or holds another run, or
-            `run.json` is damaged, or there is nothing to resume.
+            `run.json` is damaged, or there is nothing to resume, or another process has it.
         """
+        self._check(resume)
+        self.path.mkdir(parents=True, exist_ok=True)
+        with locked(self.path, "run_dir"):
+            self._check(resume)  # another process may have come first
+            remove_partial(self.path)
+            self.write_description()
+            yield
+
+    def write_description(self) -> None:
+        """Writes `run.json` where it is missing, and the folder, which someone may have deleted."""
         file = self.path / "run.json"
         if not file.exists():
+            self.path.mkdir(parents=True, exist_ok=True)
+            content = {**self.description, "identity": self.identity}
+            write_text_atomically(file, json.dumps(content, indent=2))
+
+    def _check(self, resume: bool) -> None:
+        if not (self.path / "run.json").exists():
             if resume:
                 raise ValueError(
                     f"run_dir must hold a run to resume. Received: run_dir={self.path}"
                 )
-            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            if self.path.exists() and not self._empty():
                 raise ValueError(
                     f"run_dir must be a new or empty folder, or one that holds a run. "
                     f"Received: run_dir={self.path}"
                 )
-            self.path.mkdir(parents=True, exist_ok=True)
-            write_text_atomically(file, json.dumps(self.description, indent=2))
             return
         written = read_description(self.path, self.description["trainer"])
         found = {**written, "config": self._completed(written["config"])}
-        if identity(found) != self.identity:
+        if identity(found) != identity(self.description):
             raise ValueError(
                 f"run_dir must be new, or hold this same run. Received: run_dir={self.path}, which "
                 f"holds another run; it differs in {_differences(found, self.description)}"
@@ -125,7 +158,11 @@ class RunFolder:
                 f"run_dir must be new unless the run is resumed (resume=True). "
                 f"Received: run_dir={self.path}, which holds this run already"
             )
-        self.identity = identity(written)  # which its checkpoints have
+        self.identity = written["identity"]  # which its checkpoints have
+
+    def _empty(self) -> bool:
+        # A process that was killed while it claimed the folder leaves its lock.
+        return self.path.is_dir() and {file.name for file in self.path.iterdir()} <= {LOCK}
 
     def _completed(self, config: Any) -> Any:
         """A config with the defaults of fields that it does not name."""
@@ -137,42 +174,22 @@ class RunFolder:
             return config
 
     def save_checkpoint(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Writes arrays by name to `checkpoint.npz`, with the format and the run's identity."""
-        known = {_FORMAT_KEY: np.array(FORMAT), _IDENTITY_KEY: np.array(self.identity)}
-        write_atomically(
-            self.checkpoint, lambda stream: np.savez(stream, **cast(Any, {**known, **arrays}))
-        )
+        """Writes arrays by name to `checkpoint.npz`."""
+        self.write_description()
+        write_checkpoint(self.checkpoint, self.identity, arrays)
 
-    def load_checkpoint(self) -> dict[str, np.ndarray] | None:
-        """Reads `checkpoint.npz`; None if no checkpoint was written yet.
+    @contextlib.contextmanager
+    def saved(self) -> Iterator[Checkpoint | None]:
+        """Opens `checkpoint.npz`; None if no checkpoint was written yet.
 
         Raises:
           ValueError: if the file is damaged, of another format or of another run.
         """
         if not self.checkpoint.exists():
-            return None
-        try:
-            with np.load(self.checkpoint, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-        except (zipfile.BadZipFile, OSError, ValueError, EOFError, KeyError) as error:
-            raise ValueError(
-                f"the checkpoint must be a complete file. Received: {self.checkpoint}, which is "
-                f"damaged ({error}). Delete it to train this run again from its start"
-            ) from error
-        found = str(arrays.pop(_FORMAT_KEY, None)), str(arrays.pop(_IDENTITY_KEY, None))
-        if found != (str(FORMAT), self.identity):
-            raise ValueError(
-                f"the checkpoint must be one of this run, of format {FORMAT}. "
-                f"Received: {self.checkpoint}, which is another run's or of another format"
-            )
-        return arrays
-
-    def refuse_checkpoint(self, what: str) -> ValueError:
-        """The error that says in what a checkpoint is not one of this run."""
-        return ValueError(
-            "the checkpoint must be one of this run. "
-            f"Received: {self.checkpoint}, which holds other arrays: {what}"
-        )
+            yield None
+            return
+        with open_checkpoint(self.checkpoint, self.identity) as checkpoint:
+            yield checkpoint
 
     def write_rows(
         self, header: Sequence[str], rows: Iterable[Sequence[Any]], name: str = "results.csv"
@@ -189,8 +206,36 @@ class RunFolder:
 
 def identity(description: Mapping[str, Any]) -> str:
     """A hash of all in a description that tells one run from another."""
-    kept = {k: _comparable(k, v) for k, v in description.items() if k not in _RECORDS}
+    left_out = (*_RECORDS, "identity")
+    kept = {k: _comparable(k, v) for k, v in description.items() if k not in left_out}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+def describe_environment(env: Environment) -> dict[str, Any]:
+    """What a description says of an environment.
+
+    Raises:
+      ValueError: if its `get_config` holds something that JSON cannot say.
+    """
+    config = env.get_config()
+    if not isinstance(config, Mapping):
+        raise ValueError(
+            f"env.get_config() must be a dict of plain values. Received: env={env.name}, whose "
+            f"is {_short(config)}"
+        )
+    return {
+        "environment": env.name,
+        "environment_config": {
+            key: _plain(value, f"env.get_config() of {env.name}", key)
+            for key, value in config.items()
+        },
+        "symmetry": env.symmetry.get_config(),
+    }
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two plain values are the same: NaN is, 1 and True are not."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def read_description(path: str | os.PathLike, trainer: str) -> dict[str, Any]:
@@ -198,7 +243,7 @@ def read_description(path: str | os.PathLike, trainer: str) -> dict[str, Any]:
 
     Raises:
       ValueError: if the folder holds no run or another trainer's, or one of another format, or the
-        file is damaged.
+        file is damaged or was changed.
     """
     description = read_any_description(path)
     if description["trainer"] != trainer:
@@ -213,27 +258,47 @@ def read_any_description(path: str | os.PathLike) -> dict[str, Any]:
     """The contents of the `run.json` of whichever trainer's run.
 
     Raises:
-      ValueError: if the folder holds no run, or one of another format, or the file is damaged.
+      ValueError: if the folder holds no run, or one of another format, or the file is damaged or
+        was changed.
     """
     file = Path(path) / "run.json"
     if not file.exists():
         raise ValueError(f"run_dir must hold a run (a run.json). Received: run_dir={path}")
+    if file.stat().st_size > _LARGEST_DESCRIPTION:
+        raise ValueError(
+            f"run.json must have at most {_LARGEST_DESCRIPTION:,} bytes. Received: {file} of "
+            f"{file.stat().st_size:,}"
+        )
     try:
         description = json.loads(file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # of JSON, of UTF-8, and lists in lists in lists
         raise ValueError(f"run.json must be JSON. Received: {file} ({error})") from error
     if not isinstance(description, dict) or not isinstance(description.get("models"), dict):
         raise ValueError(f"run.json must describe a run. Received: {file}, which does not")
     if description.get("format") != FORMAT:
         raise ValueError(
             f"run.json must be of format {FORMAT}. Received: {file} of format "
-            f"{description.get('format', 1)!r}. Runs of other formats are read by the version of "
-            "tf_equirl that made them, which `versions` in this file names with its `git_commit`"
+            f"{_short(description.get('format', 1))}. Runs of other formats are read by the "
+            "version of tf_equirl that made them, which `versions` in this file names with its "
+            "`git_commit`"
         )
-    wanted = {"trainer", "environment", "config", "seeds", "environment_config", "symmetry"}
-    missing = sorted(wanted - set(description))
+    missing = sorted({*_FIELDS} - set(description))
     if missing:
         raise ValueError(f"run.json must describe a run. Received: {file}, without {missing}")
+    for field, kind in _FIELDS.items():
+        if not isinstance(description[field], kind):
+            raise ValueError(
+                f"{field} in run.json must be a {kind.__name__}. Received: {file} with "
+                f"{field}={_short(description[field])}"
+            )
+    try:
+        found = identity(description)
+    except RecursionError as error:
+        raise ValueError(f"run.json must describe a run. Received: {file} ({error})") from error
+    if found != description["identity"]:
+        raise ValueError(
+            f"run.json must be as it was written. Received: {file}, in which something was changed"
+        )
     return description
 
 
@@ -287,13 +352,39 @@ def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
             parts += [
                 f"{name} ({_short(old.get(name))} there, {_short(value)} here)"
                 for name, value in json.loads(json.dumps(new)).items()
-                if old.get(name) != value
+                if name not in old or not same(old[name], value)
             ]
         elif key in ("models", "symmetry"):
             parts.append(f"the {key}")
         else:
             parts.append(f"{key} ({_short(old)} there, {_short(new)} here)")
     return ", ".join(parts)
+
+
+def _plain(value: Any, where: str, key: Any) -> Any:
+    """A value as JSON gives it back.
+
+    Raises:
+      ValueError: naming what cannot be said in JSON.
+    """
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist(), where, key)
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value)
+    if isinstance(value, list | tuple):
+        return [_plain(x, where, key) for x in value]
+    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
+        return {name: _plain(x, where, key) for name, x in value.items()}
+    if hasattr(value, "get_config"):
+        return _plain(value.get_config(), where, key)
+    raise ValueError(
+        f"{where} must hold numbers, strings, lists and dicts of them, so that a run folder can "
+        f"tell one environment from another: define `get_config`. Received: {key}={_short(value)}"
+    )
 
 
 def _short(value: Any) -> str:

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
 from tf_equirl import envs
-from tf_equirl.training.result import Outcome
-from tf_equirl.training.run_folder import RunFolder, read_description
+from tf_equirl.training.checkpoint import Checkpoint
+from tf_equirl.training.learner import Learner
+from tf_equirl.training.result import Harm, Outcome
+from tf_equirl.training.run_folder import (
+    RunFolder,
+    describe_environment,
+    read_description,
+    same,
+)
+
+_HARMS = "harms"
 
 
 class SavedRun(NamedTuple):
@@ -29,13 +39,22 @@ class SavedRun(NamedTuple):
     networks: dict[str, keras.Model]
     outcome: Outcome
 
-    def unfinished(self, done: int, wanted: int, what: str) -> ValueError:
-        """The error that says that the run must be resumed first."""
-        run_dir = self.outcome.common()["run_dir"]
-        return ValueError(
-            "run_dir must hold a finished run; resume it first. Received: "
-            f"run_dir={run_dir}, with {done} of {wanted} {what} made"
-        )
+    def result(self, learner: Learner) -> Any:
+        """What the learner of the run makes of it, however far it came.
+
+        Raises:
+          ValueError: if the learner's run could not have come to where this one is.
+        """
+        try:
+            for _ in calls(learner, self.outcome.done):
+                pass
+        except ValueError as error:
+            folder = self.outcome.common()["run_dir"]
+            raise ValueError(
+                f"the checkpoint must be one of this run. Received: {folder}, {error}"
+            ) from error
+        finished = learner.ahead(self.outcome.done) is None
+        return learner.result(self.outcome._replace(finished=finished))
 
 
 def read_run(
@@ -55,34 +74,50 @@ def read_run(
     """
     description = read_description(run_dir, trainer)
     env = envs.make(description["environment"] if env is None else env)
-    for key, ours in (
-        ("environment", env.name),
-        ("environment_config", env.get_config()),
-        ("symmetry", env.symmetry.get_config()),
-    ):
-        if json.loads(json.dumps(ours)) != description[key]:
+    for key, ours in describe_environment(env).items():
+        if not same(ours, description[key]):
             raise ValueError(
                 f"env must be the environment of the run in {run_dir}, with its {key}. "
                 f"Received: env={env.name} with another one"
             )
+    folder = RunFolder(run_dir, description)
+    with folder.saved() as checkpoint:
+        if checkpoint is None:
+            raise ValueError(
+                f"run_dir must hold a run of which something was saved; resume it first. "
+                f"Received: run_dir={run_dir}, of which nothing was saved yet"
+            )
+        outcome = read_outcome(checkpoint, description["seeds"], folder)
     networks = {
-        role: keras.models.model_from_json(json.dumps(model))
+        role: _network(role, model, folder)
         for role, model in description["models"].items()
         if model is not None
     }
-    folder = RunFolder(run_dir, description)
-    arrays = folder.load_checkpoint()
-    if arrays is None:
-        raise ValueError(
-            f"run_dir must hold a finished run; resume it first. Received: run_dir={run_dir}, of "
-            "which nothing was saved yet"
-        )
-    return SavedRun(description, env, networks, outcome_of(arrays, description["seeds"], folder))
+    return SavedRun(description, env, networks, outcome)
+
+
+def calls(learner: Learner, done: Mapping[str, int]) -> Iterator[tuple[str, int, int]]:
+    """The work that leads a learner's run from its start to `done`: stage, first step, steps.
+
+    Raises:
+      ValueError: if no run of it comes there.
+    """
+    made = dict.fromkeys(learner.stages, 0)
+    if set(made) != set(done):
+        raise ValueError(f"which has the stages {', '.join(done)}, not {', '.join(made)}")
+    while made != done:
+        stage, wanted = learner.ahead(made) or (None, 0)
+        number = 0 if stage is None else min(wanted, done[stage] - made[stage])
+        if stage is None or number < 1:
+            told = ", ".join(f"{name} {steps}" for name, steps in done.items())
+            raise ValueError(f"which made more than the run has, or in another order: {told}")
+        yield stage, made[stage], number
+        made[stage] += number
 
 
 def outcome_arrays(outcome: Outcome) -> dict[str, np.ndarray]:
     """The arrays of a checkpoint that hold what is known of a run."""
-    arrays = {}
+    arrays = {_HARMS: np.array(json.dumps(outcome.harms))}
     for stage, done in outcome.done.items():
         arrays[f"done/{stage}"] = np.array(done)
         arrays[f"seconds/{stage}"] = np.array(outcome.seconds[stage])
@@ -93,31 +128,46 @@ def outcome_arrays(outcome: Outcome) -> dict[str, np.ndarray]:
     return arrays
 
 
-def outcome_of(
-    arrays: dict[str, np.ndarray], seeds: list[int] | tuple[int, ...], folder: RunFolder
+def read_outcome(
+    checkpoint: Checkpoint, seeds: list[int] | tuple[int, ...], folder: RunFolder
 ) -> Outcome:
     """What `outcome_arrays` wrote.
 
     Raises:
-      ValueError: if arrays contradict one another.
+      ValueError: if arrays contradict one another, or weights of a sound seed are not finite.
     """
-    done, seconds, history = {}, {}, {}
-    weights: dict[str, list[np.ndarray]] = {}
-    for name, array in arrays.items():
-        kind, _, rest = name.partition("/")
-        if kind == "done":
-            done[rest] = int(array)
-            history[rest] = {
-                key.removeprefix(f"reports/{rest}/"): rows
-                for key, rows in arrays.items()
-                if key.startswith(f"reports/{rest}/")
-            }
-        elif kind == "seconds":
-            seconds[rest] = float(array)
-        elif kind == "weights":
-            weights.setdefault(rest.rpartition("/")[0], []).append(array)
+    arrays = checkpoint.read_all(lambda name: not name.startswith("state/"))
+    harms = tuple(Harm(*harm) for harm in json.loads(str(arrays.pop(_HARMS))))
+    done = _below("done", arrays, int)
+    seconds = _below("seconds", arrays, float)
+    history = {stage: _below(f"reports/{stage}", arrays, np.asarray) for stage in done}
     for stage, reports in history.items():
         for name, rows in reports.items():
             if (len(rows), rows.shape[-1]) != (done[stage], len(seeds)):
-                raise folder.refuse_checkpoint(f"reports/{stage}/{name} {list(rows.shape)}")
-    return Outcome(tuple(seeds), done, history, weights, seconds, 0.0, folder)
+                raise checkpoint.refused(f"reports/{stage}/{name} {list(rows.shape)}")
+    sound = np.array([column not in {h.column for h in harms} for column in range(len(seeds))])
+    weights: dict[str, list[np.ndarray]] = {}
+    for name in [name for name in arrays if name.startswith("weights/")]:
+        array = arrays.pop(name)
+        if len(array) != len(seeds) or not np.isfinite(array[sound]).all():
+            raise checkpoint.refused(f"{name} {list(array.shape)}, or not finite")
+        weights.setdefault(name.split("/", 2)[1], []).append(array)
+    if arrays:
+        raise checkpoint.refused(", ".join(arrays))
+    return Outcome(tuple(seeds), done, history, weights, seconds, 0.0, folder, harms)
+
+
+def _below(path: str, arrays: dict[str, np.ndarray], kind: Any) -> dict[str, Any]:
+    """Takes the arrays whose names begin with a path out of a dict of them, without it."""
+    names = [name for name in arrays if name.startswith(f"{path}/")]
+    return {name[len(path) + 1 :]: kind(arrays.pop(name)) for name in names}
+
+
+def _network(role: str, model: Any, folder: RunFolder) -> keras.Model:
+    try:
+        return keras.models.model_from_json(json.dumps(model))
+    except Exception as error:  # of many types, depending on what is wrong
+        raise ValueError(
+            f"models in run.json must be models that Keras can make. Received: {folder.path}, "
+            f"whose {role} it cannot ({error!s:.200})"
+        ) from error

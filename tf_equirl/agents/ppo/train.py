@@ -73,21 +73,21 @@ def train_ppo(
 
 
 def load_result(run_dir: str | os.PathLike, env: envs.Environment | None = None) -> TrainingResult:
-    """The result of a finished run, curves and trained models, from its folder.
+    """The result of a run, curves and trained models, from its folder; nothing is written.
 
     Args:
       run_dir: folder that `train_ppo` wrote.
       env: the environment, where its registered name alone does not make it, because it was made
         with arguments of its own.
 
+    Returns:
+      The result up to the last checkpoint; `finished` says whether that is the run's end.
+
     Raises:
-      ValueError: if the folder holds no run or an unfinished one, is damaged, or the environment is
-        another one than the run's.
+      ValueError: if the folder holds no run of `train_ppo`, or one of which nothing was saved yet,
+        is damaged, or the environment is another one than the run's.
     """
     found = read_run(run_dir, PPOLearner.trainer, env)
     config = PPOConfig.from_json(found.description["config"])
-    if found.outcome.done["update"] < config.num_updates:
-        raise found.unfinished(found.outcome.done["update"], config.num_updates, "updates")
     start_from = found.description["start_from"]
-    learner = PPOLearner(found.env, config, **found.networks, start_from=start_from)
-    return learner.result(found.outcome)
+    return found.result(PPOLearner(found.env, config, **found.networks, start_from=start_from))

@@ -1,0 +1,111 @@
+"""Whether an environment keeps to what `Environment` says, told in words before training."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from tf_equirl.envs.environment import Environment
+
+_LEADING = (2, 3)
+_checked: weakref.WeakSet[Environment] = weakref.WeakSet()
+
+
+def check_environment(env: Environment) -> None:
+    """Traces a reset and a step, for a batch of environments, without computing anything.
+
+    Args:
+      env: the environment; one that was found right is not looked at again.
+
+    Raises:
+      ValueError: naming the function of the environment that returns something else than it
+        should, or raises an error, and what it returned.
+    """
+    if not isinstance(env, Environment):
+        raise ValueError(f"env must be an Environment. Received: env={env!r}")
+    if env in _checked:
+        return
+    with tf.Graph().as_default():
+        _check(env)
+    _checked.add(env)
+
+
+def _check(env: Environment) -> None:
+    uniforms = tf.zeros([*_LEADING, env.num_uniforms])
+    state = _call(env, "initial_state", env.initial_state, uniforms)
+    _check_state(env, "initial_state", state)
+    _check_observation(env, _call(env, "observe", env.observe, state))
+    distribution = env.action_distribution
+    action = tf.zeros([*_LEADING, *distribution.action_shape], distribution.action_dtype)
+    step = _call(env, "transition", env.transition, state, action, uniforms)
+    if not isinstance(step, tuple) or len(step) != 3 or hasattr(step, "_fields"):
+        raise _wrong(env, "transition", "the next state, the reward and whether it is over", step)
+    following, reward, terminated = step
+    _check_state(env, "transition", following)
+    for field, old, new in zip(state._fields, state, following, strict=True):
+        if not _is(new, old.dtype, old.shape):
+            raise _wrong(
+                env,
+                "transition",
+                f"a state whose field {field} is what it was, {_text(old)}",
+                _text(new),
+            )
+    if not _is(reward, tf.float32, _LEADING):
+        raise _wrong(env, "transition", f"rewards float32 {list(_LEADING)}", _text(reward))
+    if not _is(terminated, tf.bool, _LEADING):
+        raise _wrong(env, "transition", f"terminated, bool {list(_LEADING)}", _text(terminated))
+    _check_observation(env, _call(env, "observe", env.observe, following))
+
+
+def _call(env: Environment, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return function(*arguments)
+    except Exception as error:  # whatever the user's code raises
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise ValueError(
+            f"env.{name} must work on tensors with leading dimensions, here {list(_LEADING)}. "
+            f"Received: env={env.name}, whose {name} raised {type(error).__name__}: {lines[0]:.300}"
+        ) from error
+
+
+def _check_state(env: Environment, name: str, state: Any) -> None:
+    fields = getattr(state, "_fields", ())
+    if "steps" not in fields:
+        raise _wrong(env, name, "a state that is a NamedTuple with the field `steps`", state)
+    for field, tensor in zip(fields, state, strict=True):
+        if not tf.is_tensor(tensor) or tuple(tensor.shape[: len(_LEADING)]) != _LEADING:
+            raise _wrong(
+                env,
+                name,
+                f"a state whose field {field} is a tensor with the leading dimensions "
+                f"{list(_LEADING)}",
+                _text(tensor),
+            )
+    if not _is(state.steps, tf.int32, _LEADING):
+        raise _wrong(env, name, f"`steps` as int32 {list(_LEADING)}", _text(state.steps))
+
+
+def _check_observation(env: Environment, observation: Any) -> None:
+    shape = (*_LEADING, *env.observation_shape)
+    if not _is(observation, tf.float32, shape):
+        raise _wrong(env, "observe", f"float32 {list(shape)}", _text(observation))
+
+
+def _is(value: Any, dtype: tf.DType, shape: Any) -> bool:
+    return tf.is_tensor(value) and value.dtype == dtype and tuple(value.shape) == tuple(shape)
+
+
+def _text(value: Any) -> str:
+    if tf.is_tensor(value):
+        return f"{value.dtype.name} {list(value.shape)}"
+    return f"{value!r:.100}"
+
+
+def _wrong(env: Environment, name: str, rule: str, received: Any) -> ValueError:
+    return ValueError(
+        f"env.{name} must return {rule}, for leading dimensions {list(_LEADING)}. "
+        f"Received: env={env.name}, whose {name} returned {received!s:.300}"
+    )

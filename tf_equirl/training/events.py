@@ -1,0 +1,86 @@
+"""TensorBoard's event files of a run."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tf_equirl.training.learner import Learner, Reports
+
+
+class Events:
+    """Writes what a learner reports for TensorBoard, every step once.
+
+    TensorBoard is a help to the eye: where it cannot be written, the run says so once and goes on.
+
+    Args:
+      folder: of the event files.
+      learner: says what is written.
+    """
+
+    def __init__(self, folder: Path, learner: Learner):
+        self._folder = folder
+        self._learner = learner
+        self._writer: tf.summary.SummaryWriter | None = None
+        self._able = True
+
+    def write_anew(self, made: Iterable[tuple[str, int, Reports]]) -> None:
+        """Replaces all event files of the folder.
+
+        A process that was killed has written steps that the run makes again, or has not written
+        some that it made: the checkpoint knows what there is.
+
+        Args:
+          made: stage, first step, and what the steps reported, in order.
+        """
+
+        def write() -> None:
+            old = list(self._folder.glob("events.*"))
+            for stage, first, reports in made:
+                self.add(stage, first, reports)
+            self.flush()
+            for file in old:
+                file.unlink()
+
+        self._try(write)
+
+    def add(self, stage: str, first: int, reports: Reports) -> None:
+        """Writes what the steps of a stage from `first` on reported."""
+
+        def write() -> None:
+            if self._writer is None:
+                self._writer = tf.summary.create_file_writer(str(self._folder), flush_millis=10_000)
+            with self._writer.as_default():
+                for name, value, step in self._learner.scalars(stage, first, reports):
+                    if not np.isnan(value):
+                        tf.summary.scalar(name, value, step)
+
+        self._try(write)
+
+    def flush(self) -> None:
+        """Waits until all is on the disk."""
+        if self._writer is not None:
+            self._try(self._writer.flush)
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._writer is not None:
+            self._try(self._writer.close)
+
+    def _try(self, write: Callable[[], None]) -> None:
+        if not self._able:
+            return
+        try:
+            write()
+        except (OSError, tf.errors.OpError) as error:
+            self._able = False
+            warnings.warn(
+                f"TensorBoard's events cannot be written to {self._folder} any more; training goes "
+                f"on without. They are written anew where the run is resumed. ({error!s:.200})",
+                RuntimeWarning,
+                stacklevel=2,
+            )
