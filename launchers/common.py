@@ -5,7 +5,9 @@ A launcher imports what it runs when it runs, so that help and wrong flags need 
 
 from __future__ import annotations
 
+import signal
 import sys
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +16,6 @@ from absl import app, flags
 if TYPE_CHECKING:
     from tf_equirl.dyna import DynaResult
     from tf_equirl.training import TrainingResult
-
-INTERRUPTED = 130  # exit status of a program stopped by Ctrl-C
 
 
 def parse_integers(name: str, texts: list[str]) -> tuple[int, ...]:
@@ -74,7 +74,7 @@ def describe_parts(result: DynaResult) -> str:
 
 
 def launch(main: Callable[[], None], how_to_go_on: Callable[[], str]) -> None:
-    """Runs `main` under absl; turns expected errors and Ctrl-C into one clear message.
+    """Runs `main` under absl; turns expected errors, Ctrl-C and SIGTERM into one clear message.
 
     Args:
       main: the program.
@@ -84,13 +84,15 @@ def launch(main: Callable[[], None], how_to_go_on: Callable[[], str]) -> None:
     def guarded(argv: list[str]) -> None:
         if len(argv) > 1:
             sys.exit(f"error: flags only, see --helpshort. Received: {' '.join(argv[1:])}")
+        warnings.formatwarning = _one_line
         try:
             main()
         except (ValueError, OSError, FloatingPointError) as error:
             sys.exit(f"error: {error}")
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             print(f"\nInterrupted. {how_to_go_on()}", file=sys.stderr)
-            sys.exit(INTERRUPTED)
+            # SIGTERM and SIGHUP bring their number; Ctrl-C is SIGINT.
+            sys.exit(128 + getattr(error, "signal", signal.SIGINT))
 
     module = sys.modules[main.__module__]
     if module.__name__ != "__main__":
@@ -99,6 +101,11 @@ def launch(main: Callable[[], None], how_to_go_on: Callable[[], str]) -> None:
         for flag in flags.FLAGS.get_key_flags_for_module(module.__name__):
             flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     app.run(guarded, flags_parser=_parse_flags)
+
+
+def _one_line(message: Warning | str, *_: Any, **__: Any) -> str:
+    """What is said of a warning: no place in the code, which tells a user nothing."""
+    return f"\nwarning: {message}\n"
 
 
 def _parse_flags(argv: list[str]) -> list[str]:

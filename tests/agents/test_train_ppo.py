@@ -12,13 +12,14 @@ import tensorflow as tf
 from agent_cases import SEEDS, SMALL, Stop, assert_same
 from compiling import compiles
 
-from tf_equirl import envs, models
+from tf_equirl import envs, models, publishing
 from tf_equirl.agents import NonFiniteError, PPOConfig, load_result, train_ppo
 from tf_equirl.agents.ppo.learner import PPOLearner
 from tf_equirl.envs.cartpole import CartPole
 from tf_equirl.groups import intertwiner_basis
 from tf_equirl.layers.dense import symmetrizer_dense
 from tf_equirl.training import programs
+from tf_equirl.training.checkpoint import open_checkpoint, write_checkpoint
 from tf_equirl.training.run_folder import identity
 
 
@@ -170,13 +171,15 @@ def test_a_result_whose_description_was_edited_is_refused(finished, tmp_path, ch
     folder = shutil.copytree(finished.run_dir, tmp_path / "run")
     description = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**description, **change}))
+    with pytest.raises(ValueError, match="run.json must be as it was written"):
+        load_result(folder)
+    edited = {**description, **change}
+    (folder / "run.json").write_text(json.dumps({**edited, "identity": identity(edited)}))
     with pytest.raises(ValueError, match="the checkpoint must be one of this run"):
         load_result(folder)
 
 
-def test_a_result_of_another_format_or_environment_or_of_an_unfinished_run_is_refused(
-    finished, tmp_path
-):
+def test_a_result_of_another_format_or_environment_is_refused(finished, tmp_path):
     with pytest.raises(ValueError, match="env must be the environment of the run"):
         load_result(finished.run_dir, CartPole(max_episode_steps=20))
     folder = shutil.copytree(finished.run_dir, tmp_path / "old")
@@ -185,30 +188,37 @@ def test_a_result_of_another_format_or_environment_or_of_an_unfinished_run_is_re
     (folder / "run.json").write_text(json.dumps(description))
     with pytest.raises(ValueError, match="format 1.*read by the version of tf_equirl that made"):
         load_result(folder)
-    with pytest.raises(KeyboardInterrupt):
-        train_ppo("CartPole", SMALL, SEEDS, tmp_path / "run", on_progress=Stop(1))
-    with pytest.raises(ValueError, match=r"a finished run; resume it first.* 1 of 12 updates made"):
-        load_result(tmp_path / "run")
     with pytest.raises(ValueError, match="must hold a run"):
         load_result(tmp_path / "nothing")
+
+
+def test_an_unfinished_run_loads_as_such(finished, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train_ppo("CartPole", SMALL, SEEDS, tmp_path / "run", on_progress=Stop(1))
+    loaded = load_result(tmp_path / "run")
+    assert (loaded.finished, finished.finished) == (False, True)
+    steps = loaded.returns.shape[1]
+    assert 0 < steps < finished.returns.shape[1]
+    np.testing.assert_array_equal(loaded.returns, finished.returns[:, :steps])
+    with pytest.raises(ValueError, match="must hold a finished run; resume it first"):
+        publishing.publish(tmp_path / "run", "half-trained", 1, tmp_path / "zoo")
 
 
 def test_a_run_from_before_a_field_of_the_config_existed_is_still_known(finished, tmp_path):
     folder = shutil.copytree(finished.run_dir, tmp_path / "old")
     description = json.loads((folder / "run.json").read_text())
     del description["config"]["actor_initializer"]
-    (folder / "run.json").write_text(json.dumps(description))
+    then = identity(description)
+    (folder / "run.json").write_text(json.dumps({**description, "identity": then}))
     # The checkpoint as it would have been then.
-    with np.load(folder / "checkpoint.npz") as file:
-        arrays = {**file, "identity": np.array(identity(description))}
-    np.savez(folder / "checkpoint.npz", **arrays)
+    with open_checkpoint(folder / "checkpoint.npz", description["identity"]) as checkpoint:
+        arrays = checkpoint.read_all(lambda name: True)
+    write_checkpoint(folder / "checkpoint.npz", then, arrays)
     assert_same(train_ppo("CartPole", SMALL, SEEDS, folder, resume=True), finished)
     assert_same(load_result(folder), finished)
 
 
-def test_a_seed_that_becomes_non_finite_stops_the_run_and_costs_only_itself(
-    finished, tmp_path, monkeypatch
-):
+def test_a_seed_that_becomes_non_finite_costs_only_itself(finished, tmp_path, monkeypatch):
     start = PPOLearner.start
 
     def poisoned(self, seeds):
@@ -220,16 +230,17 @@ def test_a_seed_that_becomes_non_finite_stops_the_run_and_costs_only_itself(
         return state._replace(weights=state.weights._replace(trained=trained))
 
     monkeypatch.setattr(PPOLearner, "start", poisoned)
-    with pytest.raises(NonFiniteError, match=r"seed 9 .* update 0, timestep 60") as error:
+    warned = pytest.warns(RuntimeWarning, match="seed 9 .* the others go on")
+    with warned, pytest.raises(NonFiniteError, match=r"seed 9 .* update 0, timestep 60") as error:
         train_ppo("CartPole", SMALL, SEEDS, tmp_path / "run")
     assert (error.value.seed, error.value.update) == (9, 0)
+    assert "learning_rate" in str(error.value)  # it was not the environment
     result = error.value.result
-    done = result.returns.shape[1]
     for row, seed in enumerate(SEEDS):
         if seed == 9:
             assert np.isnan(result.returns[row]).all()
         else:
-            np.testing.assert_array_equal(result.returns[row], finished.returns[row, :done])
+            np.testing.assert_array_equal(result.returns[row], finished.returns[row])
     with (tmp_path / "run" / "results.csv").open() as file:
         assert {row["seed"] for row in csv.DictReader(file)} == {"5", "0", "3", "2"}
 

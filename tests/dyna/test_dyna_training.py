@@ -12,7 +12,7 @@ from dyna_cases import CUPS, NoReward, begin_planning, exact_model, learner_of
 
 from tf_equirl import envs, zoo
 from tf_equirl.agents import NonFiniteError, PPOConfig, train_ppo
-from tf_equirl.dyna import DynaConfig, train, train_dyna
+from tf_equirl.dyna import DynaConfig, load_dyna_result, train, train_dyna
 from tf_equirl.dyna.learner import DynaLearner
 from tf_equirl.dynamics.model_loss import ROLE
 from tf_equirl.evaluation.equivariance import model_equivariance_error
@@ -171,6 +171,19 @@ def test_resuming_a_finished_run_gives_its_result_without_compiling(finished):
     assert (again.run_seconds, again.seconds) == (finished.run_seconds, finished.seconds)
 
 
+def test_a_result_is_read_back_and_nothing_is_written(finished):
+    files = {file: file.stat().st_mtime_ns for file in finished.run_dir.rglob("*")}
+    read = load_dyna_result(finished.run_dir)
+    assert_same(read, finished)
+    assert read.finished
+    assert (read.config, read.seeds, read.seconds) == (CONFIG, SEEDS, finished.seconds)
+    for index in (0, 1):
+        ours, theirs = (r.transition_model(9, index).weights for r in (read, finished))
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert files == {file: file.stat().st_mtime_ns for file in finished.run_dir.rglob("*")}
+
+
 # What it keeps
 
 
@@ -290,7 +303,7 @@ def test_what_is_equivariant_stays_so(finished):
 # What stops it
 
 
-def test_a_model_that_becomes_non_finite_stops_the_run_and_is_named(
+def test_a_model_that_becomes_non_finite_costs_its_seed_and_is_named(
     finished, tmp_path, monkeypatch
 ):
     start = DynaLearner.start
@@ -305,16 +318,23 @@ def test_a_model_that_becomes_non_finite_stops_the_run_and_is_named(
 
     monkeypatch.setattr(DynaLearner, "start", poisoned)
     folder = tmp_path / "run"
-    with pytest.raises(
-        NonFiniteError, match=r"seed 9 .*held-out .* timestep 128\..*4 of 5"
-    ) as error:
+    warned = pytest.warns(RuntimeWarning, match="seed 9 .* the others go on")
+    message = r"seed 9 .*held-out .* timestep 128\..*4 of 5"
+    with warned, pytest.raises(NonFiniteError, match=message) as error:
         train_dyna("CartPole", CONFIG, SEEDS, folder)
     assert (error.value.seed, error.value.update) == (9, 2)
-    result = error.value.result
-    np.testing.assert_array_equal(result.returns, finished.returns[:, :32])
-    assert result.planned_updates.shape == (5, 0)
+    result, lost = error.value.result, SEEDS.index(9)
+    others = [row for row in range(len(SEEDS)) if row != lost]
+    np.testing.assert_array_equal(result.returns[others], finished.returns[others])
+    np.testing.assert_array_equal(result.planned_updates[others], finished.planned_updates[others])
+    np.testing.assert_array_equal(result.returns[lost, :32], finished.returns[lost, :32])
+    assert np.isnan(result.returns[lost, 32:]).all()
+    assert not result.planned_updates[lost].any()
     with (folder / "results.csv").open() as file:
-        assert len(list(csv.DictReader(file))) == 5 * 2
+        rows = [row["seed"] for row in csv.DictReader(file)]
+    assert rows.count("9") == 2 < rows.count("0")
+    loaded = load_dyna_result(folder)
+    np.testing.assert_array_equal(loaded.returns, result.returns)
 
 
 def with_model(**fields):

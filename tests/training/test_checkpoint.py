@@ -152,17 +152,14 @@ def test_another_format_is_named(finished, tmp_path, damage):
 
 
 def test_the_checkpoint_of_other_seeds_is_refused(finished, tmp_path):
-    others = (6, 1, 4, 10, 3)
-    train(Walk(), others, tmp_path / "run")
-    before = (tmp_path / "run" / "run.json").read_bytes()
-    shutil.copy(finished.run_dir / "checkpoint.npz", tmp_path / "run")
-    for call in (
-        lambda: train(Walk(), others, tmp_path / "run", resume=True),
-        lambda: load(tmp_path / "run"),
-    ):
+    others, folder = (6, 1, 4, 10, 3), tmp_path / "run"
+    train(Walk(), others, folder)
+    before = (folder / "run.json").read_bytes()
+    shutil.copy(finished.run_dir / "checkpoint.npz", folder)
+    for call in (lambda: train(Walk(), others, folder, resume=True), lambda: load(folder)):
         with pytest.raises(ValueError, match="which is another run's"):
             call()
-    assert (tmp_path / "run" / "run.json").read_bytes() == before
+    assert (folder / "run.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(

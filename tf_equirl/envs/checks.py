@@ -28,8 +28,7 @@ def check_environment(env: Environment) -> None:
         raise ValueError(f"env must be an Environment. Received: env={env!r}")
     if env in _checked:
         return
-    with tf.Graph().as_default():
-        _check(env)
+    tf.function(lambda: _check(env), autograph=False).get_concrete_function()
     _checked.add(env)
 
 

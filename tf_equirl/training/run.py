@@ -301,10 +301,12 @@ class Run:
         more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
         kept = f" Results are in {self.folder.path}." if self.folder else ""
         unharmed = len(self.seeds) - len(harms)
-        rest = f"{unharmed} of {len(self.seeds)} seeds are unharmed and trained to the end."
+        rest = "No seed is left."
+        if unharmed:
+            rest = f"{unharmed} of {len(self.seeds)} seeds are unharmed and trained to the end."
         advice = " ".join(dict.fromkeys(h.advice for h in harms))
         raise NonFiniteError(
-            f"{'; '.join(told[:3])}{more}.{kept} {rest if unharmed else 'No seed is left.'} {advice}",
+            f"{'; '.join(told[:3])}{more}.{kept} {rest} {advice}",
             tuple(self.seeds[h.column] for h in harms),
             harms[0].update,
             result,
