@@ -6,12 +6,13 @@ BACKENDS ?= torch jax
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help setup demo test test-slow test-versions test-backends check format benchmarks clean
+.PHONY: help setup demo test test-slow test-faults test-versions test-backends check format benchmarks clean
 
 help:
 	@echo "make demo        train an MLP and an equivariant actor on CartPole and plot both"
 	@echo "make test        the fast tests"
 	@echo "make test-slow   the scientific tests (minutes each)"
+	@echo "make test-faults kills, races and damaged files by the hundred (half an hour)"
 	@echo "make test-versions  model files on old and new versions of Keras (half an hour)"
 	@echo "make test-backends  what needs no TensorFlow, on PyTorch and JAX (a quarter of an hour)"
 	@echo "make check       format, lint, types, imports and the fast tests"
@@ -33,6 +34,9 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	@$(BIN)/python -m pytest -q -m slow
+
+test-faults: $(STAMP)
+	@$(BIN)/python -m pytest -q -m faults --dist=load tests/faults
 
 test-versions: $(STAMP)
 	@$(BIN)/python tools/test_versions.py

@@ -91,3 +91,11 @@ def remove_partial(folder: Path) -> None:
     """Removes what killed processes left in a folder; its lock must be held."""
     for file in folder.glob(f".*{_PARTIAL}"):
         file.unlink(missing_ok=True)
+
+
+def is_empty(folder: Path) -> bool:
+    """Whether there is nothing in a folder but a lock, and what is removed by `remove_partial`."""
+    return folder.is_dir() and all(
+        file.name == LOCK or (file.name[0] == "." and file.name.endswith(_PARTIAL))
+        for file in folder.iterdir()
+    )

@@ -389,7 +389,8 @@ def test_a_model_of_the_zoo_may_have_layers_named_as_those_of_the_agent(tmp_path
     def claim(actor, critic, resume):
         models = {"actor": actor, "critic": critic, ROLE: ["dense", "dense_2"]}
         known = {**described, "models": models, "frozen_model": "zoo"}
-        RunFolder(tmp_path / "run", known).open(resume)
+        with RunFolder(tmp_path / "run", known).claimed(resume):
+            pass
 
     claim(["dense", "dense_1", "dense"], ["dense_2"], resume=False)
     claim(["dense_7", "dense_8", "dense_7"], ["dense_9"], resume=True)

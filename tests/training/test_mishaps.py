@@ -213,6 +213,53 @@ def test_what_killed_processes_left_is_removed(finished, tmp_path):
     assert [file.name for file in folder.glob(".*")] == [LOCK]
 
 
+def test_a_run_that_was_killed_before_it_was_written_down_is_begun(finished, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / LOCK).touch()
+    (folder / ".run.json.0123456789abcdef.partial").write_bytes(b"{")
+    assert_same(train(Walk(), SEEDS, folder), finished)
+    assert [file.name for file in folder.glob(".*")] == [LOCK]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / ".mine").touch()
+    with pytest.raises(ValueError, match="new or empty folder"):
+        train(Walk(), SEEDS, tmp_path / "other")
+
+
+_KILLED = """
+import os, sys, signal
+sys.path.append(sys.argv[1])
+from training_cases import Walk
+from tf_equirl import _files
+from tf_equirl.training import run, train
+run._SECONDS_BETWEEN_CHECKPOINTS = 0.0
+def write_half(file, write, before=_files.write_atomically):
+    def half(stream):
+        write(stream)
+        if made:
+            stream.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+    before(file, half if file.name == "checkpoint.npz" else write)
+made = []
+from tf_equirl.training import checkpoint
+checkpoint.write_atomically = write_half
+def tell(progress):
+    made.extend([None] * (progress.updates > 2))
+train(Walk(), (5, 0, 3, 9, 2), sys.argv[2], on_progress=tell)
+"""
+
+
+def test_a_run_that_was_killed_in_the_middle_of_a_checkpoint_goes_on(finished, tmp_path):
+    folder = tmp_path / "run"
+    command = [sys.executable, "-c", _KILLED, str(Path(__file__).parent), str(folder)]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
+    assert len(list(folder.glob(".checkpoint.npz.*.partial"))) == 1
+    assert 0 < read_run(folder, "walk").outcome.done["update"] < 12
+    assert_same(train(Walk(), SEEDS, folder, resume=True), finished)
+    assert [file.name for file in folder.glob(".*")] == [LOCK]
+    assert steps_of(folder) == list(range(1, 13))
+
+
 # Seeds that are lost.
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 import tf_equirl
 from tf_equirl._files import (
-    LOCK,
+    is_empty,
     locked,
     remove_partial,
     write_atomically,
@@ -140,7 +140,7 @@ class RunFolder:
                 raise ValueError(
                     f"run_dir must hold a run to resume. Received: run_dir={self.path}"
                 )
-            if self.path.exists() and not self._empty():
+            if self.path.exists() and not is_empty(self.path):
                 raise ValueError(
                     f"run_dir must be a new or empty folder, or one that holds a run. "
                     f"Received: run_dir={self.path}"
@@ -159,10 +159,6 @@ class RunFolder:
                 f"Received: run_dir={self.path}, which holds this run already"
             )
         self.identity = written["identity"]  # which its checkpoints have
-
-    def _empty(self) -> bool:
-        # A process that was killed while it claimed the folder leaves its lock.
-        return self.path.is_dir() and {file.name for file in self.path.iterdir()} <= {LOCK}
 
     def _completed(self, config: Any) -> Any:
         """A config with the defaults of fields that it does not name."""

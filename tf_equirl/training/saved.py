@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -137,10 +138,15 @@ def read_outcome(
       ValueError: if arrays contradict one another, or weights of a sound seed are not finite.
     """
     arrays = checkpoint.read_all(lambda name: not name.startswith("state/"))
-    harms = tuple(Harm(*harm) for harm in json.loads(str(arrays.pop(_HARMS))))
-    done = _below("done", arrays, int)
-    seconds = _below("seconds", arrays, float)
-    history = {stage: _below(f"reports/{stage}", arrays, np.asarray) for stage in done}
+    try:
+        harms = tuple(Harm(*harm) for harm in json.loads(arrays.pop(_HARMS).item()))
+        done = {k: operator.index(x.item()) for k, x in _below("done", arrays).items()}
+        seconds = {k: float(x.item()) for k, x in _below("seconds", arrays).items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise checkpoint.refused(f"what was done, in which time: {error}") from error
+    if set(done) != set(seconds):
+        raise checkpoint.refused(f"times of {', '.join(seconds)}")
+    history = {stage: _below(f"reports/{stage}", arrays) for stage in done}
     for stage, reports in history.items():
         for name, rows in reports.items():
             if (len(rows), rows.shape[-1]) != (done[stage], len(seeds)):
@@ -157,10 +163,10 @@ def read_outcome(
     return Outcome(tuple(seeds), done, history, weights, seconds, 0.0, folder, harms)
 
 
-def _below(path: str, arrays: dict[str, np.ndarray], kind: Any) -> dict[str, Any]:
+def _below(path: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Takes the arrays whose names begin with a path out of a dict of them, without it."""
     names = [name for name in arrays if name.startswith(f"{path}/")]
-    return {name[len(path) + 1 :]: kind(arrays.pop(name)) for name in names}
+    return {name[len(path) + 1 :]: arrays.pop(name) for name in names}
 
 
 def _network(role: str, model: Any, folder: RunFolder) -> keras.Model:
