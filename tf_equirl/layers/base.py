@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import keras
 import numpy as np
 from keras import ops
 
+from tf_equirl._checks import flag, instance, optional_text, refuse, within
 from tf_equirl._portable import portable_config
 from tf_equirl.groups import Representation, signed_pair_orbits, trivial_representation
 
@@ -37,13 +40,62 @@ def object_of(kind: type[Kind], value: Any, argument: str) -> Kind:
         ValueError: If `value` is neither.
     """
     if isinstance(value, dict):
-        return kind.from_config(value)  # type: ignore[attr-defined]
-    if not isinstance(value, kind):
-        raise ValueError(
-            f"`{argument}` must be a {kind.__name__} or its config dict. "
-            f"Received: {argument}={value!r}"
-        )
-    return value
+        with within(argument):
+            return kind.from_config(value)  # type: ignore[attr-defined]
+    return instance(argument, value, kind, f"a {kind.__name__} or its config dict")
+
+
+def keras_object(argument: str, value: Any, get: Callable[[Any], Any], what: str) -> Any:
+    """Returns what Keras makes of a name, a configuration or a function.
+
+    Args:
+        argument: The name of the layer's argument, for the error message.
+        value: Its value.
+        get: Of Keras, such as `keras.initializers.get`.
+        what: What it finds, in words.
+
+    Returns:
+        A callable, or what `get` makes of None.
+
+    Raises:
+        ValueError: If `value` is none of these.
+    """
+    found = None
+    # Of arrays Keras would make an initial value, which no layer here could save.
+    if isinstance(value, (str, dict)) or callable(value) or value is None:
+        with contextlib.suppress(Exception):  # several kinds, and none of them names the argument
+            found = get(value)
+    if isinstance(found, type) or not callable(found) and value is not None:
+        refuse(argument, f"{what}, its name or its configuration", value)
+    return found
+
+
+def layer_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Returns the arguments of `keras.layers.Layer`, of which Keras takes more than it can use.
+
+    Raises:
+        ValueError: If `name`, `trainable` or `dtype` is none.
+    """
+    optional_text("name", arguments.get("name"))
+    flag("trainable", arguments.get("trainable", True))
+    dtype = arguments.get("dtype")
+    try:
+        keras.dtype_policies.get(dtype)
+    except Exception:  # several kinds, and none of them names the argument
+        refuse("dtype", "a type of numbers or a policy of Keras", dtype)
+    return arguments
+
+
+def _initializer(argument: str, value: Any) -> Any:
+    return keras_object(argument, value, keras.initializers.get, "an initializer of Keras")
+
+
+def _regularizer(argument: str, value: Any) -> Any:
+    return keras_object(argument, value, keras.regularizers.get, "None or a regularizer of Keras")
+
+
+def _constraint(argument: str, value: Any) -> Any:
+    return keras_object(argument, value, keras.constraints.get, "None or a constraint of Keras")
 
 
 def check_activation(activation: Any, outputs: Representation) -> None:
@@ -66,7 +118,7 @@ def check_activation(activation: Any, outputs: Representation) -> None:
         names = ODD_ACTIVATIONS
         rule = f"odd when `outputs` changes signs: one of {', '.join(names)}"
     if activation not in [keras.activations.get(name) for name in names]:
-        raise ValueError(f"`activation` must be {rule}. Received: activation={activation!r}")
+        refuse("activation", rule, activation)
 
 
 def acts_by_index(representation: Representation) -> bool:
@@ -139,6 +191,9 @@ class EquivariantLinear(keras.layers.Layer):
         kernel_constraint: Constraint on the stored kernel.
         bias_constraint: Constraint on the stored bias.
         **kwargs: Of `keras.layers.Layer`, such as `name` and `dtype`.
+
+    Raises:
+        ValueError: If an argument is not one of those.
     """
 
     rows: int | None = None
@@ -159,15 +214,22 @@ class EquivariantLinear(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         """Keeps the shared arguments."""
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        self.activation = keras.activations.get(activation)
-        self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
-        self.kernel_constraint = keras.constraints.get(kernel_constraint)
-        self.bias_constraint = keras.constraints.get(bias_constraint)
+        super().__init__(
+            activity_regularizer=_regularizer("activity_regularizer", activity_regularizer),
+            **layer_arguments(kwargs),
+        )
+        self.activation = keras_object(
+            "activation", activation, keras.activations.get, "an activation function of Keras"
+        )
+        self.use_bias = flag("use_bias", use_bias)
+        self.kernel_initializer = _initializer("kernel_initializer", kernel_initializer)
+        if self.kernel_initializer is None:  # for the bias Keras knows what that means
+            refuse("kernel_initializer", "an initializer of Keras", None)
+        self.bias_initializer = _initializer("bias_initializer", bias_initializer)
+        self.kernel_regularizer = _regularizer("kernel_regularizer", kernel_regularizer)
+        self.bias_regularizer = _regularizer("bias_regularizer", bias_regularizer)
+        self.kernel_constraint = _constraint("kernel_constraint", kernel_constraint)
+        self.bias_constraint = _constraint("bias_constraint", bias_constraint)
 
     def output_axes(self) -> tuple[int, ...]:
         """Returns the trailing axes of the output, after the leading dimensions."""
