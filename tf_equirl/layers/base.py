@@ -45,28 +45,36 @@ def object_of(kind: type[Kind], value: Any, argument: str) -> Kind:
     return instance(argument, value, kind, f"a {kind.__name__} or its config dict")
 
 
-def keras_object(argument: str, value: Any, get: Callable[[Any], Any], what: str) -> Any:
+_OF_KERAS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "activation": (keras.activations.get, "an activation function"),
+    "initializer": (keras.initializers.get, "an initializer"),
+    "regularizer": (keras.regularizers.get, "a regularizer"),
+    "constraint": (keras.constraints.get, "a constraint"),
+}
+
+
+def keras_object(argument: str, value: Any) -> Any:
     """Returns what Keras makes of a name, a configuration or a function.
 
     Args:
-        argument: The name of the layer's argument, for the error message.
+        argument: The name of the layer's argument, such as `kernel_initializer`; its last word
+            tells what is wanted.
         value: Its value.
-        get: Of Keras, such as `keras.initializers.get`.
-        what: What it finds, in words.
 
     Returns:
-        A callable, or what `get` makes of None.
+        A callable, or what Keras makes of None.
 
     Raises:
         ValueError: If `value` is none of these.
     """
+    get, what = _OF_KERAS[argument.rpartition("_")[-1]]
     found = None
     # Of arrays Keras would make an initial value, which no layer here could save.
     if isinstance(value, (str, dict)) or callable(value) or value is None:
         with contextlib.suppress(Exception):  # several kinds, and none of them names the argument
             found = get(value)
     if isinstance(found, type) or not callable(found) and value is not None:
-        refuse(argument, f"{what}, its name or its configuration", value)
+        refuse(argument, f"{what} of Keras, its name or its configuration", value)
     return found
 
 
@@ -78,24 +86,12 @@ def layer_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
     """
     optional_text("name", arguments.get("name"))
     flag("trainable", arguments.get("trainable", True))
-    dtype = arguments.get("dtype")
-    try:
-        keras.dtype_policies.get(dtype)
-    except Exception:  # several kinds, and none of them names the argument
+    dtype, policy = arguments.get("dtype"), None
+    with contextlib.suppress(Exception):  # several kinds, and none of them names the argument
+        policy = keras.dtype_policies.get(dtype)
+    if not isinstance(policy, keras.DTypePolicy):
         refuse("dtype", "a type of numbers or a policy of Keras", dtype)
     return arguments
-
-
-def _initializer(argument: str, value: Any) -> Any:
-    return keras_object(argument, value, keras.initializers.get, "an initializer of Keras")
-
-
-def _regularizer(argument: str, value: Any) -> Any:
-    return keras_object(argument, value, keras.regularizers.get, "None or a regularizer of Keras")
-
-
-def _constraint(argument: str, value: Any) -> Any:
-    return keras_object(argument, value, keras.constraints.get, "None or a constraint of Keras")
 
 
 def check_activation(activation: Any, outputs: Representation) -> None:
@@ -215,21 +211,19 @@ class EquivariantLinear(keras.layers.Layer):
     ) -> None:
         """Keeps the shared arguments."""
         super().__init__(
-            activity_regularizer=_regularizer("activity_regularizer", activity_regularizer),
+            activity_regularizer=keras_object("activity_regularizer", activity_regularizer),
             **layer_arguments(kwargs),
         )
-        self.activation = keras_object(
-            "activation", activation, keras.activations.get, "an activation function of Keras"
-        )
+        self.activation = keras_object("activation", activation)
         self.use_bias = flag("use_bias", use_bias)
-        self.kernel_initializer = _initializer("kernel_initializer", kernel_initializer)
+        self.kernel_initializer = keras_object("kernel_initializer", kernel_initializer)
         if self.kernel_initializer is None:  # for the bias Keras knows what that means
             refuse("kernel_initializer", "an initializer of Keras", None)
-        self.bias_initializer = _initializer("bias_initializer", bias_initializer)
-        self.kernel_regularizer = _regularizer("kernel_regularizer", kernel_regularizer)
-        self.bias_regularizer = _regularizer("bias_regularizer", bias_regularizer)
-        self.kernel_constraint = _constraint("kernel_constraint", kernel_constraint)
-        self.bias_constraint = _constraint("bias_constraint", bias_constraint)
+        self.bias_initializer = keras_object("bias_initializer", bias_initializer)
+        self.kernel_regularizer = keras_object("kernel_regularizer", kernel_regularizer)
+        self.bias_regularizer = keras_object("bias_regularizer", bias_regularizer)
+        self.kernel_constraint = keras_object("kernel_constraint", kernel_constraint)
+        self.bias_constraint = keras_object("bias_constraint", bias_constraint)
 
     def output_axes(self) -> tuple[int, ...]:
         """Returns the trailing axes of the output, after the leading dimensions."""
