@@ -30,6 +30,12 @@ LARGEST_UNITS = 2**20
 LARGEST_BUDGET = 10**8
 """Parameters that a model may be asked to have."""
 
+LARGEST_BATCH = 2**20
+"""Environments that step side by side."""
+
+LARGEST_SAMPLE = 10**8
+"""Episodes, states or transitions that are asked for at once."""
+
 _LONGEST = 400  # characters of a value in a message
 
 
@@ -51,7 +57,12 @@ def shown(value: Any) -> str:
         text = _SHOWN.repr(value)
     except Exception:  # whatever a class does in its `__repr__`; Python's own for 10**5000
         text = f"<{type(value).__name__}>"
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return cut(text, _LONGEST)
+
+
+def cut(text: str, longest: int = 1500) -> str:
+    """The beginning of a text; of somebody else's message, which may repeat a whole value."""
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def refuse(name: str, rule: str, value: Any) -> NoReturn:
@@ -74,7 +85,7 @@ def within(name: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"`{name}`: {error}") from error
+        raise ValueError(f"`{name}`: {cut(str(error))}") from error
 
 
 def as_integer(value: Any) -> int | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import inspect
 import itertools
 import math
@@ -41,10 +42,12 @@ from tf_equirl import (
 )
 from tf_equirl.models import heads
 from tf_equirl.training import OnPolicyConfig
-from tf_equirl.training.blocks import check_seeds
 
 OF_KERAS = re.compile(r"=<list in itself>\): RecursionError: .*flattening the tree")
 """The lines of trials that no layer can end well."""
+
+MOST = 2**31 - 1
+"""The largest integer that most arguments may be."""
 
 LONGEST_MESSAGE = 2000
 """Characters; no message repeats a value of any length."""
@@ -97,6 +100,7 @@ BAD: dict[str, Callable[[], Any]] = {
     "2**63": lambda: 2**63,
     "10**400": lambda: 10**400,
     "10**5000": lambda: 10**5000,
+    "2**31 - 1": lambda: 2**31 - 1,
     "2**31": lambda: 2**31,
     "1e308": lambda: 1e308,
     "5e-324": lambda: 5e-324,
@@ -162,14 +166,12 @@ class Subject(NamedTuple):
         valid: One valid set of arguments.
         right: By argument, which values it may accept.
         name: Of the subject, where `call` does not tell it.
-        skip: Arguments of the signature that are not tried: somebody else's, or `**kwargs`.
     """
 
     call: Callable[..., Any]
     valid: dict[str, Any]
     right: dict[str, Callable[[Any], bool]] = {}
     name: str = ""
-    skip: tuple[str, ...] = ()
 
 
 # Rules of right values: what a value must be to be accepted.
@@ -224,6 +226,11 @@ def text(value):
 def a_function(value):
     """Keras takes any callable for an activation or a regularizer, layers too."""
     return callable(value) and not isinstance(value, type)
+
+
+def keras_model(value):
+    """Where only a call tells whether the model fits."""
+    return isinstance(value, keras.Model)
 
 
 def either(*rules):
@@ -547,7 +554,7 @@ def _configs() -> list[Subject]:
     positive, at_least_0, share = number(5e-324), number(0), number(0, 1)
     on_policy = {
         "total_timesteps": integer(512, 2**53),
-        "num_environments": count,
+        "num_environments": integer(1, 2**20),
         "rollout_steps": count,
         "learning_rate": positive,
         "anneal_learning_rate": flag,
@@ -650,41 +657,38 @@ def _configs() -> list[Subject]:
 
 
 def functions() -> list[Subject]:
-    """Functions that users call first; what they do once all is checked is left out."""
+    """Functions that users call first; what they do once all is checked is left out.
+
+    Not tried are seeds of training and the weights of many members.
+    """
     env = envs.make("CartPole")
     actor = models.actor(env.symmetry, hidden_units=(2,))
     model = models.transition_model(env.symmetry, hidden_units=(2,))
     data = _some_transitions(env)
-    seeds = sequence_of(integer(0, 2**31 - 1), range(1, 1001))
-    seed, count = integer(0, 2**31 - 1), integer(1, 10**8)
-    others = ("run_dir", "resume", "on_progress")
-    agent = {"config": none, "seeds": seeds, "actor": none, "critic": none}
+    seed, count = integer(0, MOST), integer(1, 10**8)
+    agent = {"config": none, "actor": none, "critic": none}
     return [
         Subject(
             agents.train_ppo,
             {
                 "env": env,
                 "config": agents.PPOConfig(hidden_units=(2,)),
-                "seeds": (0,),
                 "actor": None,
                 "critic": None,
                 "start_from": None,
             },
             {**agent, "start_from": none},
-            skip=others,
         ),
         Subject(
             dyna.train_dyna,
             {
                 "env": env,
                 "config": dyna.DynaConfig(agent=agents.PPOConfig(hidden_units=(2,))),
-                "seeds": (0,),
                 "actor": None,
                 "critic": None,
                 "frozen_model": None,
             },
             {**agent, "frozen_model": none},
-            skip=others,
         ),
         Subject(
             dynamics.fit_transition_model,
@@ -692,12 +696,10 @@ def functions() -> list[Subject]:
                 "env": env,
                 "data": data,
                 "config": dynamics.TransitionModelConfig(hidden_units=(2,)),
-                "seeds": (0,),
                 "validation": None,
                 "model": None,
             },
-            {"config": none, "seeds": seeds, "validation": none, "model": none},
-            skip=others,
+            {"config": none, "validation": none, "model": none},
         ),
         Subject(
             agents.make_ppo_agent,
@@ -717,7 +719,7 @@ def functions() -> list[Subject]:
         Subject(
             evaluation.model_equivariance_error,
             {"model": actor, "env": env, "states": 1, "seed": 0},
-            {"states": count, "seed": seed},
+            {"model": keras_model, "states": count, "seed": seed},
         ),
         Subject(
             evaluation.visited_observations,
@@ -739,18 +741,18 @@ def functions() -> list[Subject]:
                 "num_transitions": count,
                 "seed": seed,
                 "greedy": flag,
-                "num_environments": integer(1, 2**16),
+                "num_environments": integer(1, 2**20),
             },
         ),
         Subject(
             dynamics.make_dataset,
-            {"env": env, "kind": "random", "num_transitions": 2, "seed": 0, "expert": None},
-            {"num_transitions": count, "seed": seed, "expert": none},
+            {"env": env, "kind": "joint", "num_transitions": 2, "seed": 0, "expert": None},
+            {"num_transitions": integer(2, 10**8), "seed": seed, "expert": none},
         ),
         Subject(
             dynamics.half_and_half,
             {"env": env, "num_transitions": 2, "seed": 0, "expert": actor},
-            {"num_transitions": count, "seed": seed, "expert": none},
+            {"num_transitions": integer(2, 10**8), "seed": seed, "expert": none},
         ),
         Subject(dynamics.one_action_of_each_orbit, {"env": env}),
         Subject(dynamics.all_transitions, {"env": envs.make("Catch", rows=2, columns=3)}),
@@ -760,31 +762,35 @@ def functions() -> list[Subject]:
             {"num_pairs": count, "seed": seed},
         ),
         Subject(
-            dynamics.transition_errors,
-            {"env": env, "model": model, "weights": None, "data": data},
-            {"weights": none},
+            functools.partial(dynamics.transition_errors, weights=None),
+            {"env": env, "model": model, "data": data},
+            {"model": keras_model},
         ),
         Subject(
-            dynamics.rollout_errors,
+            functools.partial(dynamics.rollout_errors, weights=None),
             {
                 "env": env,
                 "model": model,
-                "weights": None,
                 "start": data,
                 "num_steps": 1,
                 "seed": 0,
             },
-            {"weights": none, "num_steps": count, "seed": seed},
+            {"model": keras_model, "num_steps": integer(1, 10**6), "seed": seed},
         ),
         Subject(
-            dynamics.transition_equivariance,
-            {"env": env, "model": model, "weights": None, "pairs": data, "tolerance": 1e-4},
-            {"weights": none, "tolerance": number(5e-324)},
+            functools.partial(dynamics.transition_equivariance, weights=None),
+            {"env": env, "model": model, "pairs": data, "tolerance": 1e-4},
+            {"model": keras_model, "tolerance": number(5e-324)},
+        ),
+        Subject(
+            envs.make_tf_agents,
+            {"environment": "CartPole", "batch_size": 1, "seed": 0},
+            {"batch_size": integer(1, 2**20), "seed": seed},
         ),
         Subject(
             envs.check_symmetry,
             {"env": env, "symmetry": None, "samples": 1, "seed": 0},
-            {"symmetry": none, "samples": count, "seed": seed},
+            {"symmetry": none, "samples": count, "seed": integer(0, 2**64 - 1)},
         ),
     ]
 
@@ -816,9 +822,6 @@ def no_work():
         }.items()
     }
 
-    def train(learner, seeds, run_dir, **options):
-        check_seeds(seeds)
-
     class Done(Exception):
         """Takes the place of work, all arguments checked."""
 
@@ -826,9 +829,9 @@ def no_work():
         raise Done
 
     replaced = [
-        (ppo, "train", train),
-        (of_dyna, "train", train),
-        (module["fit"], "train", train),
+        (ppo, "train", done),
+        (of_dyna, "train", done),
+        (module["fit"], "train", done),
         (module["collection"], "_play", done),
         (module["evaluate"], "_program", done),
         (module["record"], "start_uniforms", done),
@@ -870,13 +873,14 @@ def trial(subject: Subject, argument: str, label: str) -> str:
 
 def title(subject: Subject) -> str:
     """What the subject is called."""
-    return subject.name or subject.call.__qualname__
+    call = getattr(subject.call, "func", subject.call)
+    return subject.name or call.__qualname__
 
 
 def run(
     subjects: list[Subject], every: int = 1
 ) -> tuple[dict[str, collections.Counter], list[str]]:
-    """Every so manieth trial: counts of outcomes by subject, and a line for each that went wrong."""
+    """Every so manieth trial: counts of outcomes by subject, a line for each that went wrong."""
     counts: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
     wrong = []
     trials = [(s, argument, label) for s in subjects for argument in s.valid for label in BAD]

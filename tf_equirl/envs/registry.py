@@ -32,11 +32,7 @@ def make(environment: str | Environment, **kwargs: Any) -> Environment:
                 f"environment={environment!r}, kwargs={shown(kwargs)}"
             )
         return environment
-    if not isinstance(environment, str) or environment not in _CONSTRUCTORS:
-        raise ValueError(
-            f"`environment` must be one of: {', '.join(names())}.{_suggestion(environment)} "
-            f"Received: environment={shown(environment)}"
-        )
+    _check_name("environment", environment)
     try:
         return _CONSTRUCTORS[environment](**kwargs)
     except TypeError as error:
@@ -44,6 +40,17 @@ def make(environment: str | Environment, **kwargs: Any) -> Environment:
             f"`kwargs` must be arguments of {environment}: {error}. "
             f"Received: kwargs={shown(kwargs)}"
         ) from error
+
+
+def environment_of(env: str | Environment) -> Environment:
+    """Returns what the argument `env` of another function stands for, as `make` does.
+
+    Raises:
+        ValueError: If it is neither an environment nor a registered name.
+    """
+    if not isinstance(env, Environment):
+        _check_name("env", env)
+    return make(env)
 
 
 def names() -> list[str]:
@@ -67,6 +74,14 @@ def register(name: str, constructor: Callable[..., Environment]) -> None:
     if not callable(constructor):
         refuse("constructor", "callable", constructor)
     _CONSTRUCTORS[name] = constructor
+
+
+def _check_name(argument: str, name: object) -> None:
+    if not isinstance(name, str) or name not in _CONSTRUCTORS:
+        raise ValueError(
+            f"`{argument}` must be one of: {', '.join(names())}.{_suggestion(name)} "
+            f"Received: {argument}={shown(name)}"
+        )
 
 
 def _suggestion(name: object) -> str:

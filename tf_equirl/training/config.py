@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tf_equirl._checks import (
+    LARGEST_BATCH,
     MOST,
     flag,
     instance,
@@ -114,7 +115,7 @@ class OnPolicyConfig(Config):
 
     Attributes:
       total_timesteps: environment steps per seed, rounded down to whole updates.
-      num_environments: environments that each seed steps side by side.
+      num_environments: environments that each seed steps side by side, at most 2^20.
       rollout_steps: steps per environment and update.
       learning_rate: Adam's step size.
       anneal_learning_rate: decrease the step size linearly to 0 over the run.
@@ -143,8 +144,8 @@ class OnPolicyConfig(Config):
           ValueError: naming the first field that breaks its rule.
         """
         self._check_integer("total_timesteps", MOST_TIMESTEPS)
-        for field in ("num_environments", "rollout_steps"):
-            self._check_integer(field)
+        self._check_integer("num_environments", LARGEST_BATCH)
+        self._check_integer("rollout_steps")
         self._check_bool("anneal_learning_rate")
         self._check_adam()
         self._check_positive("max_gradient_norm")
