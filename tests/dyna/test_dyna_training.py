@@ -345,7 +345,7 @@ def with_model(**fields):
     ("env", "arguments", "message"),
     [
         (NoReward(), {}, "Cups must define `reward` for planning"),
-        ("CartPole", {"config": PPOConfig()}, "config must be a DynaConfig"),
+        ("CartPole", {"config": PPOConfig()}, "`config` must be a DynaConfig"),
         (
             "CartPole",
             {"frozen_model": "catch-transition-gcnn"},

@@ -69,7 +69,8 @@ def train_dyna(
       KeyboardInterrupt: on Ctrl-C, after a checkpoint was written.
     """
     env = environment_of(env)
-    config = instance("config", DynaConfig() if config is None else config, DynaConfig)
+    config = DynaConfig() if config is None else config
+    instance("config", config, DynaConfig)
     model, frozen = transition_model(env, config, frozen_model)
     agent = config.agent.learner(env, actor, critic)
     learner = DynaLearner(agent, config, model, frozen)

@@ -42,6 +42,7 @@ def make_ppo_agent(
     Raises:
       ValueError: if a model does not fit the environment.
     """
-    config = instance("config", PPOConfig() if config is None else config, PPOConfig)
+    config = PPOConfig() if config is None else config
+    instance("config", config, PPOConfig)
     env = environment_of(env)
     return clip_agent(env, config, *config.networks(env, actor, critic))

@@ -59,7 +59,8 @@ def train_ppo(
       KeyboardInterrupt: on Ctrl-C, after a checkpoint was written.
     """
     env = environment_of(env)
-    config = instance("config", PPOConfig() if config is None else config, PPOConfig)
+    config = PPOConfig() if config is None else config
+    instance("config", config, PPOConfig)
     if start_from is not None:
         if actor is not None or critic is not None:
             raise ValueError(
