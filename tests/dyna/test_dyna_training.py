@@ -365,7 +365,7 @@ def with_model(**fields):
         (
             "Catch",
             {"config": with_model(predict_change=True)},
-            "predict_change must be False",
+            "`predict_change` must be False",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else None,

@@ -51,7 +51,7 @@ def half_and_half(
         ValueError: As `collect_transitions` does.
     """
     env = environment_of(env)
-    rule = f"an integer from 2, one of each policy, to {LARGEST_SAMPLE:,}"
+    rule = f"at least 2, one of each policy, and at most {LARGEST_SAMPLE:,}"
     num_transitions = integer("num_transitions", num_transitions, 2, LARGEST_SAMPLE, rule)
     expert = _expert(env, expert)
     half = num_transitions // 2
