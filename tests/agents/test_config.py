@@ -26,7 +26,7 @@ def test_the_defaults_are_the_thesis_hyperparameters():
         ("num_minibatches", 512, "at most half of"),
         ("num_minibatches", 0, "a positive integer"),
         ("num_epochs", 2.0, "a positive integer"),
-        ("total_timesteps", 511, "at least one update of 512"),
+        ("total_timesteps", 511, "at least one update of num_environments * rollout_steps = 512"),
         ("discount", 1.01, "from 0 to 1"),
         ("adam_beta_2", 1.0, "1 excluded"),
         ("clip_ratio", 0, "between 0 and 1"),
@@ -42,7 +42,7 @@ def test_the_defaults_are_the_thesis_hyperparameters():
     ],
 )
 def test_a_bad_field_is_named_with_its_rule_and_value(field, value, rule):
-    with pytest.raises(ValueError, match=f"{field} must be") as error:
+    with pytest.raises(ValueError, match=f"`{field}` must be") as error:
         PPOConfig(**{field: value})
     assert rule in str(error.value)
     assert str(error.value).endswith(f"Received: {field}={value!r}")

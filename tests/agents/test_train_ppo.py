@@ -311,7 +311,7 @@ _SHARED = _sharing()
         ({"seeds": [-1]}, "seeds must be distinct integers"),
         ({"seeds": 3}, "seeds must be distinct integers"),
         ({"seeds": [2**31]}, "seeds must be distinct integers"),
-        ({"config": {"actor": "mlp"}}, "config must be a PPOConfig"),
+        ({"config": {"actor": "mlp"}}, "`config` must be a PPOConfig"),
         ({"env": "CartPool"}, "CartPole"),
     ],
 )

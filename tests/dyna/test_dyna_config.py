@@ -29,39 +29,39 @@ def config(**fields):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"planning_ratio": -0.5}, "planning_ratio must be a number of at least 0"),
-        ({"planning_ratio": math.inf}, "planning_ratio must be a number of at least 0"),
-        ({"planning_ratio": True}, "planning_ratio must be a number of at least 0"),
-        ({"dyna_iterations": 0}, "dyna_iterations must be a positive integer"),
-        ({"dyna_iterations": 11}, "dyna_iterations must be at most the run's 10 updates"),
-        ({"warmup_timesteps": -1}, "warmup_timesteps must be an integer of at least 0"),
-        ({"warmup_timesteps": 1.0}, "warmup_timesteps must be an integer of at least 0"),
-        ({"planning_starts": "middle"}, "planning_starts must be one of reset, buffer"),
-        ({"high_error": "ignore"}, "high_error must be one of stop, shrink"),
-        ({"model_rollout_steps": 0}, "model_rollout_steps must be a positive integer"),
-        ({"max_model_steps": 0}, "max_model_steps must be a positive integer"),
-        ({"buffer_size": 0}, "buffer_size must be a positive integer"),
-        ({"buffer_size": 63}, "buffer_size must be at least .* = 64, the transitions of one"),
-        ({"max_policy_change": -0.1}, "max_policy_change must be a number of at least 0"),
-        ({"max_model_error": math.nan}, "max_model_error must be a number of at least 0"),
+        ({"planning_ratio": -0.5}, "`planning_ratio` must be a number of at least 0"),
+        ({"planning_ratio": math.inf}, "`planning_ratio` must be a number of at least 0"),
+        ({"planning_ratio": True}, "`planning_ratio` must be a number of at least 0"),
+        ({"dyna_iterations": 0}, "`dyna_iterations` must be a positive integer"),
+        ({"dyna_iterations": 11}, "`dyna_iterations` must be at most the run's 10 updates"),
+        ({"warmup_timesteps": -1}, "`warmup_timesteps` must be an integer of at least 0"),
+        ({"warmup_timesteps": 1.0}, "`warmup_timesteps` must be an integer of at least 0"),
+        ({"planning_starts": "middle"}, "`planning_starts` must be one of reset, buffer"),
+        ({"high_error": "ignore"}, "`high_error` must be one of stop, shrink"),
+        ({"model_rollout_steps": 0}, "`model_rollout_steps` must be a positive integer"),
+        ({"max_model_steps": 0}, "`max_model_steps` must be a positive integer"),
+        ({"buffer_size": 0}, "`buffer_size` must be a positive integer"),
+        ({"buffer_size": 63}, "`buffer_size` must be at least .* = 64, the transitions of one"),
+        ({"max_policy_change": -0.1}, "`max_policy_change` must be a number of at least 0"),
+        ({"max_model_error": math.nan}, "`max_model_error` must be a number of at least 0"),
         (
             {"max_disagreement": -1, "ensemble_size": 2},
-            "max_disagreement must be a number of at least 0",
+            "`max_disagreement` must be a number of at least 0",
         ),
-        ({"max_disagreement": 0.1}, "max_disagreement must be None for an ensemble of one model"),
-        ({"ensemble_size": 0}, "ensemble_size must be a positive integer"),
-        ({"augment": 1}, "augment must be True or False"),
-        ({"model_kind": "gcnn"}, "model_kind must be one of mlp, .*, environment"),
+        ({"max_disagreement": 0.1}, "`max_disagreement` must be None for an ensemble of one model"),
+        ({"ensemble_size": 0}, "`ensemble_size` must be a positive integer"),
+        ({"augment": 1}, "`augment` must be True or False"),
+        ({"model_kind": "gcnn"}, "`model_kind` must be one of mlp, .*, environment"),
         (
             {"model_predict_change": 1},
-            "of the transition model: predict_change must be True or False",
+            "of the transition model: `model_predict_change` must be True or False",
         ),
-        ({"model_epochs": 0}, "model_epochs must be a positive number"),
-        ({"model_hidden_units": (8, 0)}, "of the transition model: hidden_units"),
-        ({"model_match_parameters": 0}, "of the transition model: match_parameters"),
-        ({"model_batch_size": 0}, "of the transition model: batch_size"),
-        ({"model_learning_rate": 0.0}, "of the transition model: learning_rate"),
-        ({"clip_ratio": 2.0}, "clip_ratio must be"),  # PPO's own rules hold as well
+        ({"model_epochs": 0}, "`model_epochs` must be a positive number"),
+        ({"model_hidden_units": (8, 0)}, "of the transition model: `model_hidden_units`"),
+        ({"model_match_parameters": 0}, "of the transition model: `model_match_parameters`"),
+        ({"model_batch_size": 0}, "of the transition model: `model_batch_size`"),
+        ({"model_learning_rate": 0.0}, "of the transition model: `model_learning_rate`"),
+        ({"clip_ratio": 2.0}, "`clip_ratio` must be"),  # PPO's own rules hold as well
     ],
 )
 def test_what_breaks_a_rule_is_refused(fields, message):
@@ -73,16 +73,16 @@ def test_what_breaks_a_rule_is_refused(fields, message):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"agent": {"actor": "mlp"}}, "agent must be a PPOConfig"),
-        ({"model": "mlp"}, "model must be a TransitionModelConfig or None"),
-        ({"model": PPOConfig()}, "model must be a TransitionModelConfig or None"),
+        ({"agent": {"actor": "mlp"}}, "`agent` must be a PPOConfig"),
+        ({"model": "mlp"}, "`model` must be a TransitionModelConfig or None"),
+        ({"model": PPOConfig()}, "`model` must be a TransitionModelConfig or None"),
         (
             {"model": TransitionModelConfig(num_epochs=9)},
-            "model must be of the default num_epochs, as model_epochs says how it is fitted",
+            "`model` must be of the default num_epochs, as model_epochs says how it is fitted",
         ),
         (
             {"model": TransitionModelConfig(anneal_learning_rate=True)},
-            "model must be of the default anneal_learning_rate",
+            "`model` must be of the default anneal_learning_rate",
         ),
     ],
 )
@@ -95,7 +95,7 @@ def test_an_update_must_be_large_enough_to_hold_a_transition_out():
     few = {"num_environments": 1, "rollout_steps": 8, "num_minibatches": 2, "total_timesteps": 80}
     with pytest.raises(
         ValueError,
-        match=r"agent must be such that num_environments \* rollout_steps is at least 10: "
+        match=r"`agent` must be such that num_environments \* rollout_steps is at least 10: "
         r".*rollout_steps=8",
     ):
         DynaConfig.from_flat(**few, dyna_iterations=1)

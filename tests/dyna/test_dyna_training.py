@@ -345,7 +345,7 @@ def with_model(**fields):
     ("env", "arguments", "message"),
     [
         (NoReward(), {}, "Cups must define `reward` for planning"),
-        ("CartPole", {"config": PPOConfig()}, "config must be a DynaConfig"),
+        ("CartPole", {"config": PPOConfig()}, "`config` must be a DynaConfig"),
         (
             "CartPole",
             {"frozen_model": "catch-transition-gcnn"},
@@ -365,7 +365,7 @@ def with_model(**fields):
         (
             "Catch",
             {"config": with_model(predict_change=True)},
-            "predict_change must be False",
+            "`predict_change` must be False",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else None,

@@ -426,7 +426,7 @@ def test_arrays_of_ones_own():
         ({"num_environments": -1}, r"`num_environments` must be .*Received: num_environments=-1"),
         ({"seed": -1}, r"`seed` must be .*Received: seed=-1"),
         ({"seed": "1"}, r"`seed` must be .*Received: seed='1'"),
-        ({"env": "Pong"}, r"`environment` must be one of: .*Received: environment='Pong'"),
+        ({"env": "Pong"}, r"`env` must be one of: .*Received: env='Pong'"),
     ],
 )
 def test_bad_arguments_of_a_collection(arguments, message):
@@ -442,7 +442,7 @@ def test_a_policy_without_numbers():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: make_dataset(CATCH, "right"), r"`kind` must be one of: joint.*kind='right'"),
+        (lambda: make_dataset(CATCH, "right"), r"`kind` must be one of joint.*kind='right'"),
         (lambda: make_dataset(CATCH, "left", 0), r"`num_transitions` .*num_transitions=0"),
         (lambda: make_dataset(CATCH, "random", 9, -2), r"`seed` must be .*seed=-2"),
         (lambda: half_and_half(CATCH, 1), r"`num_transitions` must be at least 2.*=1"),

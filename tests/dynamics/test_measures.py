@@ -350,7 +350,9 @@ def test_image_correlation_is_pearsons_r_over_the_members():
 def test_what_does_not_fit_is_refused():
     model, data = small(CARTPOLE, "mlp"), random_data(CARTPOLE, 8)
     weights = initial_weights(model, range(2))
-    with pytest.raises(ValueError, match="`tolerance` must be positive. Received: tolerance=0"):
+    with pytest.raises(
+        ValueError, match="`tolerance` must be a positive number. Received: tolerance=0"
+    ):
         transition_equivariance(CARTPOLE, model, None, data, 0)
     with pytest.raises(ValueError, match="`pairs` must be of the environment Catch"):
         transition_equivariance(CATCH, small(CATCH, "mlp"), None, data)

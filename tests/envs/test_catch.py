@@ -320,8 +320,8 @@ def test_config():
         ({"columns": True}, "an odd integer of at least 3"),
         ({"columns": -5}, "an odd integer of at least 3"),
         ({"columns": None}, "an odd integer of at least 3"),
-        ({"observation": "pixels"}, '"flat" or "board"'),
-        ({"observation": None}, '"flat" or "board"'),
+        ({"observation": "pixels"}, "one of flat, board"),
+        ({"observation": None}, "one of flat, board"),
     ],
 )
 def test_wrong_arguments(arguments, rule):

@@ -83,7 +83,7 @@ def test_ctrl_c_saves_a_checkpoint_and_says_how_to_go_on(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--learning_rate=-1"], "learning_rate must be a positive number"),
+        (["--learning_rate=-1"], "`learning_rate` must be a positive number"),
         (["--hidden_units=a,b"], "hidden_units must list integers"),
         (["--env=CartPool"], "CartPole"),
         (["--table_timesteps=900000"], "table_timesteps must lie in the run"),

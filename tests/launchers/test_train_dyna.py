@@ -237,8 +237,8 @@ def test_flags_become_the_fields(arguments, expected):
         (["--dyna_iterations=5,none"], "dyna_iterations must list integers, each once"),
         (["--augment=maybe"], "augment must list true or false, each once"),
         (["--max_model_error=0.1,0.1"], "max_model_error must list numbers or none, each once"),
-        (["--planning_ratio=4,-1"], "planning_ratio must be a number of at least 0"),
-        (["--dyna_iterations=5,2000"], "dyna_iterations must be at most the run's 976 updates"),
+        (["--planning_ratio=4,-1"], "`planning_ratio` must be a number of at least 0"),
+        (["--dyna_iterations=5,2000"], "`dyna_iterations` must be at most the run's 976 updates"),
         (["--model_hidden_units=a"], "model_hidden_units must list integers"),
         (["--frozen_model=nobody"], "nobody"),
         (["--frozen_model=nobody", "--planning_ratio=1,2"], "nobody"),
@@ -252,7 +252,7 @@ def test_flags_become_the_fields(arguments, expected):
         ),
         (
             ["--env=Catch", "--model_predict_change=none,true"],
-            "predict_change must be False",
+            "`predict_change` must be False",
         ),
         (
             ["--frozen_model=catch-transition-mlp", "--planning_ratio=1,2"],

@@ -221,14 +221,14 @@ def test_a_seed_fixes_the_weights_and_leaves_pythons_random_alone(kind):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"kind": "cnn"}, "kind must be one of mlp, gcnn, odd, .*. Received: kind='cnn'"),
-        ({"hidden_units": ()}, "hidden_units must be a non-empty sequence"),
-        ({"hidden_units": 64}, "hidden_units must be a non-empty sequence"),
-        ({"hidden_units": (64, 0)}, "hidden_units must be .* positive integers"),
-        ({"match_parameters": -5}, "match_parameters must be a positive integer"),
-        ({"match_parameters": 3}, "match_parameters must be at least"),
-        ({"observation_shape": (2, 3)}, r"observation_shape must be .* 4. Received: .*\(2, 3\)"),
-        ({"symmetry": "C2"}, "symmetry must be a tf_equirl.groups.Symmetry"),
+        ({"kind": "cnn"}, "`kind` must be one of mlp, gcnn, odd, .*. Received: kind='cnn'"),
+        ({"hidden_units": ()}, "`hidden_units` must be a non-empty sequence"),
+        ({"hidden_units": 64}, "`hidden_units` must be a non-empty sequence"),
+        ({"hidden_units": (64, 0)}, "`hidden_units` must be .* positive integers"),
+        ({"match_parameters": -5}, "`match_parameters` must be a positive integer"),
+        ({"match_parameters": 3}, "`match_parameters` must be at least"),
+        ({"observation_shape": (2, 3)}, r"`observation_shape` must be .* 4. Received: .*\(2, 3\)"),
+        ({"symmetry": "C2"}, "`symmetry` must be a tf_equirl.groups.Symmetry"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

@@ -258,17 +258,17 @@ def test_measures_of_categories():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"kind": "gcnn"}, "kind must be one of mlp, gcnn-proximal, .*. Received: kind='gcnn'"),
-        ({"symmetry": "C2"}, "symmetry must be a tf_equirl.groups.Symmetry"),
-        ({"hidden_units": (8, 0)}, "hidden_units must be .* positive integers"),
-        ({"match_parameters": 3}, "match_parameters must be at least"),
-        ({"observation_shape": (5,)}, "observation_shape must be"),
-        ({"head": "real"}, "head must be a RealHead or a CategoricalHead.*head='real'"),
+        ({"kind": "gcnn"}, "`kind` must be one of mlp, gcnn-proximal, .*. Received: kind='gcnn'"),
+        ({"symmetry": "C2"}, "`symmetry` must be a tf_equirl.groups.Symmetry"),
+        ({"hidden_units": (8, 0)}, "`hidden_units` must be .* positive integers"),
+        ({"match_parameters": 3}, "`match_parameters` must be at least"),
+        ({"observation_shape": (5,)}, "`observation_shape` must be"),
+        ({"head": "real"}, "`head` must be a RealHead or a CategoricalHead.*head='real'"),
         (
             {"head": RealHead(SYMMETRIES["C4"].state)},
-            "head must be one of the symmetry's group, C2",
+            "`head` must be one of the symmetry's group, C2",
         ),
-        ({"head": HEADS["Catch"]}, "head must read observations of 4 numbers.*reads 50"),
+        ({"head": HEADS["Catch"]}, "`head` must read observations of 4 numbers.*reads 50"),
         (
             {"head": RealHead(trivial_representation(cyclic_group(2), 4))},
             r"as it moves observations.*element 1 of C2",
@@ -325,7 +325,7 @@ def test_the_group_changes_no_disagreement(name):
 
 
 def test_categories_have_no_change():
-    with pytest.raises(ValueError, match="predict_change must be False.*predict_change=True"):
+    with pytest.raises(ValueError, match="`predict_change` must be False.*predict_change=True"):
         models.transition_model(CATCH.symmetry, head=HEADS["Catch"], predict_change=True)
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import numbers
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from tf_equirl._checks import instance, integer, one_of, within
 from tf_equirl.agents.ppo.config import PPOConfig
 from tf_equirl.dynamics.config import TransitionModelConfig
 from tf_equirl.models import TRANSITION_KINDS
-from tf_equirl.training.config import Config, OnPolicyConfig
+from tf_equirl.training.config import MOST_TIMESTEPS, Config, OnPolicyConfig
 from tf_equirl.training.replay import HELD_OUT
 
 PLANNING_STARTS = ("reset", "buffer")
@@ -96,10 +96,10 @@ class DynaConfig(Config):
         Raises:
           ValueError: naming the first field that breaks its rule.
         """
-        if not isinstance(self.agent, OnPolicyConfig):
-            self._reject("agent", "a PPOConfig or another OnPolicyConfig")
-        if self.model is not None and not isinstance(self.model, TransitionModelConfig):
-            self._reject("model", "a TransitionModelConfig or None")
+        instance("agent", self.agent, OnPolicyConfig, "a PPOConfig or another OnPolicyConfig")
+        if self.model is not None:
+            rule = "a TransitionModelConfig or None"
+            instance("model", self.model, TransitionModelConfig, rule)
         for field in _NOT_OF_DYNA if self.model is not None else ():
             if getattr(self.model, field) != getattr(_MODEL, field):
                 self._reject(
@@ -109,10 +109,7 @@ class DynaConfig(Config):
         self._check_integer("dyna_iterations")
         if self.dyna_iterations > self.agent.num_updates:
             self._reject("dyna_iterations", f"at most the run's {self.agent.num_updates} updates")
-        value = self.warmup_timesteps
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 0:
-            self._reject("warmup_timesteps", "an integer of at least 0")
-        object.__setattr__(self, "warmup_timesteps", int(value))  # of a NumPy integer, too
+        self._set("warmup_timesteps", integer, 0, MOST_TIMESTEPS, "an integer of at least 0")
         self._check_choice("planning_starts", PLANNING_STARTS)
         self._check_choice("high_error", HIGH_ERROR)
         for field in ("model_rollout_steps", "buffer_size", "max_model_steps"):
@@ -191,33 +188,33 @@ class DynaConfig(Config):
         """
         unknown = sorted(set(fields) - set(DynaConfig().flat()))
         if unknown:
-            raise ValueError(f"fields must be hyperparameters of Dyna. Received also: {unknown}")
+            raise ValueError(f"`fields` must be hyperparameters of Dyna. Received also: {unknown}")
         of_model = {k: fields.pop(f"model_{k}") for k in _model_fields() if f"model_{k}" in fields}
         of_agent = {k: fields.pop(k) for k in _fields(PPOConfig()) if k in fields}
         kinds = (*TRANSITION_KINDS, _ENVIRONMENT)
         kind = of_model.get("kind", _MODEL.kind)
-        if kind not in kinds:
-            raise ValueError(
-                f"model_kind must be one of {', '.join(kinds)}. Received: model_kind={kind!r}"
-            )
+        one_of("model_kind", kind, kinds)
         no_model = kind == _ENVIRONMENT
         if no_model:
             del of_model["kind"]
         try:
             model = dataclasses.replace(_MODEL, **of_model)
         except ValueError as error:  # the field names there have no prefix
-            raise ValueError(f"of the transition model: {error}") from error
+            prefixed = str(error).replace("`", "`model_", 1)
+            raise ValueError(f"of the transition model: {prefixed}") from error
         return cls(PPOConfig(**of_agent), None if no_model else model, **fields)
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> DynaConfig:
         """See `Config.from_json`."""
+        instance("fields", fields, Mapping, "a dict of the fields of DynaConfig")
+        with within("agent"):
+            agent = PPOConfig.from_json(fields.get("agent", {}))
         model = fields.get("model", _MODEL.to_json())
-        composed = {
-            "agent": PPOConfig.from_json(fields.get("agent", {})),
-            "model": None if model is None else TransitionModelConfig.from_json(model),
-        }
-        return super().from_json({**fields, **composed})
+        if model is not None:
+            with within("model"):
+                model = TransitionModelConfig.from_json(model)
+        return super().from_json({**fields, "agent": agent, "model": model})
 
 
 def _fields(config: Config) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from tf_equirl import envs, zoo
+from tf_equirl._checks import instance, within
 from tf_equirl.dyna.config import DynaConfig
 from tf_equirl.dyna.learner import DynaLearner
 from tf_equirl.dyna.progress import DynaProgress
@@ -18,6 +19,7 @@ from tf_equirl.dyna.result import DynaResult
 from tf_equirl.dynamics.fit import build_model
 from tf_equirl.dynamics.learner import check_transition_model
 from tf_equirl.dynamics.model_loss import ROLE
+from tf_equirl.envs.registry import environment_of
 from tf_equirl.training.run import train
 from tf_equirl.training.saved import read_run
 
@@ -66,10 +68,9 @@ def train_dyna(
       NonFiniteError: if a seed's numbers become infinite or NaN; what was computed is kept.
       KeyboardInterrupt: on Ctrl-C, after a checkpoint was written.
     """
-    env = envs.make(env)
-    config = config or DynaConfig()
-    if not isinstance(config, DynaConfig):
-        raise ValueError(f"config must be a DynaConfig. Received: config={config!r}")
+    env = environment_of(env)
+    config = DynaConfig() if config is None else config
+    instance("config", config, DynaConfig)
     model, frozen = transition_model(env, config, frozen_model)
     agent = config.agent.learner(env, actor, critic)
     learner = DynaLearner(agent, config, model, frozen)
@@ -132,7 +133,8 @@ def transition_model(
         )
     model: Any = frozen_model
     if isinstance(frozen_model, str):
-        entry = zoo.load(frozen_model, must_be=zoo.TRANSITION_MODEL.text)
+        with within("frozen_model"):
+            entry = zoo.load(frozen_model, must_be=zoo.TRANSITION_MODEL.text)
         trained_on = entry.card["environment"]["name"]
         if trained_on != env.name:
             raise ValueError(

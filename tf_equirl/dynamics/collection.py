@@ -15,10 +15,18 @@ import tensorflow as tf
 
 import tf_equirl
 from tf_equirl import zoo
-from tf_equirl._checks import positive_integer
+from tf_equirl._checks import (
+    LARGEST_BATCH,
+    LARGEST_SAMPLE,
+    cut,
+    flag,
+    positive_integer,
+    random_seed,
+)
 from tf_equirl.dynamics.transitions import Transitions
-from tf_equirl.envs import Environment, make
-from tf_equirl.evaluation.fitting import check_policy, check_seed
+from tf_equirl.envs import Environment
+from tf_equirl.envs.registry import environment_of
+from tf_equirl.evaluation.fitting import check_policy
 from tf_equirl.training import programs
 from tf_equirl.training.collect import act, num_uniforms
 from tf_equirl.training.loops import repeat_and_stack
@@ -57,11 +65,11 @@ def collect_transitions(
         policy: "random" for uniform actions, the name of a model of the zoo, the path of a
             `.keras` file, or a model: observations [batch, *observation_shape] to logits
             [batch, num_actions].
-        num_transitions: How many.
+        num_transitions: How many, at most 10^8.
         seed: An integer in [0, 2^31).
         greedy: Whether to take the most probable action, or one drawn with softmax probabilities,
             which is how the policies of the zoo were trained and what the thesis' expert does.
-        num_environments: Copies of the environment.
+        num_environments: Copies of the environment, at most 2^20.
 
     Returns:
         Transitions in the order of time: row t * num_environments + i is step t of copy i.
@@ -70,15 +78,15 @@ def collect_transitions(
         ValueError: If an argument is not one of those, the policy does not fit the environment, or
             it gives a logit that is not a number.
     """
-    env = make(env)
-    num_transitions = positive_integer("num_transitions", num_transitions)
-    num_environments = positive_integer("num_environments", num_environments)
-    seed = check_seed(seed)
+    env = environment_of(env)
+    num_transitions = positive_integer("num_transitions", num_transitions, LARGEST_SAMPLE)
+    num_environments = positive_integer("num_environments", num_environments, LARGEST_BATCH)
+    seed, greedy = random_seed(seed), flag("greedy", greedy)
     model, described = _resolve(env, policy)
     if greedy and model is None:
         raise ValueError(
-            'A policy that is "random" has no most probable action. Received: policy="random", '
-            f"greedy={greedy!r}"
+            '`greedy` must be False for a policy that is "random", which has no most probable '
+            f'action. Received: policy="random", greedy={greedy!r}'
         )
     chunks, steps = [], 0
     for chunk in _play(env, model, seed, greedy, num_environments):
@@ -96,7 +104,7 @@ def collect_transitions(
         "policy": described,
         "num_transitions": num_transitions,
         "seed": seed,
-        "greedy": bool(greedy),
+        "greedy": greedy,
         "num_environments": num_environments,
         "versions": versions(),
     }
@@ -171,7 +179,7 @@ def _resolve(env: Environment, policy: Any) -> tuple[keras.Model | None, dict[st
     except ValueError as error:
         raise ValueError(
             '`policy` must be "random", the name of a model of the zoo, or a model that acts in '
-            f"{env.name}: {error}"
+            f"{env.name}: {cut(str(error))}"
         ) from error
     weights = b"".join(array.tobytes() for array in model.get_weights())
     name = policy if isinstance(policy, str) else model.name

@@ -21,9 +21,9 @@ class TransitionModelConfig(Config):
     Attributes:
       kind: kind of transition model: mlp, gcnn-proximal, gcnn-averaged or gcnn-readout, see
         `models.transition_model`.
-      hidden_units: widths of the hidden layers.
-      match_parameters: parameter budget of the model; `hidden_units` are then the proportions of
-        its widths. None keeps `hidden_units`.
+      hidden_units: widths of the hidden layers, at most 100 of them up to 16,384.
+      match_parameters: parameter budget of the model, at most 10^8; `hidden_units` are then the
+        proportions of its widths. None keeps `hidden_units`.
       predict_change: whether the network predicts the state's change instead of the next state;
         for environments whose states are real numbers. None does so where they are.
       selection: of the kind "gcnn-proximal": "hard" or "soft".
@@ -68,8 +68,7 @@ class TransitionModelConfig(Config):
         self._check_positive("temperature")
         for field in ("num_epochs", "batch_size"):
             self._check_integer(field)
-        if self.match_parameters is not None:
-            self._check_integer("match_parameters")
+        self._check_budget("match_parameters")
         if self.predict_change is not None:
             self._check_bool("predict_change")
         self._check_bool("anneal_learning_rate")

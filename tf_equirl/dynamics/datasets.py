@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equirl import zoo
-from tf_equirl._checks import positive_integer
+from tf_equirl._checks import LARGEST_SAMPLE, integer, one_of, positive_integer, random_seed, within
 from tf_equirl.dynamics.collection import collect_transitions, versions
 from tf_equirl.dynamics.transitions import Transitions, join
-from tf_equirl.envs import Environment, make
-from tf_equirl.evaluation.fitting import check_seed
+from tf_equirl.envs import Environment
+from tf_equirl.envs.registry import environment_of
 
 __all__ = [
     "DATASET_KINDS",
@@ -42,7 +42,7 @@ def half_and_half(
 
     Args:
         env: The environment or its registered name.
-        num_transitions: How many, at least 2.
+        num_transitions: How many, from 2 to 10^8.
         seed: An integer in [0, 2^31).
         expert: A name in the zoo or a policy, as in `collect_transitions`; by default the zoo's
             "<environment>-ppo-gcnn".
@@ -50,23 +50,17 @@ def half_and_half(
     Raises:
         ValueError: As `collect_transitions` does.
     """
-    env = make(env)
-    num_transitions = positive_integer("num_transitions", num_transitions)
-    if num_transitions < 2:
-        raise ValueError(
-            "`num_transitions` must be at least 2, one of each policy. Received: "
-            f"num_transitions={num_transitions}"
-        )
+    env = environment_of(env)
+    rule = f"at least 2, one of each policy, and at most {LARGEST_SAMPLE:,}"
+    num_transitions = integer("num_transitions", num_transitions, 2, LARGEST_SAMPLE, rule)
     expert = _expert(env, expert)
     half = num_transitions // 2
-    seeds = _split_seed(check_seed(seed), 3)
-    data = join(
-        [
-            collect_transitions(env, "random", half, seeds[0]),
-            collect_transitions(env, expert, num_transitions - half, seeds[1]),
-        ]
+    seeds = _split_seed(random_seed(seed), 3)
+    with within("expert"):
+        of_expert = collect_transitions(env, expert, num_transitions - half, seeds[1])
+    return _shuffled(
+        join([collect_transitions(env, "random", half, seeds[0]), of_expert]), seeds[2]
     )
-    return _shuffled(data, seeds[2])
 
 
 def one_action_of_each_orbit(env: Environment | str) -> tuple[int, ...]:
@@ -78,7 +72,7 @@ def one_action_of_each_orbit(env: Environment | str) -> tuple[int, ...]:
     Raises:
         ValueError: If the group does not permute the actions.
     """
-    env = make(env)
+    env = environment_of(env)
     permutations = env.symmetry.action.permutations
     if permutations is None:
         raise ValueError(
@@ -104,20 +98,17 @@ def make_dataset(
         kind: "joint", half of a random policy and half of an expert; "left", the transitions of
             such a set that have one of the actions of `one_action_of_each_orbit`; "random" and
             "expert", of that policy alone.
-        num_transitions: How many; of "left" those that are left.
+        num_transitions: How many, at most 10^8; of "left" those that are left.
         seed: An integer in [0, 2^31).
         expert: See `half_and_half`.
 
     Raises:
         ValueError: If an argument is not one of those; see `half_and_half`.
     """
-    env = make(env)
-    if kind not in DATASET_KINDS:
-        raise ValueError(
-            f"`kind` must be one of: {', '.join(DATASET_KINDS)}. Received: kind={kind!r}"
-        )
-    num_transitions = positive_integer("num_transitions", num_transitions)
-    seed = check_seed(seed)
+    env = environment_of(env)
+    one_of("kind", kind, DATASET_KINDS)
+    num_transitions = positive_integer("num_transitions", num_transitions, LARGEST_SAMPLE)
+    seed = random_seed(seed)
     if kind == "joint":
         data = half_and_half(env, num_transitions, seed, expert)
     elif kind == "left":
@@ -138,7 +129,7 @@ def all_transitions(env: Environment | str) -> Transitions:
     Raises:
         ValueError: If the environment does not list its states (`Environment.all_states`).
     """
-    env = make(env)
+    env = environment_of(env)
     states = env.all_states()
     count = len(states.steps)
     state = tf.nest.map_structure(lambda x: tf.repeat(x, env.num_actions, axis=0), states)

@@ -11,9 +11,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tf_equirl._checks import LARGEST_SAMPLE, instance, number, positive_integer, random_seed
 from tf_equirl.dynamics.datasets import all_transitions, collect_transitions
 from tf_equirl.dynamics.model_loss import model_inputs, predict
-from tf_equirl.dynamics.transitions import Transitions
+from tf_equirl.dynamics.transitions import Transitions, check_transitions
 from tf_equirl.envs import Environment
 from tf_equirl.models.heads import CategoricalHead
 from tf_equirl.training.population import for_each_member
@@ -88,12 +89,14 @@ def sample_pairs(env: Environment, num_pairs: int = 10_000, seed: int = 0) -> Tr
 
     Args:
         env: The environment.
-        num_pairs: How many, where they are sampled.
+        num_pairs: How many, where they are sampled, at most 10^8.
         seed: An integer in [0, 2^31).
 
     Raises:
         ValueError: If an argument is not one of those.
     """
+    instance("env", env, Environment, "an Environment")
+    num_pairs, seed = positive_integer("num_pairs", num_pairs, LARGEST_SAMPLE), random_seed(seed)
     try:
         env.all_states()
     except ValueError:
@@ -127,9 +130,9 @@ def transition_equivariance(
         ValueError: If the tolerance is not positive, the pairs are not of this environment, or the
             model or the weights do not fit.
     """
-    if not tolerance > 0:
-        raise ValueError(f"`tolerance` must be positive. Received: tolerance={tolerance!r}")
-    pairs.validate(env, "pairs")
+    tolerance = number("tolerance", tolerance)
+    check_transitions("pairs", pairs, env)
+    instance("model", model, keras.Model, "a Keras model")
     head, symmetry = env.transition_head, env.symmetry
     matrices = head.representation.matrices
 
@@ -195,7 +198,7 @@ def image_correlation(
         ValueError: If the model has no layer "images", there are fewer than two members, or the
             arguments do not fit each other.
     """
-    pairs.validate(env, "pairs")
+    check_transitions("pairs", pairs, env)
     if "images" not in [layer.name for layer in model.layers]:
         raise ValueError(
             "`model` must have transition images, as those of kind 'gcnn-proximal' and "

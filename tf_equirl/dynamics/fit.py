@@ -9,11 +9,13 @@ from typing import Any
 import keras
 
 from tf_equirl import envs, models
+from tf_equirl._checks import instance
 from tf_equirl.dynamics.config import TransitionModelConfig
 from tf_equirl.dynamics.learner import TransitionLearner
 from tf_equirl.dynamics.progress import FitProgress
 from tf_equirl.dynamics.result import TransitionResult
-from tf_equirl.dynamics.transitions import Transitions
+from tf_equirl.dynamics.transitions import Transitions, check_transitions
+from tf_equirl.envs.registry import environment_of
 from tf_equirl.models.heads import RealHead
 from tf_equirl.training.run import train
 
@@ -60,16 +62,12 @@ def fit_transition_model(
       NonFiniteError: if a seed's numbers become infinite or NaN; what was computed is kept.
       KeyboardInterrupt: on Ctrl-C, after a checkpoint of the last finished epoch was written.
     """
-    env = envs.make(env)
-    config = config or TransitionModelConfig()
-    if not isinstance(config, TransitionModelConfig):
-        raise ValueError(f"config must be a TransitionModelConfig. Received: config={config!r}")
-    for name, part in (("data", data), ("validation", validation)):
-        if name == "validation" and part is None:
-            continue
-        if not isinstance(part, Transitions):
-            raise ValueError(f"{name} must be a Transitions. Received: {name}={part!r:.80}")
-        part.validate(env, name)
+    env = environment_of(env)
+    config = TransitionModelConfig() if config is None else config
+    instance("config", config, TransitionModelConfig)
+    check_transitions("data", data, env)
+    if validation is not None:
+        check_transitions("validation", validation, env)
     model = build_model(env, config) if model is None else model
     learner = TransitionLearner(env, config, model, data, validation)
     return train(learner, seeds, run_dir, resume=resume, on_progress=on_progress)

@@ -10,15 +10,15 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_equirl._checks import positive_integer
+from tf_equirl._checks import instance, positive_integer, random_seed
 from tf_equirl.dynamics.model_loss import model_inputs, predict
-from tf_equirl.dynamics.transitions import Transitions
+from tf_equirl.dynamics.transitions import Transitions, check_transitions
 from tf_equirl.envs import Environment
-from tf_equirl.evaluation.fitting import check_seed
 from tf_equirl.models.heads import Head
 from tf_equirl.training.loops import repeat
 from tf_equirl.training.population import for_each_member
 
+_MOST_STEPS = 10**6
 _ROLLOUT_STREAM = 3  # other users of a seed draw other numbers
 
 
@@ -44,7 +44,8 @@ def transition_errors(
     Raises:
         ValueError: If the data are not of this environment, or the model or the weights do not fit.
     """
-    data.validate(env)
+    check_transitions("data", data, env)
+    instance("model", model, keras.Model, "a Keras model")
     head = env.transition_head
 
     def errors(data: Any) -> dict[str, tf.Tensor]:
@@ -81,7 +82,7 @@ def rollout_errors(
         model: A transition model of it.
         weights: See `transition_errors`.
         start: Where to start from; only the states are used.
-        num_steps: How many steps.
+        num_steps: How many steps, at most 10^6.
         seed: Of the actions, and of the environment where its dynamics is random; an integer in
             [0, 2^31).
 
@@ -93,9 +94,10 @@ def rollout_errors(
     Raises:
         ValueError: If an argument is not one of those, or they do not fit each other.
     """
-    start.validate(env, "start")
-    num_steps = positive_integer("num_steps", num_steps)
-    generator = np.random.default_rng([check_seed(seed), _ROLLOUT_STREAM])
+    check_transitions("start", start, env)
+    instance("model", model, keras.Model, "a Keras model")
+    num_steps = positive_integer("num_steps", num_steps, _MOST_STEPS)
+    generator = np.random.default_rng([random_seed(seed), _ROLLOUT_STREAM])
     shape = (num_steps, len(start))
     actions = generator.integers(env.num_actions, size=shape, dtype=np.int32)
     uniforms = generator.random((*shape, env.num_uniforms), dtype=np.float32)

@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tf_equirl._checks import instance
 from tf_equirl._files import write_atomically
 from tf_equirl.dynamics.transition_checks import (
     check_arrays,
@@ -240,6 +241,17 @@ def join(parts: Iterable[Transitions]) -> Transitions:
         next_state=_map(lambda *x: np.concatenate(x), *[part.next_state for part in parts]),
         provenance={"made_by": "join", "parts": [part.provenance for part in parts]},
     )
+
+
+def check_transitions(name: str, data: Any, env: Any) -> None:
+    """Checks an argument that holds transitions, and the argument `env`.
+
+    Raises:
+        ValueError: If `env` is no environment, `data` is no `Transitions`, or see
+            `Transitions.validate`.
+    """
+    instance("env", env, Environment, "an Environment")
+    instance(name, data, Transitions).validate(env, name)
 
 
 def _map(function: Callable[..., Any], *states: Any) -> Any:

@@ -49,7 +49,7 @@ def make_tf_agents(
 
     Args:
         environment: An environment or its registered name.
-        batch_size: Number of copies that step together.
+        batch_size: Number of copies that step together, at most 2^20.
         seed: An integer in [0, 2^31); the same seed and actions give the same time steps.
 
     Raises:

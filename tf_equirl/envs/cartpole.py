@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_equirl._checks import positive_integer
+from tf_equirl._checks import one_of, positive_integer
 from tf_equirl.envs.environment import Environment
 from tf_equirl.groups import (
     Symmetry,
@@ -88,8 +88,7 @@ class CartPole(Environment):
 
     def __init__(self, dtype: str = "float32", max_episode_steps: int = 500) -> None:
         """Checks the arguments and builds the symmetry."""
-        if dtype not in ("float32", "float64"):
-            raise ValueError(f'`dtype` must be "float32" or "float64". Received: dtype={dtype!r}')
+        one_of("dtype", dtype, ("float32", "float64"))
         self.max_episode_steps = positive_integer("max_episode_steps", max_episode_steps)
         self.dtype = tf.as_dtype(dtype)
         group = cyclic_group(2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tf_equirl._checks import as_integer, integer, one_of, refuse, shown
 from tf_equirl.envs.environment import Environment, first_where
 from tf_equirl.groups import Symmetry, cyclic_group, permutation_representation
 from tf_equirl.models.heads import CategoricalHead
@@ -17,6 +17,8 @@ from tf_equirl.models.heads import CategoricalHead
 # Weight of the paddle beside the ball in the distance between states, equation 4.33 of the thesis
 # (whose text weights the ball instead).
 PADDLE_WEIGHT = 0.13
+
+LARGEST_BOARD = 1_000  # rows, and columns
 
 # Drawings: pixels per cell, and colours that also the colour-blind tell apart (Okabe and Ito).
 CELL = 32
@@ -54,8 +56,8 @@ class Catch(Environment):
     swapping left and right, P(g s' | g s, g a) = P(s' | s, a).
 
     Args:
-        rows: Height of the board, at least 2.
-        columns: Width of the board; odd and at least 3.
+        rows: Height of the board, 2 to 1,000.
+        columns: Width of the board; odd, 3 to 1,000.
         observation: "flat" for observations [rows * columns], row by row, or "board" for
             [rows, columns, 1].
 
@@ -76,24 +78,19 @@ class Catch(Environment):
 
     def __init__(self, rows: int = 10, columns: int = 5, observation: str = "flat") -> None:
         """Checks the arguments and builds the symmetry."""
-        self.rows, self.columns = _integer(rows), _integer(columns)
-        if self.rows < 2:
-            raise ValueError(
-                "`rows` must be an integer of at least 2: the ball falls from the first row to the "
-                f"last. Received: rows={rows!r}"
-            )
-        if self.columns < 3 or self.columns % 2 == 0:
-            raise ValueError(
-                "`columns` must be an odd integer of at least 3: an even board has no middle "
-                "column for the paddle to start in, so that its first states are not symmetric, "
-                "and on a single column there is nothing to choose. Received: "
-                f"columns={columns!r}"
-            )
-        if observation not in ("flat", "board"):
-            raise ValueError(
-                f'`observation` must be "flat" or "board". Received: observation={observation!r}'
-            )
-        self.observation = observation
+        rule = (
+            "an integer of at least 2, at most 1,000: the ball falls from the first row to the last"
+        )
+        self.rows = integer("rows", rows, 2, LARGEST_BOARD, rule)
+        rule = (
+            "an odd integer of at least 3, at most 1,000: an even board has no middle column for "
+            "the paddle to start in, so that its first states are not symmetric, and on a single "
+            "column there is nothing to choose"
+        )
+        self.columns = integer("columns", columns, 3, LARGEST_BOARD, rule)
+        if self.columns % 2 == 0:
+            refuse("columns", rule, columns)
+        self.observation = one_of("observation", observation, ("flat", "board"))
         self.observation_shape = (
             (self.rows * self.columns,) if observation == "flat" else (self.rows, self.columns, 1)
         )
@@ -276,11 +273,11 @@ class Catch(Environment):
         """
         checked = super().validate_reset_options(options)
         if "ball_column" in checked:
-            column = _integer(checked["ball_column"])
-            if not 0 <= column < self.columns:
+            column = as_integer(checked["ball_column"])
+            if column is None or not 0 <= column < self.columns:
                 raise ValueError(
                     "`options['ball_column']` must be an integer from 0 to "
-                    f"{self.columns - 1}. Received: options={options!r}"
+                    f"{self.columns - 1}. Received: options={shown(options)}"
                 )
             checked["ball_column"] = column
         return checked
@@ -305,11 +302,3 @@ class Catch(Environment):
         down, right = np.mgrid[:CELL, :CELL]
         cells[row, :, column][np.hypot(down - 13, right - 16) < 10] = BALL
         return frame
-
-
-def _integer(value: Any) -> int:
-    """`value` as an int; -1, which nothing here may be, where it is none. A bool is none."""
-    try:
-        return -1 if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        return -1

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tf_equirl._checks import refuse
 from tf_equirl.distributions import Categorical, Distribution
 from tf_equirl.groups import Symmetry
 from tf_equirl.models.heads import Head, RealHead
@@ -254,18 +255,19 @@ class Environment(abc.ABC):
         """What `render` returns, its arguments being checked. To be defined with `render_modes`."""
         raise NotImplementedError(f"{self.name} has render modes but does not define `draw`.")
 
-    def validate_render_mode(self, mode: object) -> None:
+    def validate_render_mode(self, mode: object, argument: str = "render_mode") -> None:
         """Checks that `mode` is one of `render_modes`.
+
+        Args:
+            mode: The mode.
+            argument: What the message calls it.
 
         Raises:
             ValueError: If it is not; the message names those.
         """
-        if mode not in self.render_modes:
+        if not isinstance(mode, str) or mode not in self.render_modes:
             known = ", ".join(self.render_modes) or "none"
-            raise ValueError(
-                f"`render_mode` must be one of the modes of {self.name}: {known}. Received: "
-                f"render_mode={mode!r}"
-            )
+            refuse(argument, f"one of the modes of {self.name}: {known}", mode)
 
     def validate_reset_options(self, options: Mapping[str, Any] | None) -> dict[str, Any]:
         """Returns the options, to be passed to `initial_state`.

@@ -11,7 +11,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_equirl._checks import positive_integer
+from tf_equirl._checks import (
+    LARGEST_SAMPLE,
+    LARGEST_SEED,
+    instance,
+    integer,
+    positive_integer,
+    refuse,
+)
 from tf_equirl.envs.adapters.gymnasium_env import GymnasiumEnv
 from tf_equirl.envs.environment import Environment
 from tf_equirl.groups import Symmetry
@@ -67,15 +74,18 @@ def check_symmetry(
             which `symmetry.state` acts then. It is reset and stepped here. The dynamics must be
             deterministic: of random transitions, single samples say nothing.
         symmetry: The claim; by default the one that the environment declares.
-        samples: Number of pairs (s, a).
-        seed: Seeds the exploration.
+        samples: Number of pairs (s, a), at most 10^8.
+        seed: An integer in [0, 2^64), which seeds the exploration.
 
     Raises:
-        ValueError: If the environment's state cannot be set, its dynamics is random, it declares
-            no symmetry and none is given, or the symmetry has other dimensions.
+        ValueError: If an argument is not one of those, the environment's state cannot be set, its
+            dynamics is random, it declares no symmetry and none is given, or the symmetry has other
+            dimensions.
     """
-    samples = positive_integer("samples", samples)
-    rng = np.random.default_rng(seed)
+    samples = positive_integer("samples", samples, LARGEST_SAMPLE)
+    rng = np.random.default_rng(integer("seed", seed, 0, LARGEST_SEED))
+    if symmetry is not None:
+        instance("symmetry", symmetry, Symmetry)
     if isinstance(env, gymnasium.Env) and isinstance(env.unwrapped, GymnasiumEnv):
         env = env.unwrapped.environment
     if isinstance(env, Environment):
@@ -89,9 +99,7 @@ def check_symmetry(
         sample = _explore_gymnasium(env, env.action_space, samples, rng)
         num_actions = int(env.action_space.n)
     else:
-        raise ValueError(
-            f"`env` must be a tf_equirl Environment or a gymnasium.Env. Received: env={env!r}"
-        )
+        refuse("env", "a tf_equirl Environment or a gymnasium.Env", env)
     if symmetry is None:
         raise ValueError("`symmetry` must be given: `env` declares none. Received: symmetry=None")
     permutations = symmetry.action.permutations

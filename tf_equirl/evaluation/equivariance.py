@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from tf_equirl._checks import positive_integer
-from tf_equirl.envs import Environment, GymnasiumVectorEnv, make
-from tf_equirl.evaluation.fitting import check_seed
+from tf_equirl._checks import LARGEST_SAMPLE, instance, positive_integer, random_seed
+from tf_equirl.envs import Environment, GymnasiumVectorEnv
+from tf_equirl.envs.registry import environment_of
 from tf_equirl.groups import trivial_representation
 from tf_equirl.testing import EquivarianceError, equivariance_error
 
@@ -28,13 +28,14 @@ def model_equivariance_error(
     Args:
         model: A policy or a critic of the environment's observations.
         env: The environment or its registered name.
-        states: How many.
+        states: How many, at most 10^8.
         seed: An integer in [0, 2^31).
 
     Raises:
         ValueError: If an argument is not one of those, or the model's output has another shape.
     """
-    env = make(env)
+    env = environment_of(env)
+    instance("model", model, keras.Model, "a Keras model")
     observations = visited_observations(env, states, seed)
     symmetry = env.symmetry
 
@@ -65,9 +66,10 @@ def visited_observations(env: Environment | str, states: int, seed: int = 0) -> 
     Raises:
         ValueError: If `states` is not positive, or `seed` not an integer in [0, 2^31).
     """
-    env = make(env)
-    states = positive_integer("states", states)
-    generator = np.random.default_rng([check_seed(seed), 2])
+    env = environment_of(env)
+    states = positive_integer("states", states, LARGEST_SAMPLE)
+    seed = random_seed(seed)
+    generator = np.random.default_rng([seed, 2])
     copies = GymnasiumVectorEnv(env, math.ceil(states / _STEPS))
     observations = [copies.reset(seed=seed)[0]]
     for _ in range(_STEPS - 1):

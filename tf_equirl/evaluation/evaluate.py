@@ -13,9 +13,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_equirl._checks import positive_integer
-from tf_equirl.envs import Environment, make
-from tf_equirl.evaluation.fitting import check_policy, check_seed
+from tf_equirl._checks import LARGEST_SAMPLE, flag, positive_integer, random_seed
+from tf_equirl.envs import Environment
+from tf_equirl.envs.registry import environment_of
+from tf_equirl.evaluation.fitting import check_policy
 from tf_equirl.evaluation.starts import start_uniforms
 from tf_equirl.training import programs
 from tf_equirl.training.collect import act, num_uniforms
@@ -82,7 +83,7 @@ def evaluate(
     Args:
         model: A policy, observations [batch, *observation_shape] to logits [batch, num_actions].
         env: The environment or its registered name.
-        episodes: How many.
+        episodes: How many, at most 10^8.
         greedy: Whether to take the most probable action, or one drawn with softmax probabilities.
         seed: An integer in [0, 2^31).
 
@@ -90,10 +91,11 @@ def evaluate(
         ValueError: If an argument is not one of those, the model's shapes do not fit the
             environment, or it gives a logit that is not a number.
     """
-    env = make(env)
+    env = environment_of(env)
     check_policy(model, env)
-    episodes = positive_integer("episodes", episodes)
-    seed = check_seed(seed)
+    episodes = positive_integer("episodes", episodes, LARGEST_SAMPLE)
+    greedy = flag("greedy", greedy)
+    seed = random_seed(seed)
     program = _program(model, env, greedy)
     blocks = math.ceil(episodes / BLOCK)
     starts = start_uniforms(seed, blocks * BLOCK, env.num_uniforms)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 
 from tf_equirl import envs
+from tf_equirl._checks import instance
 from tf_equirl.envs import Environment
 
 
@@ -15,8 +15,10 @@ def fitting_environment(model: keras.Model) -> Environment:
     """The one registered environment that a model's shapes fit.
 
     Raises:
-        ValueError: If there is none or more than one; the message gives the shapes.
+        ValueError: If it is no Keras model, or there is none or more than one; the message gives
+            the shapes.
     """
+    instance("model", model, keras.Model, "a Keras model")
     found = []
     for name in envs.names():
         try:
@@ -40,28 +42,12 @@ def check_policy(model: Any, env: Environment) -> None:
     Raises:
         ValueError: If it is no Keras model, or has other shapes.
     """
-    if not isinstance(model, keras.Model):
-        raise ValueError(f"`model` must be a Keras model. Received: model={model!r}")
+    instance("model", model, keras.Model, "a Keras model")
     if not _fits(model, env):
         raise ValueError(
             f"`model` must map observations {(None, *env.observation_shape)} of {env.name} to "
             f"logits {(None, env.num_actions)}. Received: model={_describe(model)}"
         )
-
-
-def check_seed(seed: Any) -> int:
-    """Returns the seed as an int.
-
-    Raises:
-        ValueError: If it is not an integer in [0, 2^31).
-    """
-    if (
-        isinstance(seed, bool)
-        or not isinstance(seed, (int, np.integer))
-        or not 0 <= int(seed) < 2**31
-    ):
-        raise ValueError(f"`seed` must be an integer in [0, 2^31). Received: seed={seed!r}")
-    return int(seed)
 
 
 def _fits(model: keras.Model, env: Environment) -> bool:

@@ -8,8 +8,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_equirl.envs import Environment, make
-from tf_equirl.evaluation.fitting import check_policy, check_seed
+from tf_equirl._checks import flag, random_seed
+from tf_equirl.envs import Environment
+from tf_equirl.envs.registry import environment_of
+from tf_equirl.evaluation.fitting import check_policy
 from tf_equirl.evaluation.starts import start_uniforms
 from tf_equirl.training.collect import act, num_uniforms
 
@@ -42,10 +44,11 @@ def record(
     Raises:
         ValueError: If an argument is not one of those, or the model's shapes do not fit.
     """
-    env = make(env)
+    env = environment_of(env)
     check_policy(model, env)
-    seed = check_seed(seed)
-    env.validate_render_mode(mode)
+    seed = random_seed(seed)
+    greedy = flag("greedy", greedy)
+    env.validate_render_mode(mode, "mode")
 
     own = env.action_distribution.num_uniforms
 

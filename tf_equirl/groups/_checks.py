@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tf_equirl._checks import integer, shown
 
 TOLERANCE = 1e-6
 """Relative tolerance for matrix identities: loose enough for float32 input, far below the distance
@@ -15,6 +16,9 @@ between two different elements of any group of at most `MAX_ORDER` elements."""
 
 MAX_ORDER = 10_000
 """Largest group that is built by closing a set: its table already holds 10^8 entries."""
+
+LARGEST_INDICES = 1 << 26
+"""Numbers in the indices [n, d] of representations made of a few numbers, 512 MB."""
 
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
@@ -26,10 +30,10 @@ def frozen(array: NDArray[Any]) -> NDArray[Any]:
 def _as_array(name: str, value: Any, ndim: int) -> NDArray[Any]:
     try:
         array = np.array(value)
-    except ValueError as error:
+    except Exception as error:  # ragged, or too large; or what an object's own conversion raises
         raise ValueError(
             f"`{name}` must be a rectangular array of {ndim} dimensions: {error}. "
-            f"Received: {name}={value!r}"
+            f"Received: {name}={shown(value)}"
         ) from error
     if array.ndim != ndim:
         raise ValueError(
@@ -63,7 +67,9 @@ def flag_array(name: str, value: Any) -> NDArray[np.int64]:
     if array.dtype != bool:
         array = integer_array(name, value, ndim=1)
     if np.any((array != 0) & (array != 1)):
-        raise ValueError(f"`{name}` must hold True or False. Received: {name}={array.tolist()}")
+        raise ValueError(
+            f"`{name}` must hold True or False. Received: {name}={shown(array.tolist())}"
+        )
     return array.astype(np.int64)
 
 
@@ -90,16 +96,8 @@ def element_index(name: str, value: Any, order: int) -> int:
     Raises:
         ValueError: If it is not an integer of range(order).
     """
-    try:
-        index = operator.index(value)
-    except TypeError:
-        index = -1
-    if not 0 <= index < order:
-        raise ValueError(
-            f"`{name}` must be the index of a group element, an integer from 0 to {order - 1}. "
-            f"Received: {name}={value!r}"
-        )
-    return index
+    rule = f"the index of a group element, an integer from 0 to {order - 1}"
+    return integer(name, value, 0, order - 1, rule)
 
 
 def permutation_array(name: str, value: Any) -> NDArray[np.int64]:
@@ -114,7 +112,7 @@ def permutation_array(name: str, value: Any) -> NDArray[np.int64]:
         row = int(np.argmin(good))
         raise ValueError(
             f"`{name}` must hold one permutation of range({array.shape[1]}) per row. "
-            f"Received: {name}[{row}]={array[row].tolist()}"
+            f"Received: {name}[{row}]={shown(array[row].tolist())}"
         )
     return array
 
@@ -182,7 +180,8 @@ def check_homomorphism(
     if deviation > TOLERANCE:
         raise ValueError(
             f"`{name}` must map the identity (element 0) to the identity matrix; the largest "
-            f"deviation is {deviation:.3g}. Received: {name}[0]={matrices[0].tolist()}"
+            f"deviation is {deviation:.3g}. "
+            f"Received: {name}[0]={shown(matrices[0].tolist())}"
         )
     # A product of two matrices carries the rounding of both factors.
     allowed = TOLERANCE * max(1.0, float(np.abs(matrices).max())) ** 2
@@ -198,7 +197,8 @@ def check_homomorphism(
             f"`{name}` is not a homomorphism: {name}[{i}] @ {name}[{j}] must equal "
             f"{name}[{table[i, j]}], because g_{i} g_{j} = g_{table[i, j]}; over the pairs tried "
             f"(generator, element) the largest deviation is {worst:.3g}, at the pair ({i}, {j}). "
-            f"Received: {name}[{i}]={matrices[i].tolist()}, {name}[{j}]={matrices[j].tolist()}"
+            f"Received: {name}[{i}]={shown(matrices[i].tolist())}, "
+            f"{name}[{j}]={shown(matrices[j].tolist())}"
         )
 
 
@@ -221,7 +221,8 @@ def check_signed_homomorphism(
     ):
         raise ValueError(
             "element 0 is the identity and must leave every coordinate where it is. Received: "
-            f"permutations[0]={permutations[0].tolist()}, signs[0]={signs[0].tolist()}"
+            f"permutations[0]={shown(permutations[0].tolist())}, "
+            f"signs[0]={shown(signs[0].tolist())}"
         )
     for i in generators:
         product = table[i]
@@ -235,8 +236,10 @@ def check_signed_homomorphism(
                 f"the signed permutations are not a homomorphism: that of g_{i} after that of "
                 f"g_{j} must equal that of g_{product[j]} = g_{i} g_{j}; the pair ({i}, {j}) "
                 f"fails, with largest deviation {deviation} between the matrices. Received: "
-                f"permutations[{i}]={permutations[i].tolist()}, signs[{i}]={signs[i].tolist()}, "
-                f"permutations[{j}]={permutations[j].tolist()}, signs[{j}]={signs[j].tolist()}"
+                f"permutations[{i}]={shown(permutations[i].tolist())}, "
+                f"signs[{i}]={shown(signs[i].tolist())}, "
+                f"permutations[{j}]={shown(permutations[j].tolist())}, "
+                f"signs[{j}]={shown(signs[j].tolist())}"
             )
 
 
@@ -247,9 +250,9 @@ def config_value(owner: str, config: Any, key: str) -> Any:
         ValueError: If `config` is not a dict with that key.
     """
     if not isinstance(config, Mapping) or key not in config:
-        received = sorted(config) if isinstance(config, Mapping) else config
+        received = sorted(config, key=shown) if isinstance(config, Mapping) else config
         raise ValueError(
             f"`config` of {owner} must be a dict with the key {key!r}. "
-            f"Received: config={received!r}"
+            f"Received: config={shown(received)}"
         )
     return config[key]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tf_equirl._checks import shown
 from tf_equirl.groups._checks import TOLERANCE
 
 
@@ -40,7 +41,7 @@ def close_matrices(
             raise ValueError(
                 "`generators` must generate a finite group: one of their products has trace "
                 f"{np.trace(matrix):.6g}, but in a finite group of {dim}x{dim} matrices no trace "
-                f"exceeds {dim} in modulus. Received: generators={generators.tolist()}"
+                f"exceeds {dim} in modulus. Received: generators={shown(generators.tolist())}"
             )
         row = matrix.reshape(-1)
         allowed = TOLERANCE * max(1.0, float(np.abs(row).max()))

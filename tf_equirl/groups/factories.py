@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tf_equirl.groups._checks import integer_array
+from tf_equirl._checks import instance, positive_integer, refuse
+from tf_equirl.groups._checks import LARGEST_INDICES
 from tf_equirl.groups.group import FiniteGroup
 from tf_equirl.groups.representation import Representation
 
@@ -15,14 +16,13 @@ def trivial_representation(group: FiniteGroup, dim: int = 1) -> Representation:
 
     Args:
         group: The group.
-        dim: Dimension, at least 1.
+        dim: Dimension, at least 1; at most 2^26 numbers for all elements together.
 
     Raises:
         ValueError: If `group` is not a group or `dim` not a positive integer.
     """
-    _check_group(group)
-    if int(integer_array("dim", dim, ndim=0)) < 1:
-        raise ValueError(f"`dim` must be a positive integer. Received: dim={dim!r}")
+    instance("group", group, FiniteGroup)
+    dim = positive_integer("dim", dim, LARGEST_INDICES // group.order)
     permutations = np.tile(np.arange(dim), (group.order, 1))
     return Representation.from_signed_permutations(group, permutations, name="trivial")
 
@@ -38,7 +38,7 @@ def regular_representation(group: FiniteGroup) -> Representation:
     Raises:
         ValueError: If `group` is not a group.
     """
-    _check_group(group)
+    instance("group", group, FiniteGroup)
     return Representation.from_signed_permutations(group, group.table, name="regular")
 
 
@@ -54,7 +54,7 @@ def permutation_representation(
     Raises:
         ValueError: If there are no permutations or they are not a homomorphism.
     """
-    _check_group(group)
+    instance("group", group, FiniteGroup)
     if permutations is None:
         permutations = group.permutations
     if permutations is None:
@@ -78,11 +78,8 @@ def signed_permutation_representation(
     Raises:
         ValueError: If the arrays are malformed or not a homomorphism.
     """
+    if signs is None:
+        refuse("signs", "an array [n, d] of 1 and -1", None)
     return Representation.from_signed_permutations(
         group, permutations, signs, name="signed_permutation"
     )
-
-
-def _check_group(group: FiniteGroup) -> None:
-    if not isinstance(group, FiniteGroup):
-        raise ValueError(f"`group` must be a FiniteGroup. Received: group={group!r}")

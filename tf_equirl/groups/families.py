@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_equirl._checks import positive_integer
+from tf_equirl._checks import instance, positive_integer
 from tf_equirl.groups._checks import MAX_ORDER
 from tf_equirl.groups.group import FiniteGroup
 
@@ -96,8 +96,7 @@ def direct_product(a: FiniteGroup, b: FiniteGroup) -> FiniteGroup:
         ValueError: If a factor is not a FiniteGroup, or the product is too large.
     """
     for name, value in (("a", a), ("b", b)):
-        if not isinstance(value, FiniteGroup):
-            raise ValueError(f"`{name}` must be a FiniteGroup. Received: {name}={value!r}")
+        instance(name, value, FiniteGroup)
     order = a.order * b.order
     _check_order("a.order * b.order", order, order)
     table = a.table[:, None, :, None] * b.order + b.table[None, :, None, :]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tf_equirl._checks import optional_text, positive_integer, shown
 from tf_equirl.groups._checks import (
     MAX_ORDER,
     TOLERANCE,
@@ -52,6 +53,7 @@ class FiniteGroup:
         matrices: ArrayLike | None = None,
     ) -> None:
         """Verifies the group axioms."""
+        name = optional_text("name", name)
         table = integer_array("multiplication_table", multiplication_table, ndim=2)
         _check_closure(table)
         _check_identity(table)
@@ -59,7 +61,7 @@ class FiniteGroup:
         self._inverses: NDArray[np.int64] = frozen(_find_inverses(table))
         self._generators = _find_generators(table)
         _check_associativity(table, self._generators)
-        self._name = f"group_of_order_{len(table)}" if name is None else str(name)
+        self._name = f"group_of_order_{len(table)}" if name is None else name
         self._permutations: NDArray[np.int64] | None = None
         self._matrices: NDArray[np.float64] | None = None
         if permutations is not None:
@@ -85,14 +87,17 @@ class FiniteGroup:
         Args:
             generators: [k, d]; each row a permutation of range(d), `row[j]` is where j goes.
             name: Name of the group.
-            max_order: Number of elements at which the search gives up.
+            max_order: Number of elements at which the search gives up, at most 10,000.
 
         Returns:
             A group that carries the `permutations` [n, d] of its elements.
 
         Raises:
-            ValueError: If a row is not a permutation or there are more than `max_order` elements.
+            ValueError: If a row is not a permutation, there are more than `max_order` elements, or
+                another argument is wrong.
         """
+        name = optional_text("name", name)
+        max_order = positive_integer("max_order", max_order, MAX_ORDER)
         rows = permutation_array("generators", generators)
         elements, table = close_permutations(rows, max_order)
         return cls(table, name, permutations=elements)
@@ -109,15 +114,17 @@ class FiniteGroup:
         Args:
             generators: [k, d, d] real invertible matrices.
             name: Name of the group.
-            max_order: Number of elements at which the search gives up.
+            max_order: Number of elements at which the search gives up, at most 10,000.
 
         Returns:
             A group that carries the `matrices` [n, d, d] of its elements.
 
         Raises:
-            ValueError: If a generator is singular or of infinite order, or the group is infinite
-                or has more than `max_order` elements.
+            ValueError: If a generator is singular or of infinite order, the group is infinite or
+                has more than `max_order` elements, or another argument is wrong.
         """
+        name = optional_text("name", name)
+        max_order = positive_integer("max_order", max_order, MAX_ORDER)
         stack = square_matrices("generators", generators)
         for k, determinant in enumerate(np.abs(np.linalg.det(stack))):
             # |det| is multiplicative, so finite order forces |det| = 1.
@@ -127,7 +134,7 @@ class FiniteGroup:
                     f"`generators` must be invertible matrices of finite order, with |det| = 1; "
                     f"generator {k} {reason}, or was rounded to too few digits: |det| = "
                     f"{determinant:.9g}. "
-                    f"Received: generators[{k}]={stack[k].tolist()}"
+                    f"Received: generators[{k}]={shown(stack[k].tolist())}"
                 )
         elements, table = close_matrices(stack, max_order)
         return cls(table, name, matrices=elements)
@@ -263,7 +270,8 @@ def _find_inverses(table: NDArray[np.int64]) -> NDArray[np.int64]:
         i = without[0]
         raise ValueError(
             f"element g_{i} of `multiplication_table` has no inverse: no g_j has "
-            f"g_{i} g_j = g_j g_{i} = g_0. Received: multiplication_table[{i}]={table[i].tolist()}"
+            f"g_{i} g_j = g_j g_{i} = g_0. "
+            f"Received: multiplication_table[{i}]={shown(table[i].tolist())}"
         )
     return np.argmax(two_sided, axis=1).astype(np.int64)
 

@@ -7,8 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tf_equirl._checks import positive_integer
-from tf_equirl.groups._checks import check_rows, config_value, flag_array, integer_array
+from tf_equirl._checks import instance, integer, optional_text, positive_integer, shown
+from tf_equirl.groups._checks import (
+    LARGEST_INDICES,
+    check_rows,
+    config_value,
+    flag_array,
+    integer_array,
+)
 from tf_equirl.groups.factories import trivial_representation
 from tf_equirl.groups.families import cyclic_group, dihedral_group
 from tf_equirl.groups.group import FiniteGroup
@@ -49,7 +55,8 @@ def image_representation(
 
     Args:
         group: The group of n elements.
-        height: Rows of pixels.
+        height: Rows of pixels; the group's elements, times pixels, times channels, are at most
+            2^26.
         width: Columns of pixels; equal to `height` where an element makes a quarter turn.
         channels: How many numbers a pixel has, which g leaves as they are; or how g acts on them,
             such as a signed permutation of the components of a velocity. A representation that is
@@ -90,18 +97,26 @@ def _image(
     flips: ArrayLike | None,
     name: str,
 ) -> Representation:
-    if not isinstance(group, FiniteGroup):
-        raise ValueError(f"`group` must be a FiniteGroup. Received: group={group!r}")
-    height, width = positive_integer("height", height), positive_integer("width", width)
+    instance("group", group, FiniteGroup)
+    most = LARGEST_INDICES // group.order
+    height, width = (
+        positive_integer("height", height, most),
+        positive_integer("width", width, most),
+    )
+    if height * width > most:
+        raise ValueError(
+            f"`height` and `width` must make at most {most:,} pixels for a group of {group.order} "
+            f"elements. Received: height={height}, width={width}"
+        )
     turns_, flips_ = _motions(group, turns, flips)
     quarter = np.flatnonzero(turns_ % 2)
     if height != width and len(quarter):
         raise ValueError(
             "`height` and `width` must be equal where an element makes a quarter turn, as element "
             f"{quarter[0]} does. Received: height={height}, width={width}, "
-            f"turns={turns_.tolist()}"
+            f"turns={shown(turns_.tolist())}"
         )
-    on_channels = _on_channels(group, channels)
+    on_channels = _on_channels(group, channels, most // (height * width))
     dim = height * width * on_channels.dim
     if on_channels.signs is None and group.order * dim**2 > LARGEST_MATRICES:
         raise ValueError(
@@ -156,20 +171,19 @@ def _motions(
             raise ValueError(
                 f"`turns` and `flips` are not a homomorphism: the motion of g_{i} after that of "
                 f"g_{j} must be that of g_{product[j]} = g_{i} g_{j}; the pair ({i}, {j}) fails. "
-                f"Received: turns={turns_.tolist()}, flips={flips_.astype(bool).tolist()}"
+                f"Received: turns={shown(turns_.tolist())}, "
+                f"flips={shown(flips_.astype(bool).tolist())}"
             )
     return turns_, flips_
 
 
-def _on_channels(group: FiniteGroup, channels: int | Representation) -> Representation:
+def _on_channels(group: FiniteGroup, channels: int | Representation, most: int) -> Representation:
+    """The representation on the numbers of a pixel, of which there may be `most`."""
+    of_dim = channels.dim if isinstance(channels, Representation) else channels
+    rule = f"a positive integer or a Representation, at most {most:,} for pictures of this size"
+    dim = integer("channels", of_dim, 1, most, rule)
     if not isinstance(channels, Representation):
-        try:
-            return trivial_representation(group, positive_integer("channels", channels))
-        except ValueError as error:
-            raise ValueError(
-                "`channels` must be a positive integer or a Representation. "
-                f"Received: channels={channels!r}"
-            ) from error
+        return trivial_representation(group, dim)
     if channels.group != group:
         raise ValueError(
             f"`channels` must be a representation of {group.name}, but it is one of "
@@ -197,11 +211,11 @@ def _from_arguments(group: FiniteGroup, arguments: Any, name: str | None) -> Rep
     if len(arguments) > len(values):
         raise ValueError(
             "`config` of image_representation must have no other keys than "
-            f"{', '.join(_ARGUMENTS)}. Received: config={sorted(arguments)!r}"
+            f"{', '.join(_ARGUMENTS)}. Received: config={shown(sorted(arguments, key=shown))}"
         )
     if isinstance(values["channels"], dict):
         values["channels"] = Representation.from_config(values["channels"])
-    return _image(group, **values, name=_FORM if name is None else str(name))
+    return _image(group, **values, name=optional_text("name", name) or _FORM)
 
 
 FORMS[_FORM] = _from_arguments

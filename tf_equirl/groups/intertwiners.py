@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tf_equirl._checks import positive_integer
+from tf_equirl._checks import LARGEST_SEED, integer, positive_integer
 from tf_equirl.groups.orbits import signed_pair_orbits
-from tf_equirl.groups.representation import Representation, check_same_group
+from tf_equirl.groups.representation import Representation, check_two
 
 # Relative to the largest singular value; the accuracy that is asked of representations.
 _RANK_TOLERANCE = 1e-6
+_MOST_SAMPLED = 1 << 27  # numbers in the stacked samples, 1 GB
 _NUMBERS_AT_ONCE = 1 << 22  # 32 MB of temporary arrays
 
 
@@ -25,9 +26,9 @@ def intertwiner_dimension(inputs: Representation, outputs: Representation) -> in
         outputs: Representation of dimension d_out, of the same group.
 
     Raises:
-        ValueError: If the representations are of different groups.
+        ValueError: If an argument is no representation, or they are of different groups.
     """
-    check_same_group("an intertwiner", inputs, outputs)
+    check_two("an intertwiner", inputs=inputs, outputs=outputs)
     chi_in = inputs.character[inputs.group.inverses]
     return round(float(np.mean(chi_in * outputs.character)))
 
@@ -49,9 +50,9 @@ def intertwiner_basis(inputs: Representation, outputs: Representation) -> NDArra
         [r, d_out, d_in], with r = `intertwiner_dimension(inputs, outputs)`; r may be 0.
 
     Raises:
-        ValueError: If the representations are of different groups.
+        ValueError: If an argument is no representation, or they are of different groups.
     """
-    check_same_group("an intertwiner", inputs, outputs)
+    check_two("an intertwiner", inputs=inputs, outputs=outputs)
     if inputs.signed_permutations is not None and outputs.signed_permutations is not None:
         return _orbit_basis(inputs, outputs)
     return _projector_basis(inputs, outputs)
@@ -79,20 +80,22 @@ def sampled_intertwiner_basis(
     Args:
         inputs: Representation of dimension d_in.
         outputs: Representation of dimension d_out, of the same group.
-        num_samples: N, at least r. D by default, which the paper asks for.
-        seed: Seed of the random matrices.
+        num_samples: N, at least r and at most D or 2^27 / D. D by default, which the paper asks
+            for.
+        seed: Seed of the random matrices, an integer from 0 to 2^64 - 1.
 
     Returns:
         [r, d_out, d_in], with r = `intertwiner_dimension(inputs, outputs)`; r may be 0.
 
     Raises:
-        ValueError: If the representations are of different groups, `num_samples` is not a positive
-            integer, or that many samples do not span the space.
+        ValueError: If an argument is not one of those, the representations are of different groups,
+            or `num_samples` samples do not span the space.
     """
     dimension = intertwiner_dimension(inputs, outputs)
     size = outputs.dim * inputs.dim
-    count = size if num_samples is None else positive_integer("num_samples", num_samples)
-    random = np.random.default_rng(seed)
+    most = max(size, _MOST_SAMPLED // size)
+    count = size if num_samples is None else positive_integer("num_samples", num_samples, most)
+    random = np.random.default_rng(integer("seed", seed, 0, LARGEST_SEED))
     rows = np.empty((count, size))
     chunk = max(1, _NUMBERS_AT_ONCE // size)
     for start in range(0, count, chunk):

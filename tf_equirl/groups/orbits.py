@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_equirl.groups._checks import frozen
-from tf_equirl.groups.representation import Representation, check_same_group
+from tf_equirl.groups.representation import Representation, check_two
 
 _NUMBERS_AT_ONCE = 1 << 20  # 8 MB of a temporary array
 
@@ -45,9 +45,9 @@ def signed_pair_orbits(outputs: Representation, inputs: Representation) -> PairO
         The orbits on [k, m].
 
     Raises:
-        ValueError: If the groups differ or a representation is not a signed permutation one.
+        ValueError: If the groups differ or an argument is no signed permutation representation.
     """
-    check_same_group("an orbit of pairs", outputs, inputs)
+    check_two("an orbit of pairs", outputs=outputs, inputs=inputs)
     p_out, s_out = _signed_permutation("outputs", outputs)
     p_in, s_in = _signed_permutation("inputs", inputs)
     k, m = outputs.dim, inputs.dim

@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tf_equirl._checks import instance, optional_text, shown
 from tf_equirl.groups._checks import (
     check_homomorphism,
     check_rows,
@@ -60,8 +61,8 @@ class Representation:
 
     def __init__(self, group: FiniteGroup, matrices: ArrayLike, name: str | None = None) -> None:
         """Verifies that the matrices are a representation."""
-        if not isinstance(group, FiniteGroup):
-            raise ValueError(f"`group` must be a FiniteGroup. Received: group={group!r}")
+        instance("group", group, FiniteGroup)
+        optional_text("name", name)
         array = square_matrices("matrices", matrices)
         check_rows("matrices", array, group.order)
         check_homomorphism(group.table, group.generators, array)
@@ -87,7 +88,7 @@ class Representation:
         elif matrices is not None:
             self._dim = frozen(matrices).shape[1]
             self._character = frozen(np.trace(matrices, axis1=1, axis2=2))
-        self._name = f"representation_of_dim_{self.dim}" if name is None else str(name)
+        self._name = f"representation_of_dim_{self.dim}" if name is None else name
 
     @classmethod
     def from_signed_permutations(
@@ -110,8 +111,8 @@ class Representation:
         Raises:
             ValueError: If the arrays are malformed or not a homomorphism (the pair is named).
         """
-        if not isinstance(group, FiniteGroup):
-            raise ValueError(f"`group` must be a FiniteGroup. Received: group={group!r}")
+        instance("group", group, FiniteGroup)
+        optional_text("name", name)
         p, s = signed_permutation_arrays(permutations, signs, group.order)
         check_signed_homomorphism(group.table, group.generators, p, s)
         representation = cls.__new__(cls)
@@ -133,12 +134,12 @@ class Representation:
             ValueError: If the elements do not generate the group, or the matrices do not obey its
                 relations (the pair that fails is named).
         """
-        if not isinstance(group, FiniteGroup):
-            raise ValueError(f"`group` must be a FiniteGroup. Received: group={group!r}")
+        instance("group", group, FiniteGroup)
+        optional_text("name", name)
         if not isinstance(matrices, Mapping) or not matrices:
             raise ValueError(
                 "`matrices` must be a non-empty dict from element index to matrix. "
-                f"Received: matrices={matrices!r}"
+                f"Received: matrices={shown(matrices)}"
             )
         given = {element_index("matrices key", key, group.order): key for key in matrices}
         stack = square_matrices("matrices", [matrices[key] for key in given.values()])
@@ -352,6 +353,13 @@ def set_form(
     representation._name = name
     representation._form = (form, arguments)
     return representation
+
+
+def check_two(what: str, **arguments: Any) -> None:
+    """Raises a ValueError unless two arguments are representations of the same group."""
+    for name, value in arguments.items():
+        instance(name, value, Representation)
+    check_same_group(what, *arguments.values())
 
 
 def check_same_group(what: str, a: Representation, b: Representation) -> None:

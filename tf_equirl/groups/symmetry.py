@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tf_equirl._checks import instance, within
 from tf_equirl.groups._checks import config_value
 from tf_equirl.groups.group import FiniteGroup
 from tf_equirl.groups.representation import Representation
@@ -34,11 +35,9 @@ class Symmetry:
 
     def __post_init__(self) -> None:
         """Checks that both representations are of the group."""
-        if not isinstance(self.group, FiniteGroup):
-            raise ValueError(f"`group` must be a FiniteGroup. Received: group={self.group!r}")
+        instance("group", self.group, FiniteGroup)
         for name, value in (("state", self.state), ("action", self.action)):
-            if not isinstance(value, Representation):
-                raise ValueError(f"`{name}` must be a Representation. Received: {name}={value!r}")
+            instance(name, value, Representation)
             if value.group != self.group:
                 raise ValueError(
                     f"`{name}` must be a representation of {self.group.name}, but it is one of "
@@ -60,8 +59,10 @@ class Symmetry:
         Raises:
             ValueError: If a part is missing or invalid.
         """
-        return cls(
-            group=FiniteGroup.from_config(config_value("Symmetry", config, "group")),
-            state=Representation.from_config(config_value("Symmetry", config, "state")),
-            action=Representation.from_config(config_value("Symmetry", config, "action")),
-        )
+        kinds = {"group": FiniteGroup, "state": Representation, "action": Representation}
+        parts: dict[str, Any] = {}
+        for name, kind in kinds.items():
+            part = config_value("Symmetry", config, name)
+            with within(name):
+                parts[name] = kind.from_config(part)  # type: ignore[attr-defined]
+        return cls(**parts)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import keras
 import numpy as np
 from keras import ops
 
+from tf_equirl._checks import flag, instance, optional_text, refuse, within
 from tf_equirl._portable import portable_config
 from tf_equirl.groups import Representation, signed_pair_orbits, trivial_representation
 
@@ -37,13 +40,58 @@ def object_of(kind: type[Kind], value: Any, argument: str) -> Kind:
         ValueError: If `value` is neither.
     """
     if isinstance(value, dict):
-        return kind.from_config(value)  # type: ignore[attr-defined]
-    if not isinstance(value, kind):
-        raise ValueError(
-            f"`{argument}` must be a {kind.__name__} or its config dict. "
-            f"Received: {argument}={value!r}"
-        )
-    return value
+        with within(argument):
+            return kind.from_config(value)  # type: ignore[attr-defined]
+    return instance(argument, value, kind, f"a {kind.__name__} or its config dict")
+
+
+_OF_KERAS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "activation": (keras.activations.get, "an activation function"),
+    "initializer": (keras.initializers.get, "an initializer"),
+    "regularizer": (keras.regularizers.get, "a regularizer"),
+    "constraint": (keras.constraints.get, "a constraint"),
+}
+
+
+def keras_object(argument: str, value: Any) -> Any:
+    """Returns what Keras makes of a name, a configuration or a function.
+
+    Args:
+        argument: The name of the layer's argument, such as `kernel_initializer`; its last word
+            tells what is wanted.
+        value: Its value.
+
+    Returns:
+        A callable, or what Keras makes of None.
+
+    Raises:
+        ValueError: If `value` is none of these.
+    """
+    get, what = _OF_KERAS[argument.rpartition("_")[-1]]
+    found = None
+    # Of arrays Keras would make an initial value, which no layer here could save.
+    if isinstance(value, (str, dict)) or callable(value) or value is None:
+        with contextlib.suppress(Exception):  # several kinds, and none of them names the argument
+            found = get(value)
+    if isinstance(found, type) or not callable(found) and value is not None:
+        refuse(argument, f"{what} of Keras, its name or its configuration", value)
+    return found
+
+
+def layer_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Returns the arguments of `keras.layers.Layer`, of which Keras takes more than it can use.
+
+    Raises:
+        ValueError: If `name`, `trainable` or `dtype` is none.
+    """
+    optional_text("name", arguments.get("name"))
+    flag("trainable", arguments.get("trainable", True))
+    dtype, policy = arguments.get("dtype"), None
+    with contextlib.suppress(Exception):  # several kinds, and none of them names the argument
+        policy = keras.dtype_policies.get(dtype)
+    if not isinstance(policy, keras.DTypePolicy):
+        refuse("dtype", "a type of numbers or a policy of Keras", dtype)
+    return arguments
 
 
 def check_activation(activation: Any, outputs: Representation) -> None:
@@ -66,7 +114,7 @@ def check_activation(activation: Any, outputs: Representation) -> None:
         names = ODD_ACTIVATIONS
         rule = f"odd when `outputs` changes signs: one of {', '.join(names)}"
     if activation not in [keras.activations.get(name) for name in names]:
-        raise ValueError(f"`activation` must be {rule}. Received: activation={activation!r}")
+        refuse("activation", rule, activation)
 
 
 def acts_by_index(representation: Representation) -> bool:
@@ -139,6 +187,9 @@ class EquivariantLinear(keras.layers.Layer):
         kernel_constraint: Constraint on the stored kernel.
         bias_constraint: Constraint on the stored bias.
         **kwargs: Of `keras.layers.Layer`, such as `name` and `dtype`.
+
+    Raises:
+        ValueError: If an argument is not one of those.
     """
 
     rows: int | None = None
@@ -159,15 +210,20 @@ class EquivariantLinear(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         """Keeps the shared arguments."""
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        self.activation = keras.activations.get(activation)
-        self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
-        self.kernel_constraint = keras.constraints.get(kernel_constraint)
-        self.bias_constraint = keras.constraints.get(bias_constraint)
+        super().__init__(
+            activity_regularizer=keras_object("activity_regularizer", activity_regularizer),
+            **layer_arguments(kwargs),
+        )
+        self.activation = keras_object("activation", activation)
+        self.use_bias = flag("use_bias", use_bias)
+        self.kernel_initializer = keras_object("kernel_initializer", kernel_initializer)
+        if self.kernel_initializer is None:  # for the bias Keras knows what that means
+            refuse("kernel_initializer", "an initializer of Keras", None)
+        self.bias_initializer = keras_object("bias_initializer", bias_initializer)
+        self.kernel_regularizer = keras_object("kernel_regularizer", kernel_regularizer)
+        self.bias_regularizer = keras_object("bias_regularizer", bias_regularizer)
+        self.kernel_constraint = keras_object("kernel_constraint", kernel_constraint)
+        self.bias_constraint = keras_object("bias_constraint", bias_constraint)
 
     def output_axes(self) -> tuple[int, ...]:
         """Returns the trailing axes of the output, after the leading dimensions."""

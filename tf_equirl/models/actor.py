@@ -22,9 +22,8 @@ from tf_equirl.layers import (
     SymmetrizerDense,
 )
 from tf_equirl.models.inputs import (
+    check_description,
     check_initializer,
-    check_kind,
-    check_symmetry_argument,
     observation_input,
 )
 from tf_equirl.models.widths import build_with_widths
@@ -64,9 +63,9 @@ def actor(
     Args:
       symmetry: the group and how it acts on observations and actions.
       kind: one of `ACTOR_KINDS`, as above.
-      hidden_units: widths of the hidden layers.
+      hidden_units: widths of the hidden layers, at most 100 of them up to 16,384.
       match_parameters: if given, `hidden_units` are only proportions, scaled so that the model
-        comes closest to this number of trained parameters; the choice is printed.
+        comes closest to this number of trained parameters, at most 10^8; the choice is printed.
       kernel_initializer: a Keras initialiser, its name or its configuration, for every kernel. If
         None it is the one of the paper for the Symmetrizer (see `SymmetrizerDense`), otherwise
         `"he_normal"`.
@@ -88,8 +87,7 @@ def actor(
       >>> actor.output_shape
       (None, 2)
     """
-    check_symmetry_argument(symmetry)
-    check_kind(kind, ACTOR_KINDS)
+    check_description(symmetry, kind, ACTOR_KINDS, name, observation_shape)
     if kind == "odd":
         _check_odd(symmetry)
     if kernel_initializer is None and not kind.startswith("symmetrizer"):

@@ -10,9 +10,8 @@ from tf_equirl.groups import Symmetry, trivial_representation
 from tf_equirl.layers import EquivariantReadout
 from tf_equirl.models.actor import regular_features
 from tf_equirl.models.inputs import (
+    check_description,
     check_initializer,
-    check_kind,
-    check_symmetry_argument,
     observation_input,
 )
 from tf_equirl.models.widths import build_with_widths
@@ -39,9 +38,10 @@ def critic(
     Args:
       symmetry: the group and how it acts on observations.
       kind: `"mlp"` or `"invariant"`.
-      hidden_units: widths of the hidden layers; channels per group element for `"invariant"`.
+      hidden_units: widths of the hidden layers, at most 100 of them up to 16,384; channels
+        per group element for `"invariant"`.
       match_parameters: if given, `hidden_units` are only proportions, scaled so that the model
-        comes closest to this number of trained parameters; the choice is printed.
+        comes closest to this number of trained parameters, at most 10^8; the choice is printed.
       kernel_initializer: a Keras initialiser, its name or its configuration, for every kernel.
       name: the model's name.
       observation_shape: shape of an observation, if it is not flat; the group acts on its
@@ -54,8 +54,7 @@ def critic(
       ValueError: for an unknown kind, widths that are not positive integers, a budget that is too
         small, or an `observation_shape` of another size than the state.
     """
-    check_symmetry_argument(symmetry)
-    check_kind(kind, CRITIC_KINDS)
+    check_description(symmetry, kind, CRITIC_KINDS, name, observation_shape)
     initializer = check_initializer(kernel_initializer)
     name = name or f"{kind}_critic"
 

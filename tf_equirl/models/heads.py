@@ -17,7 +17,9 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike, NDArray
 
+from tf_equirl._checks import instance, refuse
 from tf_equirl.groups import Representation
+from tf_equirl.groups._checks import real_array
 from tf_equirl.layers.pooling.distances import ModeDistance
 
 
@@ -88,12 +90,7 @@ class RealHead(Head):
 
     def __init__(self, representation: Representation) -> None:
         """Checks and keeps the representation."""
-        if not isinstance(representation, Representation):
-            raise ValueError(
-                "`representation` must be a Representation. Received: "
-                f"representation={representation!r}"
-            )
-        self.representation = representation
+        self.representation = instance("representation", representation, Representation)
 
     @property
     def distance(self) -> str:
@@ -146,12 +143,17 @@ class CategoricalHead(Head):
         reading: NDArray[np.float32] | None = None,
     ) -> None:
         """Checks and keeps the arguments."""
+        rule = "permutation representations of one group, in a list"
+        if not isinstance(factors, (list, tuple)):
+            refuse("factors", rule, factors)
         factors = tuple(factors)
         for factor in factors:
-            if not isinstance(factor, Representation) or factor.permutations is None:
-                raise ValueError(
-                    f"`factors` must be permutation representations. Received: factors={factors!r}"
-                )
+            if (
+                not isinstance(factor, Representation)
+                or factor.permutations is None
+                or factor.group != factors[0].group
+            ):
+                refuse("factors", rule, factors)
         if not factors:
             raise ValueError(f"`factors` must hold at least one. Received: factors={factors!r}")
         self.factors = factors
@@ -162,11 +164,14 @@ class CategoricalHead(Head):
                 f"`coordinates` must hold as many positions as there are categories, {self.sizes}. "
                 f"Received: coordinates of {self._distance.sizes}"
             )
-        if reading is not None and reading.shape[-1] != self.representation.dim:
-            raise ValueError(
-                f"`reading` must have {self.representation.dim} columns. Received: a matrix of "
-                f"shape {reading.shape}"
-            )
+        if reading is not None:
+            columns = self.representation.dim
+            matrix = real_array("reading", reading, ndim=2)
+            if matrix.shape[1] != columns:
+                raise ValueError(
+                    f"`reading` must have {columns} columns. Received: a matrix of shape "
+                    f"{matrix.shape}"
+                )
         self.reading = reading
 
     @property

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
+from tf_equirl._checks import instance, integers, one_of, optional_text, refuse
 from tf_equirl.groups import Symmetry
 
 
-def check_symmetry_argument(symmetry: Symmetry) -> None:
-    """Raises a ValueError unless `symmetry` is a `Symmetry`."""
-    if not isinstance(symmetry, Symmetry):
-        raise ValueError(
-            "symmetry must be a tf_equirl.groups.Symmetry. "
-            f"Received: symmetry={symmetry!r} of type {type(symmetry).__name__}"
-        )
+def check_description(
+    symmetry: Symmetry,
+    kind: str,
+    kinds: tuple[str, ...],
+    name: str | None,
+    observation_shape: Sequence[int] | None,
+) -> None:
+    """Checks the arguments that all builders have and that cost nothing to check.
 
-
-def check_kind(kind: str, kinds: tuple[str, ...]) -> None:
-    """Raises a ValueError unless `kind` is one of `kinds`."""
-    if kind not in kinds:
-        raise ValueError(f"kind must be one of {', '.join(kinds)}. Received: kind={kind!r}")
+    Raises:
+      ValueError: unless `symmetry` is a `Symmetry`, `kind` one of `kinds`, `name` a name for a
+        model or None, and `observation_shape` that of a state or None.
+    """
+    instance("symmetry", symmetry, Symmetry, "a tf_equirl.groups.Symmetry")
+    one_of("kind", kind, kinds)
+    if "/" in (optional_text("name", name) or ""):
+        refuse("name", "a name without /", name)
+    observation_axes(symmetry, observation_shape)
 
 
 def check_initializer(initializer: Any) -> keras.initializers.Initializer:
@@ -35,14 +40,28 @@ def check_initializer(initializer: Any) -> keras.initializers.Initializer:
     """
     try:
         found = keras.initializers.get(initializer)
-    except (ValueError, TypeError):
+    except Exception:  # several kinds, and none of them names the argument
         found = None
+    rule = "a Keras initialiser, its name or its configuration"
     if not isinstance(found, keras.initializers.Initializer):
-        raise ValueError(
-            "kernel_initializer must be a Keras initialiser, its name or its configuration. "
-            f"Received: kernel_initializer={initializer!r}"
-        )
+        refuse("kernel_initializer", rule, initializer)
     return found
+
+
+def observation_axes(symmetry: Symmetry, shape: Sequence[int] | None) -> tuple[int, ...]:
+    """The axes of an observation.
+
+    Raises:
+      ValueError: unless `shape` is None or has as many numbers as the state's representation.
+    """
+    dim = symmetry.state.dim
+    if shape is None:
+        return (dim,)
+    rule = f"positive integers whose product is the dimension of symmetry.state, {dim}"
+    axes = integers("observation_shape", shape, rule, least=1, most=dim, most_items=20)
+    if math.prod(axes) != dim:
+        refuse("observation_shape", rule, shape)
+    return axes
 
 
 def observation_input(
@@ -51,19 +70,10 @@ def observation_input(
     """The symbolic input `[batch, *shape]` of a model, and the same flat, `[batch, d_state]`.
 
     Raises:
-      ValueError: unless `shape` is None or has as many numbers as the state's representation.
+      ValueError: see `observation_axes`.
     """
     dim = symmetry.state.dim
-    try:
-        axes = (dim,) if shape is None else tuple(operator.index(axis) for axis in shape)
-    except TypeError:
-        axes = ()
-    if math.prod(axes) != dim or min(axes, default=0) < 1:
-        raise ValueError(
-            f"observation_shape must be positive integers whose product is the dimension of "
-            f"symmetry.state, {dim}. Received: observation_shape={shape}"
-        )
-    shape = axes
+    shape = observation_axes(symmetry, shape)
     observation = keras.Input(shape, name="observation")
     flat = observation if shape == (dim,) else keras.layers.Reshape((dim,))(observation)
     return observation, flat

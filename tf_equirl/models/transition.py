@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tf_equirl._checks import flag, instance, number, one_of
 from tf_equirl.groups import Symmetry
 from tf_equirl.layers import (
     EquivariantReadout,
@@ -17,12 +18,13 @@ from tf_equirl.layers import (
     ProximalPooling,
     TransitionImages,
 )
+from tf_equirl.layers.pooling.distances import get_distance
+from tf_equirl.layers.pooling.proximal_pooling import SELECTIONS
 from tf_equirl.models.actor import regular_features
 from tf_equirl.models.heads import CategoricalHead, Head, RealHead
 from tf_equirl.models.inputs import (
+    check_description,
     check_initializer,
-    check_kind,
-    check_symmetry_argument,
     observation_input,
 )
 from tf_equirl.models.widths import build_with_widths
@@ -67,9 +69,10 @@ def transition_model(
     Args:
       symmetry: the group and how it acts on observations and actions.
       kind: one of `TRANSITION_KINDS`, as above.
-      hidden_units: widths of the hidden layers; channels per group element for `"gcnn-..."`.
+      hidden_units: widths of the hidden layers, at most 100 of them up to 16,384; channels
+        per group element for `"gcnn-..."`.
       match_parameters: if given, `hidden_units` are only proportions, scaled so that the model
-        comes closest to this number of trained parameters; the choice is printed.
+        comes closest to this number of trained parameters, at most 10^8; the choice is printed.
       kernel_initializer: a Keras initialiser, its name or its configuration, for every kernel.
       name: the model's name.
       observation_shape: shape of an observation, if it is not flat; the group acts on its
@@ -99,11 +102,15 @@ def transition_model(
       >>> model.output_shape
       (None, 55)
     """
-    check_symmetry_argument(symmetry)
-    check_kind(kind, TRANSITION_KINDS)
+    check_description(symmetry, kind, TRANSITION_KINDS, name, observation_shape)
     initializer = check_initializer(kernel_initializer)
+    predict_change = flag("predict_change", predict_change)
     head = RealHead(symmetry.state) if head is None else head
     _check_head(symmetry, head, predict_change)
+    distance = head.distance if distance is None else get_distance(distance)
+    one_of("selection", selection, SELECTIONS)
+    number("temperature", temperature)
+    flag("average_ties", average_ties)
     name = name or f"{kind.replace('-', '_')}_transition_model"
 
     def build(widths: tuple[int, ...]) -> keras.Model:
@@ -134,7 +141,7 @@ def transition_model(
         if kind == "gcnn-averaged":
             return keras.Model([observation, action], GroupAveraging()(images), name=name)
         pooling = ProximalPooling(
-            head.distance if distance is None else distance,
+            distance,
             selection,
             representation=head.representation,
             temperature=temperature,
@@ -146,33 +153,30 @@ def transition_model(
 
 
 def _check_head(symmetry: Symmetry, head: Head, predict_change: bool) -> None:
-    if not isinstance(head, Head):
-        raise ValueError(
-            f"head must be a RealHead or a CategoricalHead, such as an environment's "
-            f"transition_head. Received: head={head!r}"
-        )
+    rule = "a RealHead or a CategoricalHead, such as an environment's transition_head"
+    instance("head", head, Head, rule)
     if head.representation.group != symmetry.group:
         raise ValueError(
-            f"head must be one of the symmetry's group, {symmetry.group.name}. Received: a head of "
-            f"{head.representation.group.name}"
+            f"`head` must be one of the symmetry's group, {symmetry.group.name}. Received: a head "
+            f"of {head.representation.group.name}"
         )
     state, encoding = symmetry.state, head.representation
     reading = np.eye(encoding.dim) if head.reading is None else np.asarray(head.reading)
     if len(reading) != state.dim:
         raise ValueError(
-            f"head must read observations of {state.dim} numbers. Received: a head that reads "
+            f"`head` must read observations of {state.dim} numbers. Received: a head that reads "
             f"{len(reading)}"
         )
     moved = np.swapaxes(state.matrices, 1, 2) @ reading
     error = np.abs(moved - reading @ np.swapaxes(encoding.matrices, 1, 2)).max(axis=(1, 2))
     if error.max() > 1e-6:
         raise ValueError(
-            "head must read encodings that the group moves as it moves observations, "
+            "`head` must read encodings that the group moves as it moves observations, "
             "encoding(rho_S(g) s) = rho(g) encoding(s). Received: a head for which element "
             f"{error.argmax()} of {symmetry.group.name} does not"
         )
     if predict_change and isinstance(head, CategoricalHead):
         raise ValueError(
-            "predict_change must be False for a head of categories, which have no difference. "
+            "`predict_change` must be False for a head of categories, which have no difference. "
             f"Received: predict_change={predict_change!r}"
         )

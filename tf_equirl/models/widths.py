@@ -6,9 +6,16 @@ import functools
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from numbers import Integral
 
 import keras
+
+from tf_equirl._checks import LARGEST_BUDGET, integers, positive_integer, refuse
+
+LARGEST_WIDTH = 2**14
+"""Of a hidden layer: two of these have 268 million weights between them."""
+
+MOST_LAYERS = 100
+"""Hidden layers of a model."""
 
 # A share of the budget. Widths are whole numbers: small models cannot meet every budget.
 _TOLERANCE = 0.05
@@ -18,19 +25,29 @@ def check_hidden_units(hidden_units: Sequence[int]) -> tuple[int, ...]:
     """Returns `hidden_units` as a tuple.
 
     Raises:
-      ValueError: unless it is a non-empty sequence of positive integers.
+      ValueError: unless it is a sequence of 1 to 100 positive integers up to 16,384.
     """
-    valid = isinstance(hidden_units, Sequence) and not isinstance(hidden_units, str)
-    if (
-        not valid
-        or not hidden_units
-        or any(not isinstance(u, Integral) or isinstance(u, bool) or u < 1 for u in hidden_units)
-    ):
-        raise ValueError(
-            "hidden_units must be a non-empty sequence of positive integers. "
-            f"Received: hidden_units={hidden_units!r}"
-        )
-    return tuple(int(u) for u in hidden_units)
+    rule = (
+        f"a non-empty sequence of positive integers up to {LARGEST_WIDTH:,}, at most {MOST_LAYERS}"
+    )
+    if not isinstance(hidden_units, Sequence):
+        refuse("hidden_units", rule, hidden_units)
+    return integers(
+        "hidden_units", hidden_units, rule, least=1, most=LARGEST_WIDTH, most_items=MOST_LAYERS
+    )
+
+
+def check_budget(match_parameters: int | None, name: str = "match_parameters") -> int | None:
+    """Returns `match_parameters` as an int, or None.
+
+    Raises:
+      ValueError: unless it is None or a positive integer up to 100,000,000.
+    """
+    return (
+        None
+        if match_parameters is None
+        else positive_integer(name, match_parameters, LARGEST_BUDGET)
+    )
 
 
 def build_with_widths(
@@ -51,20 +68,13 @@ def build_with_widths(
         as is.
 
     Raises:
-      ValueError: if `match_parameters` is no positive integer, or smaller than the smallest model.
+      ValueError: if `match_parameters` is no positive integer up to 100,000,000, or smaller than
+        the smallest model.
     """
     hidden_units = check_hidden_units(hidden_units)
+    match_parameters = check_budget(match_parameters)
     if match_parameters is None:
         return build(hidden_units)
-    if (
-        not isinstance(match_parameters, Integral)
-        or isinstance(match_parameters, bool)
-        or match_parameters < 1
-    ):
-        raise ValueError(
-            "match_parameters must be a positive integer. "
-            f"Received: match_parameters={match_parameters!r}"
-        )
 
     def scaled(first: int) -> tuple[int, ...]:
         return tuple(max(1, round(u * first / hidden_units[0])) for u in hidden_units)
@@ -72,7 +82,7 @@ def build_with_widths(
     smallest = trained_parameters(build(scaled(1)))
     if smallest > match_parameters:
         raise ValueError(
-            f"match_parameters must be at least {smallest}, the size of the smallest model of "
+            f"`match_parameters` must be at least {smallest}, the size of the smallest model of "
             f"this kind. Received: match_parameters={match_parameters}"
         )
     low, high = 1, 2

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tf_equirl._checks import (
+    LARGEST_BATCH,
+    MOST,
+    flag,
+    instance,
+    number,
+    one_of,
+    positive_integer,
+    refuse,
+    shown,
+)
 from tf_equirl.envs import Environment
-from tf_equirl.models.widths import check_hidden_units
+from tf_equirl.models.widths import check_budget, check_hidden_units
 
 if TYPE_CHECKING:
     import keras
 
     from tf_equirl.training.on_policy import OnPolicyLearner
+
+MOST_TIMESTEPS = 2**53
+"""The most environment steps of a run: up to here a float holds every number of steps."""
 
 _Config = TypeVar("_Config", bound="Config")
 
@@ -37,35 +49,33 @@ class Config:
         Raises:
           ValueError: for a field that does not exist, or one that breaks its rule.
         """
+        instance("fields", fields, Mapping, f"a dict of the fields of {cls.__name__}")
         known = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-        unknown = sorted(set(fields) - known)
+        unknown = sorted(set(fields) - known, key=shown)
         if unknown:
-            raise ValueError(f"fields must be those of {cls.__name__}. Received also: {unknown}")
+            raise ValueError(
+                f"`fields` must be those of {cls.__name__}. Received also: {shown(unknown)}"
+            )
         return cls(**fields)
 
     def _reject(self, field: str, rule: str) -> None:
-        raise ValueError(f"{field} must be {rule}. Received: {field}={getattr(self, field)!r}")
+        refuse(field, rule, getattr(self, field))
+
+    def _set(self, field: str, check: Callable[..., Any], *rules: Any) -> None:
+        """Replaces a field by what a check of `_checks` makes of it, of NumPy's types Python's."""
+        object.__setattr__(self, field, check(field, getattr(self, field), *rules))
 
     def _check_choice(self, field: str, choices: Sequence[str]) -> None:
-        if getattr(self, field) not in choices:
-            self._reject(field, f"one of {', '.join(choices)}")
+        self._set(field, one_of, choices)
 
     def _check_bool(self, field: str) -> None:
-        if not isinstance(getattr(self, field), bool):
-            self._reject(field, "True or False")
+        self._set(field, flag)
 
-    def _check_integer(self, field: str) -> None:
-        value = getattr(self, field)
-        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-            self._reject(field, "a positive integer")
-        object.__setattr__(self, field, int(value))  # of a NumPy integer, too
+    def _check_integer(self, field: str, most: int = MOST) -> None:
+        self._set(field, positive_integer, most)
 
     def _check_real(self, field: str, rule: str, holds: Callable[[float], bool]) -> None:
-        value = getattr(self, field)
-        real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if not real or not math.isfinite(value) or not holds(value):
-            self._reject(field, rule)
-        object.__setattr__(self, field, float(value))
+        self._set(field, number, rule, holds)
 
     def _check_positive(self, *fields: str) -> None:
         for field in fields:
@@ -78,9 +88,10 @@ class Config:
             self._check_real(field, "a number from 0 to 1, 1 excluded", lambda x: 0 <= x < 1)
 
     def _check_hidden_units(self) -> None:
-        units = getattr(self, "hidden_units")  # noqa: B009
-        units = tuple(units) if isinstance(units, list) else units
-        object.__setattr__(self, "hidden_units", check_hidden_units(units))
+        self._set("hidden_units", lambda _, units: check_hidden_units(units))
+
+    def _check_budget(self, field: str) -> None:
+        self._set(field, lambda name, value: check_budget(value, name))
 
 
 def field_text(value: Any) -> str:
@@ -104,7 +115,7 @@ class OnPolicyConfig(Config):
 
     Attributes:
       total_timesteps: environment steps per seed, rounded down to whole updates.
-      num_environments: environments that each seed steps side by side.
+      num_environments: environments that each seed steps side by side, at most 2^20.
       rollout_steps: steps per environment and update.
       learning_rate: Adam's step size.
       anneal_learning_rate: decrease the step size linearly to 0 over the run.
@@ -132,14 +143,19 @@ class OnPolicyConfig(Config):
         Raises:
           ValueError: naming the first field that breaks its rule.
         """
-        for field in ("total_timesteps", "num_environments", "rollout_steps"):
-            self._check_integer(field)
+        self._check_integer("total_timesteps", MOST_TIMESTEPS)
+        self._check_integer("num_environments", LARGEST_BATCH)
+        self._check_integer("rollout_steps")
         self._check_bool("anneal_learning_rate")
         self._check_adam()
         self._check_positive("max_gradient_norm")
         self._check_real("discount", "a number from 0 to 1", lambda x: 0 <= x <= 1)
         if self.total_timesteps < self.batch_size:
-            self._reject("total_timesteps", f"at least one update of {self.batch_size} steps")
+            self._reject(
+                "total_timesteps",
+                f"at least one update of num_environments * rollout_steps = {self.batch_size:,} "
+                "steps",
+            )
 
     @property
     def batch_size(self) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import keras
 
+from tf_equirl._checks import optional_text
 from tf_equirl.envs import Environment
 from tf_equirl.models import ACTOR_KINDS, CRITIC_KINDS
 from tf_equirl.training.config import OnPolicyConfig
@@ -29,9 +30,9 @@ class PPOConfig(OnPolicyConfig):
       actor: kind of policy network: mlp, gcnn, odd, symmetrizer or symmetrizer-sampled, see
         `models.actor`.
       critic: kind of value network: mlp or invariant, see `models.critic`.
-      hidden_units: widths of the hidden layers of both networks.
-      match_parameters: parameter budget of the actor; `hidden_units` are then the proportions of
-        its widths. None keeps `hidden_units`.
+      hidden_units: widths of the hidden layers of both networks, at most 100 up to 16,384.
+      match_parameters: parameter budget of the actor, at most 10^8; `hidden_units` are then the
+        proportions of its widths. None keeps `hidden_units`.
       match_critic_parameters: the same for the critic.
       actor_initializer: name of the Keras initialiser of the actor's kernels, such as "he_normal".
         None takes that of its kind.
@@ -81,12 +82,12 @@ class PPOConfig(OnPolicyConfig):
         for field in ("num_epochs", "num_minibatches"):
             self._check_integer(field)
         for field in ("match_parameters", "match_critic_parameters"):
-            if getattr(self, field) is not None:
-                self._check_integer(field)
+            self._check_budget(field)
         if self.actor_initializer is not None:
+            optional_text("actor_initializer", self.actor_initializer)
             try:
-                keras.initializers.get(str(self.actor_initializer))
-            except ValueError:
+                keras.initializers.get(self.actor_initializer)
+            except Exception:  # several kinds, and none of them names the field
                 self._reject("actor_initializer", "the name of a Keras initialiser")
         for field in ("clip_value", "value_coefficient", "entropy_coefficient"):
             self._check_real(field, "a number of at least 0", lambda x: x >= 0)

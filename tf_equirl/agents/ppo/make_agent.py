@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import keras
 
+from tf_equirl._checks import instance
 from tf_equirl.agents.ppo.config import PPOConfig
 from tf_equirl.agents.ppo.door import ppo_clip_agent
 from tf_equirl.agents.ppo.tf_agents_ppo import clip_agent
-from tf_equirl.envs import Environment, make
+from tf_equirl.envs import Environment
+from tf_equirl.envs.registry import environment_of
 
 
 def make_ppo_agent(
@@ -40,6 +42,7 @@ def make_ppo_agent(
     Raises:
       ValueError: if a model does not fit the environment.
     """
-    config = config or PPOConfig()
-    env = make(env)
+    config = PPOConfig() if config is None else config
+    instance("config", config, PPOConfig)
+    env = environment_of(env)
     return clip_agent(env, config, *config.networks(env, actor, critic))

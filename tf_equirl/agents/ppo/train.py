@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable
 import keras
 
 from tf_equirl import envs, zoo
+from tf_equirl._checks import instance, shown, within
 from tf_equirl.agents.ppo.config import PPOConfig
 from tf_equirl.agents.ppo.learner import PPOLearner
+from tf_equirl.envs.registry import environment_of
 from tf_equirl.training.progress import Progress
 from tf_equirl.training.result import TrainingResult
 from tf_equirl.training.run import train
@@ -56,17 +58,19 @@ def train_ppo(
       NonFiniteError: if a seed's numbers become infinite or NaN; what was computed is kept.
       KeyboardInterrupt: on Ctrl-C, after a checkpoint was written.
     """
-    env = envs.make(env)
-    config = config or PPOConfig()
-    if not isinstance(config, PPOConfig):
-        raise ValueError(f"config must be a PPOConfig. Received: config={config!r}")
+    env = environment_of(env)
+    config = PPOConfig() if config is None else config
+    instance("config", config, PPOConfig)
     if start_from is not None:
         if actor is not None or critic is not None:
             raise ValueError(
-                "start_from brings its own networks: give it or actor and critic, not both. "
-                f"Received: start_from={start_from!r}, actor={actor!r}, critic={critic!r}"
+                "`start_from` brings its own networks: give it or actor and critic, not both. "
+                f"Received: start_from={shown(start_from)}, actor={shown(actor)}, "
+                f"critic={shown(critic)}"
             )
-        entry = zoo.load(start_from, must_be=zoo.POLICY.text)
+        instance("start_from", start_from, str, "the name of a model of the zoo")
+        with within("start_from"):
+            entry = zoo.load(start_from, must_be=zoo.POLICY.text)
         actor, critic = entry.actor, entry.critic
     learner = PPOLearner(env, config, *config.networks(env, actor, critic), start_from)
     return train(learner, seeds, run_dir, resume=resume, on_progress=on_progress)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from tf_equirl._checks import positive_integer
+from tf_equirl._checks import LARGEST_BATCH, positive_integer
 from tf_equirl.envs.adapters.gymnasium_env import (
     observation_space,
     render_metadata,
@@ -32,7 +32,7 @@ class GymnasiumVectorEnv(
 
     Args:
         environment: An environment or its registered name.
-        num_envs: Number of copies.
+        num_envs: Number of copies, at most 2^20.
         render_mode: One of the environment's `render_modes`, or None.
         **kwargs: Arguments of the environment's constructor, when a name is given; for CartPole
             also `max_episode_steps`.
@@ -56,7 +56,7 @@ class GymnasiumVectorEnv(
         **kwargs: Any,
     ) -> None:
         """Makes the environment and its spaces."""
-        self.num_envs = positive_integer("num_envs", num_envs)
+        self.num_envs = positive_integer("num_envs", num_envs, LARGEST_BATCH)
         self.environment = make(environment, **kwargs)
         self.metadata = {**self.metadata, **render_metadata(self.environment, render_mode)}
         self.render_mode = render_mode

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from tf_equirl._checks import positive_integer
+from tf_equirl._checks import LARGEST_BATCH, positive_integer, random_seed
 from tf_equirl._tf_agents import require_tf_agents
 from tf_equirl.envs.environment import Environment, select
 from tf_equirl.envs.registry import make
@@ -33,7 +32,7 @@ class TFAgentsEnvironment(tf_environment.TFEnvironment):
 
     Args:
         environment: An environment or its registered name.
-        batch_size: Number of copies that step together.
+        batch_size: Number of copies that step together, at most 2^20.
         seed: An integer in [0, 2^31); the same seed and actions give the same time steps.
 
     Raises:
@@ -44,7 +43,10 @@ class TFAgentsEnvironment(tf_environment.TFEnvironment):
     def __init__(self, environment: Environment | str, batch_size: int = 1, seed: int = 0) -> None:
         """Creates the variables that hold the state."""
         self.environment = make(environment)
-        batch_size = positive_integer("batch_size", batch_size)
+        batch_size, seed = (
+            positive_integer("batch_size", batch_size, LARGEST_BATCH),
+            random_seed(seed),
+        )
         observation_spec = tensor_spec.TensorSpec(
             self.environment.observation_shape, tf.float32, "observation"
         )
@@ -52,9 +54,6 @@ class TFAgentsEnvironment(tf_environment.TFEnvironment):
             [], tf.int32, 0, self.environment.num_actions - 1, "action"
         )
         super().__init__(ts.time_step_spec(observation_spec), action_spec, batch_size)
-        # Checked here, because tf.constant wraps a larger number silently.
-        if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**31:
-            raise ValueError(f"`seed` must be an integer in [0, 2^31). Received: seed={seed!r}")
         self._seed = tf.constant([seed, 0], tf.int32)
         self._calls = tf.Variable(0, trainable=False, name="calls")
         state = self._initial_state()

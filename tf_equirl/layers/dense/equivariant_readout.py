@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tf_equirl._checks import shown
 from tf_equirl.groups import Representation, intertwiner_basis, trivial_representation
 from tf_equirl.layers.base import (
     EquivariantLinear,
@@ -49,7 +50,7 @@ class EquivariantReadout(EquivariantLinear):
         if "activation" in kwargs:
             raise ValueError(
                 "EquivariantReadout takes no `activation`: a pointwise function breaks its law. "
-                f"Received: activation={kwargs['activation']!r}"
+                f"Received: activation={shown(kwargs['activation'])}"
             )
         super().__init__(**kwargs)
         self.representation = object_of(Representation, representation, "representation")

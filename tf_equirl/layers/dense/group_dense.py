@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tf_equirl._checks import positive_integer
+from tf_equirl._checks import LARGEST_UNITS, positive_integer
 from tf_equirl.groups import FiniteGroup
 from tf_equirl.layers.base import EquivariantLinear, gather_kernel, object_of
 
@@ -26,7 +26,7 @@ class GroupDense(EquivariantLinear):
     Output shape: `[..., n, units]`.
 
     Args:
-        units: Number of output channels.
+        units: Number of output channels, at most 2^20.
         group: The group; a `FiniteGroup` or its config.
         **kwargs: See `EquivariantLinear`: `activation`, `use_bias`, initializers, ...
 
@@ -37,7 +37,7 @@ class GroupDense(EquivariantLinear):
     def __init__(self, units: int, group: FiniteGroup | dict[str, Any], **kwargs: Any) -> None:
         """Checks and keeps the arguments."""
         super().__init__(**kwargs)
-        self.units = positive_integer("units", units)
+        self.units = positive_integer("units", units, LARGEST_UNITS)
         self.group = object_of(FiniteGroup, group, "group")
         self.rows = self.group.order
         self._index = self.group.table[self.group.inverses]  # [i, j] -> g_i^-1 g_j

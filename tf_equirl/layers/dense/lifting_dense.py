@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tf_equirl._checks import positive_integer
+from tf_equirl._checks import LARGEST_UNITS, positive_integer
 from tf_equirl.groups import Representation
 from tf_equirl.layers.base import (
     EquivariantLinear,
@@ -35,7 +35,7 @@ class LiftingDense(EquivariantLinear):
     Output shape: `[..., n, units]`, with `n` the order of the group.
 
     Args:
-        units: Number of output channels.
+        units: Number of output channels, at most 2^20.
         representation: How the group acts on the input; a `Representation` or its config.
         **kwargs: See `EquivariantLinear`: `activation`, `use_bias`, initializers, ...
 
@@ -48,7 +48,7 @@ class LiftingDense(EquivariantLinear):
     ) -> None:
         """Checks and keeps the arguments."""
         super().__init__(**kwargs)
-        self.units = positive_integer("units", units)
+        self.units = positive_integer("units", units, LARGEST_UNITS)
         self.representation = object_of(Representation, representation, "representation")
         self._by_index = acts_by_index(self.representation)
         if self._by_index:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tf_equirl._checks import positive_integer
+from tf_equirl._checks import LARGEST_UNITS, positive_integer
 from tf_equirl.groups import Representation, signed_pair_orbits, trivial_representation
 from tf_equirl.layers.base import (
     EquivariantLinear,
@@ -37,7 +37,7 @@ class PermutationEquivariantDense(EquivariantLinear):
     Output shape: `[..., k, units]`, with `k` the dimension of `outputs`.
 
     Args:
-        units: Number of output channels.
+        units: Number of output channels, at most 2^20.
         inputs: How the group acts on the input rows; a (signed) permutation `Representation`
             or its config.
         outputs: The same for the output rows.
@@ -58,7 +58,7 @@ class PermutationEquivariantDense(EquivariantLinear):
     ) -> None:
         """Checks the arguments and computes the orbits."""
         super().__init__(**kwargs)
-        self.units = positive_integer("units", units)
+        self.units = positive_integer("units", units, LARGEST_UNITS)
         self.inputs = _signed_permutation(inputs, "inputs")
         self.outputs = _signed_permutation(outputs, "outputs")
         if self.inputs.group != self.outputs.group:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tf_equirl._checks import positive_integer
+from tf_equirl._checks import LARGEST_SEED, LARGEST_UNITS, integer, one_of, positive_integer
 from tf_equirl.groups import (
     Representation,
     intertwiner_basis,
@@ -75,11 +75,12 @@ class SymmetrizerDense(EquivariantLinear):
     Output shape: `[..., d_out, units]`, with `d_out` the dimension of `outputs`.
 
     Args:
-        units: Number of output channels.
+        units: Number of output channels, at most 2^20.
         inputs: How the group acts on the input rows; a `Representation` or its config.
         outputs: The same for the output rows.
         basis: `"exact"` or `"sampled"`.
         seed: Seed of the random matrices of a sampled basis; copies of the layer agree on it.
+            An integer from 0 to 2^64 - 1.
         kernel_initializer: As above; None for the paper's.
         **kwargs: See `EquivariantLinear`: `activation`, `use_bias`, initializers, ...
 
@@ -109,21 +110,15 @@ class SymmetrizerDense(EquivariantLinear):
                 2 / self.outputs.dim**2, "fan_out", "untruncated_normal"
             )
         super().__init__(kernel_initializer=kernel_initializer, **kwargs)
-        self.units = positive_integer("units", units)
-        if basis not in BASES:
-            raise ValueError(
-                f"`basis` must be one of {', '.join(BASES)}. Received: basis={basis!r}"
-            )
-        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-            raise ValueError(f"`seed` must be an integer of at least 0. Received: seed={seed!r}")
+        self.units = positive_integer("units", units, LARGEST_UNITS)
+        self.basis = one_of("basis", basis, BASES)
+        self.seed = integer("seed", seed, 0, LARGEST_SEED)
         if self.inputs.group != self.outputs.group:
             raise ValueError(
                 "`inputs` and `outputs` must be representations of the same group. "
                 f"Received: inputs={self.inputs!r}, outputs={self.outputs!r}"
             )
         check_activation(self.activation, self.outputs)
-        self.basis = basis
-        self.seed = int(seed)
         self.rows = self.inputs.dim
         self._rank = intertwiner_dimension(self.inputs, self.outputs)
         if not self._rank:

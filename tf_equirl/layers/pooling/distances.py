@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
+
+from tf_equirl._checks import refuse, shown
 
 
 @keras.saving.register_keras_serializable(package="tf_equirl")
@@ -56,24 +59,18 @@ class ModeDistance:
 
     def __init__(self, coordinates: Sequence[ArrayLike], weights: Sequence[float]) -> None:
         """Checks and keeps the arguments."""
-        self.coordinates = [np.asarray(positions, np.float32) for positions in coordinates]
-        if not self.coordinates or any(
-            positions.ndim != 2 or not positions.size or not np.isfinite(positions).all()
-            for positions in self.coordinates
-        ):
+        self.coordinates = _matrices(coordinates)
+        if not self.coordinates:
             raise ValueError(
                 "`coordinates` must hold a matrix [categories, k] of finite numbers for each "
-                f"factor. Received: coordinates={coordinates!r}"
+                f"factor. Received: coordinates={shown(coordinates)}"
             )
-        numbers = np.asarray(weights, np.float64)
-        if (
-            numbers.shape != (len(self.coordinates),)
-            or not np.isfinite(numbers).all()
-            or numbers.min() < 0
-        ):
+        count = len(self.coordinates)
+        numbers = _numbers(weights, np.float64)
+        if numbers.shape != (count,) or numbers.min() < 0:
             raise ValueError(
-                f"`weights` must hold {len(self.coordinates)} finite numbers of at least 0, one "
-                f"for each factor. Received: weights={weights!r}"
+                f"`weights` must hold {count} finite numbers of at least 0, one for each factor. "
+                f"Received: weights={shown(weights)}"
             )
         self.weights: list[float] = numbers.tolist()
 
@@ -128,6 +125,32 @@ class ModeDistance:
         return modes
 
 
+def _matrices(coordinates: Any) -> list[np.ndarray]:
+    """Matrices of float32; none where it is no list of matrices."""
+    if isinstance(coordinates, np.ndarray):
+        coordinates = list(np.atleast_1d(coordinates))
+    if not isinstance(coordinates, (list, tuple)):
+        return []
+    found = []
+    for positions in coordinates:
+        found.append(_numbers(positions, np.float32))
+        if found[-1].ndim != 2:
+            return []
+    return found
+
+
+def _numbers(values: Any, dtype: Any) -> np.ndarray:
+    """An array of finite numbers; an empty vector where it is something else."""
+    none = np.zeros(0, dtype)
+    try:
+        array = np.asarray(values)
+        real = array.dtype.kind in "iuf" and array.size
+        array = array.astype(dtype) if real else none
+    except Exception:  # ragged, or too large; or what an object's own conversion raises
+        return none
+    return array if np.isfinite(array).all() else none
+
+
 def get_distance(distance: Any) -> Callable[[Any, Any], Any]:
     """The function that a name, a configuration or a function stands for.
 
@@ -138,13 +161,13 @@ def get_distance(distance: Any) -> Callable[[Any, Any], Any]:
     Raises:
         ValueError: If it is none of these.
     """
+    found = distance
     if isinstance(distance, dict):
-        distance = keras.saving.deserialize_keras_object(distance)
-    if isinstance(distance, str) and distance in DISTANCES:
-        return DISTANCES[distance]
-    if not callable(distance):
-        raise ValueError(
-            f"`distance` must be {' or '.join(map(repr, DISTANCES))} or a function of two vectors. "
-            f"Received: distance={distance!r}"
-        )
-    return distance
+        with contextlib.suppress(Exception):  # several kinds, and none of them names the argument
+            found = keras.saving.deserialize_keras_object(distance)
+    if isinstance(found, str) and found in DISTANCES:
+        return DISTANCES[found]
+    if not callable(found) or isinstance(found, type):
+        rule = f"{' or '.join(map(repr, DISTANCES))} or a function of two vectors"
+        refuse("distance", rule, distance)
+    return found

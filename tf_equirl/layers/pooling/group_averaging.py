@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from tf_equirl.layers.base import layer_arguments
+
 
 @keras.saving.register_keras_serializable(package="tf_equirl")
 class GroupAveraging(keras.layers.Layer):
@@ -25,8 +27,12 @@ class GroupAveraging(keras.layers.Layer):
         **kwargs: Of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Raises:
-        ValueError: If the input has fewer than two axes.
+        ValueError: If an argument is wrong, or the input has fewer than two axes.
     """
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Checks the arguments."""
+        super().__init__(**layer_arguments(kwargs))
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Checks that there is a group axis.

@@ -7,6 +7,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from tf_equirl._checks import one_of
+from tf_equirl.layers.base import layer_arguments
+
 MODES = {"mean": ops.mean, "max": ops.max, "sum": ops.sum}
 
 
@@ -32,10 +35,8 @@ class GroupPooling(keras.layers.Layer):
 
     def __init__(self, mode: str = "mean", **kwargs: Any) -> None:
         """Checks and keeps the arguments."""
-        super().__init__(**kwargs)
-        if mode not in MODES:
-            raise ValueError(f"`mode` must be one of {', '.join(MODES)}. Received: mode={mode!r}")
-        self.mode = mode
+        super().__init__(**layer_arguments(kwargs))
+        self.mode = one_of("mode", mode, MODES)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Checks that there is a group axis to pool over.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,8 +10,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from tf_equirl._checks import flag, number, one_of, shown
 from tf_equirl.groups import Representation
-from tf_equirl.layers.base import object_of
+from tf_equirl.layers.base import layer_arguments, object_of
 from tf_equirl.layers.pooling.distances import get_distance
 from tf_equirl.layers.pooling.transition_images import check_rows, rows_spec
 
@@ -84,22 +84,14 @@ class ProximalPooling(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         """Checks and keeps the arguments."""
-        super().__init__(**kwargs)
+        super().__init__(**layer_arguments(kwargs))
         self.distance = get_distance(distance)
-        if selection not in SELECTIONS:
-            raise ValueError(
-                f"`selection` must be one of {', '.join(SELECTIONS)}. Received: "
-                f"selection={selection!r}"
-            )
-        for name, value in (("temperature", temperature), ("tie", tie)):
-            if not isinstance(value, (int, float)) or not 0 < value < math.inf:
-                raise ValueError(f"`{name}` must be a positive number. Received: {name}={value!r}")
-        self.selection = selection
+        self.selection = one_of("selection", selection, SELECTIONS)
         self.representation = object_of(Representation, representation, "representation")
-        self.temperature = float(temperature)
-        self.average_ties = bool(average_ties)
-        self.tie = float(tie)
-        self.allow_noninvariant = bool(allow_noninvariant)
+        self.temperature = number("temperature", temperature)
+        self.average_ties = flag("average_ties", average_ties)
+        self.tie = number("tie", tie)
+        self.allow_noninvariant = flag("allow_noninvariant", allow_noninvariant)
 
     def build(self, input_shape: Any) -> None:
         """Checks the shapes, and that the distance is invariant.
@@ -184,7 +176,7 @@ class ProximalPooling(keras.layers.Layer):
         if expected.shape != images.shape[:-1]:
             raise ValueError(
                 "`distance` must map two vectors [..., d] to [...], their leading axes broadcast. "
-                f"Received: distance={self.distance!r}, which maps {state.shape} and "
+                f"Received: distance={shown(self.distance)}, which maps {state.shape} and "
                 f"{images.shape} to {expected.shape}"
             )
         act = self.representation.act
@@ -197,8 +189,8 @@ class ProximalPooling(keras.layers.Layer):
                     "`distance` must be invariant under the group, d(rho(g) s, rho(g) x) = "
                     "d(s, x), or pooling is not equivariant; ProximalPooling(..., "
                     "allow_noninvariant=True) goes on nevertheless. Received: "
-                    f"distance={self.distance!r}, which element {element} of {group.name} changes "
-                    f"from {expected[worst]:.6g} to {found[worst]:.6g}"
+                    f"distance={shown(self.distance)}, which element {element} of {group.name} "
+                    f"changes from {expected[worst]:.6g} to {found[worst]:.6g}"
                 )
 
     def _evaluate(self, state: np.ndarray, images: np.ndarray) -> np.ndarray:

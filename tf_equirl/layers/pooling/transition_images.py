@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from tf_equirl.groups import Representation
-from tf_equirl.layers.base import acts_by_index, inverse_indices, object_of
+from tf_equirl.layers.base import acts_by_index, inverse_indices, layer_arguments, object_of
 
 
 @keras.saving.register_keras_serializable(package="tf_equirl")
@@ -39,7 +39,7 @@ class TransitionImages(keras.layers.Layer):
 
     def __init__(self, representation: Representation | dict[str, Any], **kwargs: Any) -> None:
         """Checks and keeps the arguments."""
-        super().__init__(**kwargs)
+        super().__init__(**layer_arguments(kwargs))
         self.representation = object_of(Representation, representation, "representation")
         self._by_index = acts_by_index(self.representation)
         if self._by_index:
