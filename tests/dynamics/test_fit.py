@@ -527,7 +527,7 @@ def _all_over():
         ({"data": "joint"}, "`data` must be a Transitions. Received: data='joint'"),
         ({"env": "CartPool"}, "must be one of: CartPole"),
         ({"config": {"kind": "mlp"}}, "`config` must be a TransitionModelConfig"),
-        ({"seeds": [1, 1]}, "seeds must be distinct integers"),
+        ({"seeds": [1, 1]}, "`seeds` must be distinct integers"),
         ({"model": "mlp"}, "model must be a Keras 3 model"),
         ({"model": _sum(observations=5)}, "model must take a list of observations"),
         ({"model": _sum(outputs=3)}, r"model must give encoded states .*\(None, 3\)"),

@@ -262,7 +262,7 @@ def test_progress_is_reported_before_and_after_every_call():
 
 @pytest.mark.parametrize("seeds", [[], [1, 1], [-1], 3, [2**31], [1.5], [True]], ids=str)
 def test_bad_seeds_are_refused_before_any_work(tmp_path, seeds):
-    with pytest.raises(ValueError, match="seeds must be distinct integers from 0"):
+    with pytest.raises(ValueError, match="`seeds` must be distinct integers from 0"):
         train(Walk(), seeds, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -6,30 +6,27 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from tf_equirl._checks import integers, refuse
+
 # XLA picks kernels, and with them rounding, by the number of members: 4, 8, 16 and 32 members give
 # the same numbers to the last bit, on processors with AVX-512; fewer than 4, more than 32 or odd
 # numbers may not. Seeds are therefore trained in blocks of these sizes, filled up with copies that
 # are dropped again. Blocks of 32 are also faster than larger ones, whose data outgrow the caches.
 _BLOCK_SIZES = (4, 8, 16, 32)
+_MOST_SEEDS = 2**20
 
 
 def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     """Returns `seeds` as a tuple of Python ints.
 
     Raises:
-      ValueError: unless they are distinct integers from 0 to 2**31 - 1, at least one.
+      ValueError: unless they are distinct integers from 0 to 2**31 - 1, at least one, at most 2**20.
     """
-    rule = "seeds must be distinct integers from 0 to 2**31 - 1, at least one"
-    try:
-        seeds = tuple(seeds)
-    except TypeError as error:
-        raise ValueError(f"{rule}. Received: seeds={seeds!r}") from error
-    valid = all(isinstance(s, int | np.integer) and not isinstance(s, bool) for s in seeds)
-    if not seeds or not valid or len(set(seeds)) < len(seeds):
-        raise ValueError(f"{rule}. Received: seeds={seeds!r}")
-    if min(seeds) < 0 or max(seeds) >= 2**31:
-        raise ValueError(f"{rule}. Received: seeds={seeds!r}")
-    return tuple(int(s) for s in seeds)
+    rule = "distinct integers from 0 to 2**31 - 1, at least one"
+    found = integers("seeds", seeds, rule, least=0, most=2**31 - 1, most_items=_MOST_SEEDS)
+    if len(set(found)) < len(found):
+        refuse("seeds", rule, seeds)
+    return found
 
 
 def blocks_of(seeds: tuple[int, ...]) -> list[list[int]]:
