@@ -52,7 +52,7 @@ def main() -> None:
 
 def run() -> None:
     """Entry point of the console script."""
-    common.launch(main, lambda: "Nothing was changed.")
+    common.launch(main, lambda: "What was written is whole; the same command goes on.")
 
 
 def _show(card: dict[str, Any]) -> None:

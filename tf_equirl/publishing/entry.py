@@ -6,7 +6,6 @@ import dataclasses
 import json
 import math
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from tf_equirl import envs, zoo
 from tf_equirl._portable import architecture, same_architecture
 from tf_equirl.experiments.statistics import mean_and_error
 from tf_equirl.models.widths import trained_parameters
-from tf_equirl.publishing.cards import write_index, write_readme
+from tf_equirl.publishing.cards import index_of, write_readme
+from tf_equirl.publishing.changes import changing, new_model, publish
 from tf_equirl.training.result import Result
 from tf_equirl.training.run_folder import read_any_description
 from tf_equirl.zoo.records import file_record
@@ -108,7 +108,9 @@ def write_entry(
 ) -> Path:
     """Makes a model's folder and writes the index anew.
 
-    The folder appears whole or not at all; a model of the same name is replaced.
+    The folder appears whole or not at all, and the index with it; a model of the same name is
+    replaced. Of several processes that publish at once, under whatever names, all do, one after the
+    other.
 
     Args:
       zoo_dir: the zoo's folder; made if missing.
@@ -120,24 +122,19 @@ def write_entry(
       The model's folder.
 
     Raises:
-      ValueError: if the card breaks the rules of `validate_card`.
+      ValueError: if the card breaks the rules of `validate_card`, another model of the zoo is
+        damaged, or another process changes the zoo all the time; the zoo is then as it was.
     """
     zoo_dir = Path(zoo_dir)
     zoo_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=zoo_dir, prefix=".") as temporary:
-        place = Path(temporary) / name
-        place.mkdir()
+    with new_model(zoo_dir, name) as place:
         card = write(place)
         card["files"] = {file.name: file_record(file) for file in sorted(place.iterdir())}
         zoo.validate_card(card)
         (place / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
         write_readme(place)
-        published = zoo_dir / name
-        if published.exists():  # aside first, so that an interruption loses neither
-            published.rename(Path(temporary) / "replaced")
-        place.rename(published)
-    write_index(zoo_dir)
-    return published
+        with changing(zoo_dir):
+            return publish(place, index_of(zoo_dir, place))
 
 
 def environment_fields(env: envs.Environment) -> dict[str, Any]:
