@@ -21,22 +21,45 @@ from tf_equirl.publishing.cards import index_of, write_readme
 from tf_equirl.publishing.changes import changing, new_model, publish
 from tf_equirl.training.result import Result
 from tf_equirl.training.run_folder import read_any_description
+from tf_equirl.zoo.field_rules import TEXT, WORD
 from tf_equirl.zoo.records import file_record
 
 EVALUATION_SEED = 20_000_001  # of episodes that no training run with a usual seed has seen
 GOLDEN = 64  # observations whose outputs are kept
 
 
-def check_arguments(name: str, limits: Sequence[str]) -> None:
-    """Checks a model's name and the sentences about its limits.
+def check_arguments(name: str, description: str | None, limits: Sequence[str]) -> None:
+    """Checks a model's name and the sentences about it.
 
     Raises:
       ValueError: if one of them breaks its rule.
     """
     if not isinstance(name, str) or not zoo.NAME.fullmatch(name):
         raise ValueError(f"`name` must be lower-case words joined by hyphens. Received: {name!r}")
+    if description is not None and not TEXT.holds(description):
+        raise ValueError(
+            f"`description` must be None or {TEXT.text}. Received: description={description!r}"
+        )
     if isinstance(limits, str):
         raise ValueError(f"`limits` must be a list of sentences. Received: limits={limits!r}")
+    for limit in limits:
+        if not TEXT.holds(limit):
+            raise ValueError(
+                f"`limits` must be a list of sentences, each {TEXT.text}. Received: "
+                f"limits={limits!r}"
+            )
+
+
+def check_environment(env: envs.Environment) -> None:
+    """Checks that a card can name an environment, also in commands and in code.
+
+    Raises:
+      ValueError: if it cannot.
+    """
+    if not WORD.holds(env.name):
+        raise ValueError(
+            f"`env` must have a name that is {WORD.text}. Received: env.name={env.name!r}"
+        )
 
 
 def type_of_run(run_dir: str | os.PathLike) -> zoo.CardType:

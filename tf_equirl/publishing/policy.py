@@ -21,6 +21,7 @@ from tf_equirl.publishing.entry import (
     EVALUATION_SEED,
     GOLDEN,
     check_arguments,
+    check_environment,
     check_network,
     check_result,
     check_run,
@@ -81,7 +82,7 @@ def publish(
       ValueError: if an argument breaks its rule, the folder holds no finished run, or one of
         networks that are not the configuration's.
     """
-    check_arguments(name, limits)
+    check_arguments(name, description, limits)
     episodes = positive_integer("episodes", episodes)
     number = isinstance(success, int | float) and not isinstance(success, bool)
     if not number or not math.isfinite(success):
@@ -89,6 +90,7 @@ def publish(
     check_run(run_dir, zoo.POLICY)
     description_of_run = read_description(run_dir, "train_ppo")
     env = envs.make(description_of_run["environment"]) if env is None else env
+    check_environment(env)
     result = agents.load_result(run_dir, env)
     check_result(result, _final_returns(result))
     start_from = description_of_run["start_from"]

@@ -22,6 +22,7 @@ from tf_equirl.publishing.entry import (
     EVALUATION_SEED,
     GOLDEN,
     check_arguments,
+    check_environment,
     check_network,
     check_result,
     check_run,
@@ -81,11 +82,12 @@ def publish_transition_model(
         command of the launcher makes: of another network than the configuration's, or on data of
         another origin.
     """
-    check_arguments(name, limits)
+    check_arguments(name, description, limits)
     transitions = positive_integer("transitions", transitions)
     check_run(run_dir, zoo.TRANSITION_MODEL)
     run = read_description(run_dir, "fit_transition_model")
     env = envs.make(run["environment"]) if env is None else env
+    check_environment(env)
     config = TransitionModelConfig.from_json(run["config"])
     check_network("transition model", build_model(env, config), run["models"][ROLE])
     if run["validation_data"] is None:

@@ -56,20 +56,26 @@ def parse_json(content: bytes, file: Path) -> Any:
         value = json.loads(content, parse_constant=refuse)
     except (ValueError, RecursionError, MemoryError) as error:  # also of bytes that are not UTF-8
         raise ValueError(f"{file} must be JSON. Received: a damaged file ({error})") from error
+    check_depth(value, str(file))
+    return value
+
+
+def check_depth(value: Any, name: str) -> None:
+    """Checks that lists and dictionaries are not nested so deeply that recursion would fail.
+
+    Raises:
+      ValueError: if they are.
+    """
     level, depth = [value], 0
     while level:
-        level = [
-            inner
-            for x in level
-            if isinstance(x, (dict, list))
-            for inner in (x.values() if isinstance(x, dict) else x)
-        ]
-        depth += 1
+        inner: list[Any] = []
+        for x in level:
+            inner += x.values() if isinstance(x, dict) else x if isinstance(x, list) else ()
+        level, depth = inner, depth + 1
         if depth > MAXIMUM_DEPTH:
             raise ValueError(
-                f"{file} must be nested at most {MAXIMUM_DEPTH} levels deep. Received: deeper"
+                f"{name} must be nested at most {MAXIMUM_DEPTH} levels deep. Received: deeper"
             )
-    return value
 
 
 def read_file(file: Path, maximum: int) -> bytes:
