@@ -72,7 +72,7 @@ def test_a_card_alone_comes_without_the_list(folder):
 def test_true_models_are_verified(folder):
     output = call(folder, "--verify")
     assert "2 models are as their cards say" in output
-    assert output.count("20 episodes, as the card says") == 4
+    assert output.count("100 episodes, as the card says") == 4
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_what_is_wrong_is_named_and_the_others_are_verified(folder):
     result = run_here("zoo_models", f"--zoo_dir={folder}", "--verify")
     assert result.returncode != 0 and f"1 of 2 that are not: {NAME}\n" in result.stderr
     assert f"{NAME}: FAILED: {file} must have the SHA-256" in result.stdout
-    assert result.stdout.count("20 episodes, as the card says") == 2
+    assert result.stdout.count("100 episodes, as the card says") == 2
 
 
 def test_everything_made_from_the_cards_is_written_again(folder, tmp_path):

@@ -169,7 +169,7 @@ def assert_all_texts_are_said(card, text):
 def test_the_page_says_everything_that_the_card_says(card):
     text = publishing.card_to_markdown(card)
     assert_all_texts_are_said(card, text)
-    for number in ("65", "45", "9.50 ± 0.12", "21.2 ± 1.5", "2.1e-07", "1,000", "Seeds 0 to 3"):
+    for number in ("65", "45", "9.50 ± 0.12", "21.2 ± 1.5", "2.1e-07", "1,024", "Seeds 0 to 3"):
         assert number in text
     for limit in card["limits"]:
         assert f"- {limit}" in text

@@ -35,7 +35,7 @@ def played(found, monkeypatch):
     """The evaluations that a card is compared with, not played again for every card."""
 
     def evaluate(model, env, *, episodes, greedy, seed):
-        assert (env.name, episodes, seed) == ("CartPole", 20, 7)
+        assert (env.name, episodes, seed) == ("CartPole", 100, 7)
         return found["greedy" if greedy else "sampled"]
 
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
@@ -103,7 +103,7 @@ def test_the_score_is_reached_again(found, measured):
     assert list(found) == ["greedy", "sampled"]
     for kind, scores in found.items():
         assert scores.mean == pytest.approx(card[kind]["mean"])
-        assert len(scores.returns) == card[kind]["episodes"] == 20
+        assert len(scores.returns) == card[kind]["episodes"] == 100
     assert card["greedy"]["mean"] != card["sampled"]["mean"]
 
 

@@ -227,17 +227,16 @@ def training_fields(
 
 def config_flags(config: Any) -> list[str]:
     """The launchers' flags for what a configuration has other than by default."""
-    flags = []
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if value == field.default:
-            continue
-        if isinstance(value, bool):
-            flags.append(f"--{'' if value else 'no'}{field.name}")
-        else:
-            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            flags.append(f"--{field.name}={text}")
-    return flags
+    values = {field: getattr(config, field.name) for field in dataclasses.fields(config)}
+    return [flag(x.name, value) for x, value in values.items() if value != x.default]
+
+
+def flag(name: str, value: Any) -> str:
+    """A launcher's flag."""
+    if isinstance(value, bool):
+        return f"--{'' if value else 'no'}{name}"
+    text = ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+    return f"--{name}={text}"
 
 
 def seed_flags(seeds: Sequence[int]) -> list[str]:

@@ -115,7 +115,7 @@ def publish_transition_model(
             "use": f"A model of {env.name}'s dynamics to plan with, to compare with, or to train "
             "further: it predicts the state that follows a state and an action.",
             **environment_fields(env),
-            "head": _head(env.transition_head, config),
+            "head": head_fields(env.transition_head, config.predict_change),
             "networks": {"transition": network_fields(model, config.kind, "the next state")},
             "config": config.to_json(),
             "data": _data(env, run),
@@ -214,7 +214,8 @@ def _data(env: envs.Environment, run: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _head(head: Head, config: TransitionModelConfig) -> dict[str, Any]:
+def head_fields(head: Head, predict_change: bool | None) -> dict[str, Any]:
+    """The field `head` of a transition model's card."""
     if isinstance(head, CategoricalHead):
         sizes = list(head.sizes)
         meaning = (
@@ -223,7 +224,7 @@ def _head(head: Head, config: TransitionModelConfig) -> dict[str, Any]:
         )
     else:
         sizes = [head.representation.dim]
-        change = ": the state and a predicted change" if config.predict_change else ""
+        change = ": the state and a predicted change" if predict_change else ""
         meaning = f"the next state as real numbers{change}"
     return {
         "class": type(head).__name__,
