@@ -218,6 +218,10 @@ def test_what_no_command_makes_is_refused(run, field, provenance, message):
 
 
 def test_runs_that_cannot_be_published_are_refused(run, tmp_path):
+    def write_run(changed):
+        written = {**changed, "identity": identity(changed)}
+        (tmp_path / "run.json").write_text(json.dumps(written))
+
     description = json.loads((run[0] / "run.json").read_text())
     env = envs.make("Catch")
     own = transition_model(env.symmetry, "mlp", (5,), head=env.transition_head)
@@ -226,13 +230,11 @@ def test_runs_that_cannot_be_published_are_refused(run, tmp_path):
         ({"validation_data": None}, "a run with validation data"),
         ({"validation_provenance": {}}, "whose validation_data came from"),
     ):
-        changed = {**description, **change}
-        changed["identity"] = identity(changed)
-        (tmp_path / "run.json").write_text(json.dumps(changed))
+        write_run({**description, **change})
         with pytest.raises(ValueError, match=message):
             publishing.publish_transition_model(tmp_path, NAME, tmp_path / "zoo")
     assert type_of_run(run[0]) == zoo.TRANSITION_MODEL
-    (tmp_path / "run.json").write_text(json.dumps({**description, "models": {"actor": {}}}))
+    write_run({**description, "models": {"actor": {}}})
     with pytest.raises(ValueError, match="trained a transition model. .* which trained a policy"):
         publishing.publish_transition_model(tmp_path, NAME, tmp_path / "zoo")
     with pytest.raises(ValueError, match="trained a policy. .* which trained a transition model"):

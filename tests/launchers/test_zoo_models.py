@@ -65,6 +65,16 @@ def test_it_shows_a_card_and_the_list_together(folder):
         assert text in output
 
 
+def test_markup_in_a_card_is_shown_and_not_obeyed(folder):
+    card = zoo_cases.read_card(folder / NAME)
+    card["networks"]["actor"]["kind"] = "[/red]x"
+    card["description"] = "[bold]gcnn[/] agent"
+    zoo_cases.write_card(folder / NAME, card)
+    publishing.write_index(folder)
+    output = call(folder, "--list", f"--show={NAME}")
+    assert "[/red]x" in output and "[bold]gcnn[/] agent" in output
+
+
 def test_a_card_alone_comes_without_the_list(folder):
     assert "catch-ppo-mlp" not in call(folder, f"--show={NAME}")
 

@@ -164,7 +164,10 @@ GREEDY = ("evaluation", "greedy")
         ({("networks", "critic"): {"output_shape": [2]}}, "output_shape` .*Received: \\[2\\]"),
         ({("symmetry",): {"group": "D4"}}, "symmetry.group` .* 'C2'. Received: 'D4'"),
         ({("environment",): {"gymnasium_id": "a/b-v9"}}, "gymnasium_id` .*Received: 'a/b-v9'"),
-        ({("config",): {"hidden_units": [4, 5]}}, "`config` .* Received: the description of another"),
+        (
+            {("config",): {"hidden_units": [4, 5]}},
+            "`config` .* Received: the description of another",
+        ),
         ({("config",): {"nonsense": 1}}, f"the card of {NAME} must describe a run .*nonsense"),
         ({("training",): {"timesteps": 1000}}, "timesteps` .* 1024. Received: 1000"),
         (

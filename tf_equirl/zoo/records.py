@@ -126,10 +126,7 @@ def printable(text: str) -> str:
 
 def file_record(file: Path) -> dict[str, Any]:
     """Checksum and size of a file."""
-    return _record(file.read_bytes())
-
-
-def _record(content: bytes) -> dict[str, Any]:
+    content = file.read_bytes()
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
@@ -175,18 +172,20 @@ def check_file(file: Path, *sources: tuple[str, dict[str, Any]]) -> bytes:
             raise ValueError(f"{source} must list {file}. Received: {', '.join(sorted(records))}")
     if not file.is_file():
         raise ValueError(f"{file} must exist, as {sources[0][0]} lists it. Received: no such file")
-    content = file.read_bytes()
-    found = _record(content)
+    size = file.stat().st_size  # before it is read, as it may be of any
     for source, records in sources:
-        expected = records[file.name]
-        if found["sha256"] != expected["sha256"]:
+        if size != records[file.name]["bytes"]:
             raise ValueError(
-                f"{file} must have the SHA-256 that {source} gives, {expected['sha256']}; the file "
-                f"is damaged or another one. Received: {found['sha256']}"
+                f"{file} must have the size that {source} gives, {records[file.name]['bytes']} "
+                f"bytes. Received: {size} bytes"
             )
-        if found["bytes"] != expected["bytes"]:
+    content = file.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    for source, records in sources:
+        expected = records[file.name]["sha256"]
+        if found != expected:
             raise ValueError(
-                f"{file} must have the size that {source} gives, {expected['bytes']} bytes. "
-                f"Received: {found['bytes']} bytes"
+                f"{file} must have the SHA-256 that {source} gives, {expected}; the file is "
+                f"damaged or another one. Received: {found}"
             )
     return content
