@@ -150,3 +150,10 @@ def test_a_model_that_is_being_made_is_not_removed(source, folder):
         publish(source, folder)
         assert place.is_dir()
     assert read(folder) == NEW and hidden(folder) == [LOCK]
+
+
+def test_parts_of_files_that_killed_processes_left_are_removed(folder):
+    for part in (folder / ".index.json.0.partial", folder / NAME / ".README.md.0.partial"):
+        part.write_text("{")
+    publishing.write_index(folder)
+    assert not list(folder.rglob("*.partial")) and read(folder) == OLD
