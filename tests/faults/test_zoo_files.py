@@ -15,6 +15,7 @@ import pytest
 from damage import damaged, damages, paths, replaced, thorough, values
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 sys.path.append(str(Path(__file__).parents[1] / "zoo"))
 
@@ -158,6 +159,12 @@ def test_damaged_weights_with_a_checksum_that_agrees(folder, tmp_path, counted):
     counted(tried.sentence("made a model, maybe of other numbers, which nothing can tell"))
 
 
+def holds_html(page):
+    tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(page)
+    parts = [part for token in tokens for part in (token, *(token.children or ()))]
+    return any(part.type in ("html_block", "html_inline") for part in parts)
+
+
 @pytest.mark.parametrize("name", [NAME, TRANSITION_NAME])
 def test_other_values_in_a_card(folder, counted, name):
     """The index agrees, as that of someone who forges cards does."""
@@ -177,7 +184,7 @@ def test_other_values_in_a_card(folder, counted, name):
         card = tried(lambda: zoo.card(name, folder))
         if card is not None:
             page = publishing.card_to_markdown(card) + publishing.table([card])
-            assert page.replace("\n", " ").isprintable() and "<b>" not in page
+            assert page.replace("\n", " ").isprintable() and not holds_html(page)
             written += 1
 
     forge()
@@ -185,12 +192,13 @@ def test_other_values_in_a_card(folder, counted, name):
     assert tried.refused > FAST / 4 and written == tried.taken
 
 
-@pytest.mark.parametrize("name", [NAME, TRANSITION_NAME])
-def test_cards_that_break_no_rule_but_say_something_else(source, counted, name):
-    entry, env = zoo.load(name, source), envs.make("CartPole")
-    tried = Tried(name, "forged cards that break no rule, held against the model")
+def test_cards_that_break_no_rule_but_say_something_else(folder, counted):
+    zoo_cases.measure(folder, NAME)
+    entry, env = zoo.load(NAME, folder), envs.make("CartPole")
+    verify_facts(entry, env)
+    tried = Tried(NAME, "forged cards that break no rule, held against the model")
 
-    @thorough(FAST // 5)
+    @thorough(FAST)
     @given(st.sampled_from([path for path in paths(entry.card) if path]), values)
     def forge(path, value):
         card = replaced(entry.card, path, value)
@@ -201,7 +209,8 @@ def test_cards_that_break_no_rule_but_say_something_else(source, counted, name):
         tried(lambda: verify_facts(dataclasses.replace(entry, card=card), env) or "taken")
 
     forge()
-    counted(tried.sentence("say nothing that is measured"))
+    counted(tried.sentence("say nothing else about what is recomputed"))
+    assert tried.refused and tried.taken
 
 
 def megabytes():
