@@ -65,7 +65,12 @@ def main() -> None:
 
 def run() -> None:
     """Entry point of the console script."""
-    common.launch(main, lambda: "Nothing was published.")
+    common.launch(
+        main,
+        lambda: (
+            "The zoo holds what it held before or, if this came at the very end, the new model."
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any
 
 import rich
 from absl import flags
+from rich.markup import escape
 from rich.table import Table
 
 from . import common
@@ -52,7 +53,7 @@ def main() -> None:
 
 def run() -> None:
     """Entry point of the console script."""
-    common.launch(main, lambda: "Nothing was changed.")
+    common.launch(main, lambda: "What was written is whole; the same command goes on.")
 
 
 def _show(card: dict[str, Any]) -> None:
@@ -69,11 +70,11 @@ def _list(folder: Path) -> None:
     cards = [zoo.card(name, folder) for name in zoo.list(folder)]
     policies = [card for card in cards if zoo.type_of(card) == zoo.POLICY]
     others = [card for card in cards if zoo.type_of(card) == zoo.TRANSITION_MODEL]
-    table = _table(f"{folder}", ["actor"], ["greedy", "sampled"], policies)
+    table = _table(escape(str(folder)), ["actor"], ["greedy", "sampled"], policies)
     for card in policies:
         returns = [f"{card['evaluation'][kind]['mean']:.6g}" for kind in ("greedy", "sampled")]
         kind = card["networks"]["actor"]["kind"]
-        table.add_row(card["name"], card["environment"]["name"], kind, *returns)
+        table.add_row(*map(escape, [card["name"], card["environment"]["name"], kind, *returns]))
     rich.print(table)
     if not others:
         return
@@ -82,13 +83,9 @@ def _list(folder: Path) -> None:
     for card in others:
         metrics, loss = card["evaluation"]["metrics"], card["head"]["metrics"][0]
         accuracy = f"{metrics['accuracy']['mean']:.4g}" if "accuracy" in metrics else ""
-        table.add_row(
-            card["name"],
-            card["environment"]["name"],
-            card["networks"]["transition"]["kind"],
-            f"{metrics[loss]['mean']:.4g}",
-            accuracy,
-        )
+        kind = card["networks"]["transition"]["kind"]
+        cells = [card["name"], card["environment"]["name"], kind, f"{metrics[loss]['mean']:.4g}"]
+        table.add_row(*map(escape, [*cells, accuracy]))
     rich.print(table)
 
 

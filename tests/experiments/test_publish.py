@@ -88,7 +88,7 @@ def test_publishing_again_replaces_the_model(run, published):
     card = json.loads((place / "card.json").read_text())
     assert card["evaluation"]["greedy"]["episodes"] == 10 and card["limits"][-1] == "It is tiny."
     zoo.verify("catch-small", folder)
-    assert not [f for f in folder.iterdir() if f.name.startswith(".")]
+    assert [f.name for f in folder.iterdir() if f.name.startswith(".")] == [".lock"]
 
 
 def test_the_best_seed_ends_highest_and_among_equals_learned_fastest(run):

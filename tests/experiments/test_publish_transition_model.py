@@ -14,6 +14,7 @@ from tf_equirl.models import transition_model
 from tf_equirl.publishing import transition_scores
 from tf_equirl.publishing.entry import training_fields, type_of_run
 from tf_equirl.publishing.transition_model import training_command
+from tf_equirl.training.run_folder import identity
 
 CONFIG = dyna.TransitionModelConfig(
     hidden_units=(6,), num_epochs=2, batch_size=50, learning_rate=0.01
@@ -160,6 +161,35 @@ def test_a_better_score_than_the_true_one_is_noticed(
         publishing.verify_score(NAME, folder)
 
 
+@pytest.mark.parametrize(
+    ("place", "field", "lie"),
+    [
+        ("networks.transition", "parameters", 7),
+        ("head", "sizes", [25, 3, 1]),
+        ("training", "epochs", 3),
+        ("training", "command", "python -m launchers.train_ppo --env=Catch"),
+        ("data", "transitions", 674),
+        ("equivariance", "share", 0.5),
+        ("equivariance", "max", 0.1),
+        ("config", "hidden_units", [7]),
+    ],
+)
+def test_a_card_that_lies_is_noticed(published, place, field, lie, tmp_path, monkeypatch):
+    folder = shutil.copytree(published[0], tmp_path / "zoo")
+    card = zoo.card(NAME, folder)
+    inner = card
+    for key in place.split("."):
+        inner = inner[key]
+    assert inner[field] != lie
+    inner[field] = lie
+    (folder / NAME / "card.json").write_text(json.dumps(card))
+    publishing.write_readme(folder / NAME)
+    publishing.write_index(folder)
+    monkeypatch.setattr(transition_scores, "evaluate_transition_model", pytest.fail)
+    with pytest.raises(ValueError, match=place if place == "config" else f"{place}.{field}"):
+        publishing.verify_score(NAME, folder)
+
+
 def test_the_command_repeats_data_and_training(run):
     description = json.loads((run[0] / "run.json").read_text())
     command = training_command(description, CONFIG, "runs/x")
@@ -188,6 +218,10 @@ def test_what_no_command_makes_is_refused(run, field, provenance, message):
 
 
 def test_runs_that_cannot_be_published_are_refused(run, tmp_path):
+    def write_run(changed):
+        written = {**changed, "identity": identity(changed)}
+        (tmp_path / "run.json").write_text(json.dumps(written))
+
     description = json.loads((run[0] / "run.json").read_text())
     env = envs.make("Catch")
     own = transition_model(env.symmetry, "mlp", (5,), head=env.transition_head)
@@ -196,11 +230,11 @@ def test_runs_that_cannot_be_published_are_refused(run, tmp_path):
         ({"validation_data": None}, "a run with validation data"),
         ({"validation_provenance": {}}, "whose validation_data came from"),
     ):
-        (tmp_path / "run.json").write_text(json.dumps({**description, **change}))
+        write_run({**description, **change})
         with pytest.raises(ValueError, match=message):
             publishing.publish_transition_model(tmp_path, NAME, tmp_path / "zoo")
     assert type_of_run(run[0]) == zoo.TRANSITION_MODEL
-    (tmp_path / "run.json").write_text(json.dumps({**description, "models": {"actor": {}}}))
+    write_run({**description, "models": {"actor": {}}})
     with pytest.raises(ValueError, match="trained a transition model. .* which trained a policy"):
         publishing.publish_transition_model(tmp_path, NAME, tmp_path / "zoo")
     with pytest.raises(ValueError, match="trained a policy. .* which trained a transition model"):

@@ -1,23 +1,23 @@
 """`launchers.publish` tells policies from transition models; what it calls has tests of its own."""
 
-import json
-
 import pytest
 from in_process import run_here
 
 from tf_equirl import publishing
-from tf_equirl.training.run_folder import FORMAT
+from tf_equirl.training.checkpoint import FORMAT
+from tf_equirl.training.run_folder import RunFolder
 
-FIELDS = ("environment", "config", "seeds", "environment_config", "symmetry")
+FIELDS = {"environment": "", "seeds": []}
+FIELDS |= dict.fromkeys(("config", "environment_config", "symmetry", "versions"), {})
 
 
 @pytest.fixture(params=[("actor", "critic"), ("transition_model",)], ids=["policy", "transition"])
 def run(request, tmp_path):
     """The description of a run, and the function that publishes such runs."""
     models = {role: {} for role in request.param}
-    description = {**dict.fromkeys(FIELDS, {}), "models": models, "format": FORMAT}
+    description = {**FIELDS, "models": models, "format": FORMAT}
     description["trainer"] = "train_ppo" if len(models) == 2 else "fit_transition_model"
-    (tmp_path / "run.json").write_text(json.dumps(description))
+    RunFolder(tmp_path, description).write_description()
     is_policy = "actor" in request.param
     return tmp_path, "publish" if is_policy else "publish_transition_model", is_policy
 

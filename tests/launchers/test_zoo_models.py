@@ -65,6 +65,16 @@ def test_it_shows_a_card_and_the_list_together(folder):
         assert text in output
 
 
+def test_markup_in_a_card_is_shown_and_not_obeyed(folder):
+    card = zoo_cases.read_card(folder / NAME)
+    card["networks"]["actor"]["kind"] = "[/red]x"
+    card["description"] = "[bold]gcnn[/] agent"
+    zoo_cases.write_card(folder / NAME, card)
+    publishing.write_index(folder)
+    output = call(folder, "--list", f"--show={NAME}")
+    assert "[/red]x" in output and "[bold]gcnn[/] agent" in output
+
+
 def test_a_card_alone_comes_without_the_list(folder):
     assert "catch-ppo-mlp" not in call(folder, f"--show={NAME}")
 
@@ -72,7 +82,7 @@ def test_a_card_alone_comes_without_the_list(folder):
 def test_true_models_are_verified(folder):
     output = call(folder, "--verify")
     assert "2 models are as their cards say" in output
-    assert output.count("20 episodes, as the card says") == 4
+    assert output.count("100 episodes, as the card says") == 4
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +137,7 @@ def test_what_is_wrong_is_named_and_the_others_are_verified(folder):
     result = run_here("zoo_models", f"--zoo_dir={folder}", "--verify")
     assert result.returncode != 0 and f"1 of 2 that are not: {NAME}\n" in result.stderr
     assert f"{NAME}: FAILED: {file} must have the SHA-256" in result.stdout
-    assert result.stdout.count("20 episodes, as the card says") == 2
+    assert result.stdout.count("100 episodes, as the card says") == 2
 
 
 def test_everything_made_from_the_cards_is_written_again(folder, tmp_path):

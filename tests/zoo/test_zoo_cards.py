@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 import zoo_cases
+from markdown_it import MarkdownIt
 
 from tf_equirl import publishing, zoo
 from tf_equirl.publishing import card_tables, markdown
@@ -169,7 +170,7 @@ def assert_all_texts_are_said(card, text):
 def test_the_page_says_everything_that_the_card_says(card):
     text = publishing.card_to_markdown(card)
     assert_all_texts_are_said(card, text)
-    for number in ("65", "45", "9.50 ± 0.12", "21.2 ± 1.5", "2.1e-07", "1,000", "Seeds 0 to 3"):
+    for number in ("65", "45", "9.50 ± 0.12", "21.2 ± 1.5", "2.1e-07", "1,024", "Seeds 0 to 3"):
         assert number in text
     for limit in card["limits"]:
         assert f"- {limit}" in text
@@ -397,3 +398,96 @@ def test_the_readme_is_written_from_the_card(folder):
     assert publishing.write_readme(place).read_bytes() == (folder / "copy").read_bytes()
     with pytest.raises(ValueError, match="card.json must exist"):
         publishing.write_readme(folder)
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "[click](javascript:alert(1))",
+    "[click][1] and [1]: javascript:alert(1)",
+    "![x](https://example.org/x.png)",
+    "<https://example.org>",
+    "&lt;script&gt;",
+    "**bold** _slanted_ ~~gone~~",
+    "one\n\n# A forged heading\n\ntwo",
+    "# A forged heading",
+    "- a forged point",
+    "1. a forged point",
+    "A forged heading\n===",
+    "> quoted",
+    "| a | forged | row |",
+    "`unclosed <b>",
+    "```\ncode\n```",
+    "back\\[slash](x)",
+]
+
+
+def with_text(card, text):
+    """The card with a text wherever there may be any."""
+    card = copy.deepcopy(card)
+    card.update(description=text, use=text, limits=[text])
+    card["symmetry"].update(state=text, action=text)
+    card["networks"]["actor"].update(meaning=text, layers=[text])
+    card["training"].update(rule=text, mean_return_of=text)
+    if "\n" not in text:
+        card["licence"] = card["symmetry"]["group"] = card["networks"]["critic"]["kind"] = text
+        card["training"]["versions"] = {text: text}
+    return card
+
+
+def elements(page):
+    """Kinds of the elements that CommonMark makes of a page, and the text that it shows."""
+    reader = MarkdownIt("commonmark", {"html": True}).enable("table")
+    reader.validateLink = lambda url: True  # others follow any link
+    tokens = reader.parse(page)
+    inline = [part for token in tokens for part in token.children or ()]
+    kinds = [token.type for token in (*tokens, *inline) if token.type not in ("text", "softbreak")]
+    return kinds, "".join(part.content or " " for part in inline)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_texts_of_a_card_are_shown_and_not_obeyed(card, text):
+    plain = " ".join(text.split())
+    kinds, shown = elements(publishing.card_to_markdown(with_text(card, text)))
+    if "`" in text:  # which makes code, and nothing else
+        assert not {"html_inline", "html_block"} & set(kinds)
+        return
+    harmless = with_text(card, "one\ntwo" if "\n" in text else "one")
+    assert kinds == elements(publishing.card_to_markdown(harmless))[0]
+    assert shown.count(plain) >= (9 if "\n" in text else 14)
+    assert plain in elements(publishing.table([with_text(card, text)]))[1] or "\n" in text
+
+
+@pytest.mark.parametrize(
+    "character", ["\x1b[2J", "\x00", "\r", "\x9b", "\u202e", "\u200b", "\ud800"]
+)
+@pytest.mark.parametrize("place", ["description", "config.actor", "data", "key"])
+def test_control_and_invisible_characters_are_refused(card, character, place):
+    text = f"a{character}b"
+    if place == "key":
+        card["config"][text] = 1
+    elif place == "data":
+        card["symmetry"]["data"] = {"a": [{"b": text}]}
+    else:
+        card = change(card, place.split("."), text)
+    with pytest.raises(ValueError, match="no control or invisible characters") as error:
+        zoo.validate_card(card)
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("environment.name", 'CartPole"); import os; os.system("x'),
+        ("environment.name", "Cart Pole"),
+        ("environment.gymnasium_id", "a'b"),
+        ("training.command", "python -m launchers.train_ppo; rm -rf ~"),
+        ("training.command", "python -m launchers.train_ppo $(x)"),
+        ("training.publish_command", "python\nrm"),
+        ("training.git_commit", "`x`"),
+        ("networks.actor.kind", "a\nb"),
+    ],
+)
+def test_what_stands_in_code_and_commands_are_plain_words(card, place, words):
+    with pytest.raises(ValueError, match=f"`{place}` must be"):
+        zoo.validate_card(change(card, place.split("."), words))

@@ -35,7 +35,7 @@ def played(found, monkeypatch):
     """The evaluations that a card is compared with, not played again for every card."""
 
     def evaluate(model, env, *, episodes, greedy, seed):
-        assert (env.name, episodes, seed) == ("CartPole", 20, 7)
+        assert (env.name, episodes, seed) == ("CartPole", 100, 7)
         return found["greedy" if greedy else "sampled"]
 
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
@@ -103,7 +103,7 @@ def test_the_score_is_reached_again(found, measured):
     assert list(found) == ["greedy", "sampled"]
     for kind, scores in found.items():
         assert scores.mean == pytest.approx(card[kind]["mean"])
-        assert len(scores.returns) == card[kind]["episodes"] == 20
+        assert len(scores.returns) == card[kind]["episodes"] == 100
     assert card["greedy"]["mean"] != card["sampled"]["mean"]
 
 
@@ -133,6 +133,66 @@ def test_a_deviation_within_the_errors_is_allowed(measured):
     scores = zoo.card(NAME, measured)["evaluation"]["sampled"]
     change_scores(measured, "sampled", mean=scores["mean"] + scores["standard_error"])
     assert publishing.verify_score(NAME, measured)
+
+
+GREEDY = ("evaluation", "greedy")
+
+
+@pytest.mark.usefixtures("played")
+@pytest.mark.parametrize(
+    ("lies", "message"),
+    [
+        # A score is held against errors that are measured, over enough episodes, not the card's.
+        (
+            {GREEDY: {"mean": 499.0, "standard_error": 1e6, "maximum": 500.0}},
+            "greedy mean return of .* must be the card's, 499",
+        ),
+        (
+            {GREEDY: {"mean": 499.0, "episodes": 3, "standard_error": 0.0, "maximum": 500.0}},
+            "greedy mean return of .* must be the card's, 499",
+        ),
+        ({GREEDY: {"standard_error": 1e6}}, "greedy standard error of .* the card's, 1e\\+06"),
+        ({GREEDY: {"standard_error": 9.0}}, "greedy standard error of .* the card's, 9, to"),
+        ({GREEDY: {"maximum": 500.0}}, "greedy maximum of .* the card's, 500"),
+        ({GREEDY: {"minimum": -500.0}}, "greedy minimum of .* the card's, -500"),
+        ({GREEDY: {"episodes": 2_000_000}}, "must be at most 1,000,000 to be verified"),
+        ({("equivariance",): {"states": 2_000_000}}, "must be at most 1,000,000 to be verified"),
+        ({("equivariance", "critic"): {"max": 1e-7}}, "equivariance.critic.max of .* 1e-07"),
+        ({("equivariance", "actor"): {"mean": 0.5}}, "equivariance.actor.mean of .* 0.5"),
+        ({("networks", "actor"): {"parameters": 66}}, "parameters` .* 65. Received: 66"),
+        ({("networks", "actor"): {"kind": "odd"}}, "kind` .* 'gcnn'. Received: 'odd'"),
+        ({("networks", "critic"): {"output_shape": [2]}}, "output_shape` .*Received: \\[2\\]"),
+        ({("symmetry",): {"group": "D4"}}, "symmetry.group` .* 'C2'. Received: 'D4'"),
+        ({("environment",): {"gymnasium_id": "a/b-v9"}}, "gymnasium_id` .*Received: 'a/b-v9'"),
+        (
+            {("config",): {"hidden_units": [4, 5]}},
+            "`config` .* Received: the description of another",
+        ),
+        ({("config",): {"nonsense": 1}}, f"the card of {NAME} must describe a run .*nonsense"),
+        ({("training",): {"timesteps": 1000}}, "timesteps` .* 1024. Received: 1000"),
+        (
+            {("training",): {"command": "python -m launchers.train_ppo --env=Catch"}},
+            "`training.command` .* which is wrong about .*--env=Catch",
+        ),
+        (
+            {("training",): {"publish_command": "python -m pip install launchers.publish"}},
+            "`training.publish_command` .* which is wrong about",
+        ),
+    ],
+    ids=lambda x: None if isinstance(x, str) else str(x),
+)
+def test_a_card_that_lies_is_noticed(measured, lies, message):
+    card = zoo_cases.read_card(measured / NAME)
+    for place, changes in lies.items():
+        inner = card
+        for field in place:
+            inner = inner[field]
+        inner.update(changes)
+    zoo_cases.write_card(measured / NAME, card)
+    publishing.write_index(measured)
+    zoo.verify(NAME, measured)  # files can be as a lying card says
+    with pytest.raises(ValueError, match=message):
+        publishing.verify_score(NAME, measured)
 
 
 def test_an_environment_that_changed_is_noticed(measured, monkeypatch):

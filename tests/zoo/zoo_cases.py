@@ -6,6 +6,8 @@ import keras
 import numpy as np
 
 from tf_equirl import envs, evaluation, models, publishing, zoo
+from tf_equirl.agents import PPOConfig
+from tf_equirl.publishing.policy import equivariance_fields
 from tf_equirl.zoo.records import file_record
 
 
@@ -89,7 +91,7 @@ def make_zoo(folder):
 def _card(name, env, kind, networks):
     # The scores are not those of these models; who needs true ones measures them.
     scores = {
-        "episodes": 20,
+        "episodes": 100,
         "seed": 7,
         "mean": 9.5,
         "standard_error": 0.12,
@@ -112,10 +114,14 @@ def _card(name, env, kind, networks):
             }
             for role, network in networks.items()
         },
-        "config": {"actor": kind, "hidden_units": [4, 4], "learning_rate": 0.00035},
+        "config": PPOConfig(actor=kind, hidden_units=(4, 4), total_timesteps=1024).to_json(),
         "training": {
             **_training("The seed with the highest greedy return, so the best of 4."),
-            "timesteps": 1000,
+            "publish_command": f"python -m launchers.publish --run_dir=runs/x --name={name}",
+            "command": f"python -m launchers.train_ppo --env={env.name} --num_seeds=4 "
+            + ("" if kind == "gcnn" else f"--actor={kind} ")
+            + "--hidden_units=4,4 --total_timesteps=1024 --run_dir=runs/x",
+            "timesteps": 1024,
             "mean_return": 21.25,
         },
         "evaluation": {"greedy": dict(scores), "sampled": dict(scores)},
@@ -186,7 +192,7 @@ def _common(name, env, description):
         "use": "For tests.",
         "environment": {
             "name": env.name,
-            "gymnasium_id": f"tf_equirl/{env.name}-v1",
+            "gymnasium_id": f"tf_equirl/{env.name}-v{env.version}",
             "config": env.get_config(),
         },
         "symmetry": {
@@ -234,6 +240,10 @@ def measure(folder, name):
             maximum=found.maximum,
             success_rate=found.success_rate(zoo.success_return(scores)),
         )
+    env = envs.make(card["environment"]["name"])
+    for role in ("actor", "critic"):
+        network = zoo.load_model(place / f"{role}.keras")
+        card["equivariance"][role] = equivariance_fields(network, env, 1000)
     write_card(place, card)
     publishing.write_index(folder)
     return card

@@ -13,6 +13,7 @@ from tf_equirl.publishing.markdown import (
     rows,
     seeds_in_words,
     shapes,
+    text,
     with_error,
 )
 from tf_equirl.zoo.card_rules import validate_card
@@ -31,7 +32,7 @@ def card_to_markdown(card: dict[str, Any]) -> str:
     is_policy = type_of(card) == POLICY
     lines = [
         f"# {card['name']}",
-        card["description"],
+        text(card["description"]),
         *(
             f"![{Path(file).stem.replace('_', ' ')}]({file})"
             for file in sorted(card["files"], reverse=True)  # learning curve before episode
@@ -39,7 +40,7 @@ def card_to_markdown(card: dict[str, Any]) -> str:
         ),
         "This page is written from [card.json](card.json).",
         "## Use",
-        card["use"],
+        text(card["use"]),
         *(_policy_use if is_policy else _transition_use)(card),
         "## What it is",
         rows(
@@ -47,12 +48,12 @@ def card_to_markdown(card: dict[str, Any]) -> str:
             [
                 [
                     "environment",
-                    f"{environment['name']}, in gymnasium {environment['gymnasium_id']}",
+                    text(f"{environment['name']}, in gymnasium {environment['gymnasium_id']}"),
                 ],
                 ["its settings", inline(environment["config"])],
-                ["symmetry group", symmetry["group"]],
-                ["acts on states", symmetry["state"]],
-                ["acts on actions", symmetry["action"]],
+                ["symmetry group", text(symmetry["group"])],
+                ["acts on states", text(symmetry["state"])],
+                ["acts on actions", text(symmetry["action"])],
             ],
         ),
         rows(
@@ -60,17 +61,17 @@ def card_to_markdown(card: dict[str, Any]) -> str:
             [
                 [
                     role,
-                    network["kind"],
+                    text(network["kind"]),
                     f"{network['parameters']:,}",
                     shapes(network),
-                    network["meaning"],
-                    network["class"],
+                    text(network["meaning"]),
+                    text(network["class"]),
                 ]
                 for role, network in networks.items()
             ],
         ),
         *(
-            f"Layers of the {role}: {'; '.join(network['layers'])}."
+            f"Layers of the {role}: {'; '.join(map(text, network['layers']))}."
             for role, network in networks.items()
             if network.get("layers")
         ),
@@ -81,17 +82,17 @@ def card_to_markdown(card: dict[str, Any]) -> str:
         *(_policy_evaluation if is_policy else _transition_evaluation)(card),
         "## Training",
         *(_policy_training if is_policy else _transition_training)(card),
-        f"Kept here: seed {training['kept_seed']}. Rule: {training['rule']}",
+        f"Kept here: seed {training['kept_seed']}. Rule: {text(training['rule'])}",
         "To train it again, and to write this folder from the run, in a checkout of the commit:",
         code(f"{training['command']}\n{training['publish_command']}"),
-        f"Commit: {training['git_commit'] or 'not recorded'}. Versions: "
-        f"{', '.join(f'{k} {v}' for k, v in training['versions'].items())}.",
+        f"Commit: {text(training['git_commit'] or 'not recorded')}. Versions: "
+        f"{text(', '.join(f'{k} {v}' for k, v in training['versions'].items()))}.",
         "The full configuration:",
         code(json.dumps(card["config"], indent=2)),
         "## Limits",
-        "\n".join(f"- {limit}" for limit in card["limits"]),
+        "\n".join(f"- {text(limit)}" for limit in card["limits"]),
         "## Licence",
-        card["licence"],
+        text(card["licence"]),
         "## Files",
         rows(
             ["file", "bytes", "SHA-256"],
@@ -132,7 +133,8 @@ def _transition_use(card: dict[str, Any]) -> list[str]:
 
 def _head(head: dict[str, Any]) -> list[str]:
     return [
-        f"Output ({head['class']}): {head['meaning']}. Sizes: {', '.join(map(str, head['sizes']))}."
+        f"Output ({text(head['class'])}): {text(head['meaning'])}. "
+        f"Sizes: {', '.join(map(str, head['sizes']))}."
     ]
 
 
@@ -177,32 +179,33 @@ def _transition_evaluation(card: dict[str, Any]) -> list[str]:
     of_modes = "" if modes is None else f" (of most likely categories: {percent(modes)})"
     return [
         f"On {evaluation['transitions']:,} transitions of seed {evaluation['seed']}, mean ± "
-        f"standard error over transitions: {evaluation['meaning']}.",
+        f"standard error over transitions: {text(evaluation['meaning'])}.",
         rows(
             ["measure", "fresh transitions", *(f"{text} of state and action" for text in of_all)],
             [
                 [
-                    metric.replace("_", " "),
+                    text(metric.replace("_", " ")),
                     with_error(scores),
                     *(f"{all_pairs[metric]:.4g}" for _ in of_all),
                 ]
                 for metric, scores in evaluation["metrics"].items()
             ],
         ),
-        f"Several steps ahead, from {rollout['starts']:,} of these states: {rollout['meaning']}.",
+        f"Several steps ahead, from {rollout['starts']:,} of these states: "
+        f"{text(rollout['meaning'])}.",
         rows(
             ["steps", *(str(step) for step in range(1, len(rollout["errors"]) + 1))],
             [["error", *(f"{error:.2g}" for error in rollout["errors"])]],
         ),
         f"Equivariance: {percent(equivariance['share'])} of {equivariance['pairs']:,} pairs of "
         f"state and action{of_modes}; largest error {equivariance['max']:.1e}, mean "
-        f"{equivariance['mean']:.1e}. {equivariance['meaning']}.",
+        f"{equivariance['mean']:.1e}. {text(equivariance['meaning'])}.",
     ]
 
 
 def _policy_training(card: dict[str, Any]) -> list[str]:
     training = card["training"]
-    of = f" ({training['mean_return_of']})" if "mean_return_of" in training else ""
+    of = f" ({text(training['mean_return_of'])})" if "mean_return_of" in training else ""
     return [
         f"{_seeds(training)} for {training['timesteps']:,} steps each. "
         f"Their mean return{of} {_over_seeds(training, 'mean_return')}."
@@ -212,10 +215,11 @@ def _policy_training(card: dict[str, Any]) -> list[str]:
 def _transition_training(card: dict[str, Any]) -> list[str]:
     training, data = card["training"], card["data"]
     return [
-        f"Data: {data['meaning']}. {data['again']}. Their provenance:",
+        f"Data: {text(data['meaning'])}. {text(data['again'])}. Their provenance:",
         code(json.dumps(data["provenance"], indent=2)),
         f"{_seeds(training)} for {training['epochs']:,} epochs each. "
-        f"Their mean error ({training['mean_error_of']}) {_over_seeds(training, 'mean_error')}.",
+        f"Their mean error ({text(training['mean_error_of'])}) "
+        f"{_over_seeds(training, 'mean_error')}.",
     ]
 
 

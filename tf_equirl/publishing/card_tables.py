@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_equirl._files import write_text_atomically
-from tf_equirl.publishing.markdown import percent, rows, with_error
+from tf_equirl.publishing.markdown import percent, rows, text, with_error
 from tf_equirl.zoo.card_rules import validate_card
 from tf_equirl.zoo.card_types import POLICY, TRANSITION_MODEL, type_of
 from tf_equirl.zoo.records import README
@@ -53,7 +53,7 @@ def table(cards: Iterable[dict[str, Any]], link: str | None = None, of: str = PO
             cells.append(
                 [
                     f"[{card['name']}]({link}/{card['name']}/{README})" if link else card["name"],
-                    card["environment"]["name"],
+                    text(card["environment"]["name"]),
                     *cells_of(card),
                     f"{sum(file['bytes'] for file in card['files'].values()) / 1000:,.0f} kB",
                 ]
@@ -77,24 +77,24 @@ def write_table(page: str | os.PathLike, cards: Iterable[dict[str, Any]]) -> str
     file, cards = Path(page), list(cards)
     if not file.is_file():
         raise ValueError(f"`page` must be a file. Received: page={file}")
-    text = file.read_text(encoding="utf-8")
+    content = file.read_text(encoding="utf-8")
     for of, (first, last) in _MARKERS.items():
-        before, start, rest = text.partition(first)
+        before, start, rest = content.partition(first)
         _, end, after = rest.partition(last)
         if not start or not end or first in rest or last in before + after:
             raise ValueError(
                 f"`page` must have the lines {first} and {last}, once each. Received: page={file}"
             )
-        text = f"{before}{start}\n\n{table(cards, '../zoo', of)}\n{end}{after}"
-    write_text_atomically(file, text)
-    return text
+        content = f"{before}{start}\n\n{table(cards, '../zoo', of)}\n{end}{after}"
+    write_text_atomically(file, content)
+    return content
 
 
 def _policy_cells(card: dict[str, Any]) -> list[str]:
     networks, training, scores = card["networks"], card["training"], card["evaluation"]
     return [
-        networks["actor"]["kind"],
-        networks["critic"]["kind"],
+        text(networks["actor"]["kind"]),
+        text(networks["critic"]["kind"]),
         " + ".join(f"{networks[role]['parameters']:,}" for role in ("actor", "critic")),
         f"{training['timesteps']:,}",
         str(training["num_seeds"]),
@@ -111,13 +111,13 @@ def _transition_cells(card: dict[str, Any]) -> list[str]:
     metrics, pairs, errors = scores["metrics"], scores["all_pairs"], scores["rollout"]["errors"]
     loss = card["head"]["metrics"][0]
     return [
-        network["kind"],
+        text(network["kind"]),
         f"{network['parameters']:,}",
         f"{card['data']['transitions']:,}",
         str(training["epochs"]),
         str(training["num_seeds"]),
         with_error(training, "mean_error"),
-        f"{with_error(metrics[loss])} ({loss.replace('_', ' ')})",
+        f"{with_error(metrics[loss])} ({text(loss.replace('_', ' '))})",
         percent(metrics["accuracy"]["mean"]) if "accuracy" in metrics else "",
         percent(pairs["accuracy"]) if pairs and "accuracy" in pairs else "",
         str(len(errors)),

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import math
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,25 +17,49 @@ from tf_equirl import envs, zoo
 from tf_equirl._portable import architecture, same_architecture
 from tf_equirl.experiments.statistics import mean_and_error
 from tf_equirl.models.widths import trained_parameters
-from tf_equirl.publishing.cards import write_index, write_readme
+from tf_equirl.publishing.cards import index_of, write_readme
+from tf_equirl.publishing.changes import changing, new_model, publish
 from tf_equirl.training.result import Result
 from tf_equirl.training.run_folder import read_any_description
+from tf_equirl.zoo.field_rules import TEXT, WORD
 from tf_equirl.zoo.records import file_record
 
 EVALUATION_SEED = 20_000_001  # of episodes that no training run with a usual seed has seen
 GOLDEN = 64  # observations whose outputs are kept
 
 
-def check_arguments(name: str, limits: Sequence[str]) -> None:
-    """Checks a model's name and the sentences about its limits.
+def check_arguments(name: str, description: str | None, limits: Sequence[str]) -> None:
+    """Checks a model's name and the sentences about it.
 
     Raises:
       ValueError: if one of them breaks its rule.
     """
     if not isinstance(name, str) or not zoo.NAME.fullmatch(name):
         raise ValueError(f"`name` must be lower-case words joined by hyphens. Received: {name!r}")
+    if description is not None and not TEXT.holds(description):
+        raise ValueError(
+            f"`description` must be None or {TEXT.text}. Received: description={description!r}"
+        )
     if isinstance(limits, str):
         raise ValueError(f"`limits` must be a list of sentences. Received: limits={limits!r}")
+    for limit in limits:
+        if not TEXT.holds(limit):
+            raise ValueError(
+                f"`limits` must be a list of sentences, each {TEXT.text}. Received: "
+                f"limits={limits!r}"
+            )
+
+
+def check_environment(env: envs.Environment) -> None:
+    """Checks that a card can name an environment, also in commands and in code.
+
+    Raises:
+      ValueError: if it cannot.
+    """
+    if not WORD.holds(env.name):
+        raise ValueError(
+            f"`env` must have a name that is {WORD.text}. Received: env.name={env.name!r}"
+        )
 
 
 def type_of_run(run_dir: str | os.PathLike) -> zoo.CardType:
@@ -108,7 +131,9 @@ def write_entry(
 ) -> Path:
     """Makes a model's folder and writes the index anew.
 
-    The folder appears whole or not at all; a model of the same name is replaced.
+    The folder appears whole or not at all, and the index with it; a model of the same name is
+    replaced. Of several processes that publish at once, under whatever names, all do, one after the
+    other.
 
     Args:
       zoo_dir: the zoo's folder; made if missing.
@@ -120,24 +145,19 @@ def write_entry(
       The model's folder.
 
     Raises:
-      ValueError: if the card breaks the rules of `validate_card`.
+      ValueError: if the card breaks the rules of `validate_card`, another model of the zoo is
+        damaged, or another process changes the zoo all the time; the zoo is then as it was.
     """
     zoo_dir = Path(zoo_dir)
     zoo_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=zoo_dir, prefix=".") as temporary:
-        place = Path(temporary) / name
-        place.mkdir()
+    with new_model(zoo_dir, name) as place:
         card = write(place)
         card["files"] = {file.name: file_record(file) for file in sorted(place.iterdir())}
         zoo.validate_card(card)
         (place / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
         write_readme(place)
-        published = zoo_dir / name
-        if published.exists():  # aside first, so that an interruption loses neither
-            published.rename(Path(temporary) / "replaced")
-        place.rename(published)
-    write_index(zoo_dir)
-    return published
+        with changing(zoo_dir):
+            return publish(place, index_of(zoo_dir, place))
 
 
 def environment_fields(env: envs.Environment) -> dict[str, Any]:
@@ -207,17 +227,16 @@ def training_fields(
 
 def config_flags(config: Any) -> list[str]:
     """The launchers' flags for what a configuration has other than by default."""
-    flags = []
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if value == field.default:
-            continue
-        if isinstance(value, bool):
-            flags.append(f"--{'' if value else 'no'}{field.name}")
-        else:
-            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            flags.append(f"--{field.name}={text}")
-    return flags
+    values = {field: getattr(config, field.name) for field in dataclasses.fields(config)}
+    return [flag(x.name, value) for x, value in values.items() if value != x.default]
+
+
+def flag(name: str, value: Any) -> str:
+    """A launcher's flag."""
+    if isinstance(value, bool):
+        return f"--{'' if value else 'no'}{name}"
+    text = ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+    return f"--{name}={text}"
 
 
 def seed_flags(seeds: Sequence[int]) -> list[str]:

@@ -4,16 +4,36 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tabulate import tabulate
 
+_CODE = re.compile(r"((?<!`)`[^`]+`(?!`))")
+# What would be HTML, emphasis, or a link with a target of its own, anywhere in a line.
+_SPECIAL = re.compile(r"[\\`*~]|\](?=[(\[:])|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+_ENTITY = re.compile(r"&(?=[#A-Za-z])")
+
+
+def text(value: str) -> str:
+    """A text of a card as Markdown that shows just this text, but for `code`, on one line."""
+    pieces = _CODE.split(" ".join(value.split()))
+    pieces[::2] = [_escape(piece) for piece in pieces[::2]]  # nothing works inside of code
+    line = "".join(pieces)
+    if line[:1] in tuple("#>+=|[-"):
+        return f"\\{line}"
+    return re.sub(r"^(\d{1,9})(?=[.)])", r"\1\\", line)
+
+
+def _escape(value: str) -> str:
+    return _SPECIAL.sub(r"\\\g<0>", _ENTITY.sub("&amp;", value)).replace("<", "&lt;")
+
 
 def with_error(scores: dict[str, Any], mean: str = "mean") -> str:
     """A mean ± its standard error, to two digits of the error."""
     error = scores["standard_error"]
-    if not error:  # of equal returns, or of a single seed
+    if not error or error < 1e-300:  # of equal returns, or of a single seed
         return f"{scores[mean]:.6g}" + ("" if error is None else " ± 0")
     decimals = max(0, 1 - math.floor(math.log10(error)))
     exponent = math.floor(math.log10(max(abs(scores[mean]), error)))
@@ -48,7 +68,7 @@ def seeds_in_words(seeds: Sequence[int]) -> str:
 
 def inline(config: dict[str, Any]) -> str:
     """A configuration in a line."""
-    return ", ".join(f"{key} {json.dumps(value)}" for key, value in config.items())
+    return text(", ".join(f"{key} {json.dumps(value)}" for key, value in config.items()))
 
 
 def code(text: str) -> str:

@@ -21,6 +21,7 @@ from tf_equirl.publishing.entry import (
     EVALUATION_SEED,
     GOLDEN,
     check_arguments,
+    check_environment,
     check_network,
     check_result,
     check_run,
@@ -81,7 +82,7 @@ def publish(
       ValueError: if an argument breaks its rule, the folder holds no finished run, or one of
         networks that are not the configuration's.
     """
-    check_arguments(name, limits)
+    check_arguments(name, description, limits)
     episodes = positive_integer("episodes", episodes)
     number = isinstance(success, int | float) and not isinstance(success, bool)
     if not number or not math.isfinite(success):
@@ -89,10 +90,11 @@ def publish(
     check_run(run_dir, zoo.POLICY)
     description_of_run = read_description(run_dir, "train_ppo")
     env = envs.make(description_of_run["environment"]) if env is None else env
+    check_environment(env)
     result = agents.load_result(run_dir, env)
     check_result(result, _final_returns(result))
     start_from = description_of_run["start_from"]
-    config = result.config if start_from is None else _config_of(start_from)
+    config = result.config if start_from is None else config_of(start_from)
     _check_networks(env, config, description_of_run)
     row = best_seed(result)
     seed = result.seeds[row]
@@ -126,7 +128,10 @@ def publish(
             },
             "equivariance": {
                 "states": _STATES,
-                **{role: _equivariance(network, env) for role, network in networks.items()},
+                **{
+                    role: equivariance_fields(network, env, _STATES)
+                    for role, network in networks.items()
+                },
             },
             "licence": "Apache-2.0",
             "limits": _limits(env, config, len(result.seeds), limits),
@@ -165,11 +170,24 @@ def _description(env: envs.Environment, config: PPOConfig, start_from: str | Non
     return f"{_KINDS[config.actor]} policy for {env.name}{known}, trained with PPO{further}."
 
 
-def _config_of(start_from: str) -> PPOConfig:
-    """The configuration that describes a zoo model's networks."""
-    card = zoo.card(start_from)
-    ancestor = card["training"].get("start_from")
-    return PPOConfig.from_json(card["config"]) if ancestor is None else _config_of(ancestor)
+def config_of(start_from: str) -> PPOConfig:
+    """The configuration that describes a zoo model's networks.
+
+    Raises:
+      ValueError: if there is no such model, or it goes on from itself by way of others.
+    """
+    seen: list[str] = []
+    name: str | None = start_from
+    while name is not None:
+        if name in seen:
+            raise ValueError(
+                "a model must not be what its own training started from. Received: "
+                f"start_from={start_from!r}, trained from {', '.join(map(repr, seen))}"
+            )
+        seen.append(name)
+        card = zoo.card(name)
+        name = card["training"].get("start_from")
+    return PPOConfig.from_json(card["config"])
 
 
 def _check_networks(env: envs.Environment, config: PPOConfig, description: dict[str, Any]) -> None:
@@ -235,8 +253,11 @@ def _evaluation(
     }
 
 
-def _equivariance(network: keras.Model, env: envs.Environment) -> dict[str, float]:
-    error = evaluation.model_equivariance_error(network, env, _STATES)
+def equivariance_fields(
+    network: keras.Model, env: envs.Environment, states: int
+) -> dict[str, float]:
+    """What the field `equivariance` of a card says of an actor or a critic."""
+    error = evaluation.model_equivariance_error(network, env, states)
     return {"max": error.max, "mean": float(np.mean(error.per_element[1:]))}  # 0 is the identity
 
 

@@ -22,6 +22,7 @@ from tf_equirl.publishing.entry import (
     EVALUATION_SEED,
     GOLDEN,
     check_arguments,
+    check_environment,
     check_network,
     check_result,
     check_run,
@@ -81,11 +82,12 @@ def publish_transition_model(
         command of the launcher makes: of another network than the configuration's, or on data of
         another origin.
     """
-    check_arguments(name, limits)
+    check_arguments(name, description, limits)
     transitions = positive_integer("transitions", transitions)
     check_run(run_dir, zoo.TRANSITION_MODEL)
     run = read_description(run_dir, "fit_transition_model")
     env = envs.make(run["environment"]) if env is None else env
+    check_environment(env)
     config = TransitionModelConfig.from_json(run["config"])
     check_network("transition model", build_model(env, config), run["models"][ROLE])
     if run["validation_data"] is None:
@@ -113,7 +115,7 @@ def publish_transition_model(
             "use": f"A model of {env.name}'s dynamics to plan with, to compare with, or to train "
             "further: it predicts the state that follows a state and an action.",
             **environment_fields(env),
-            "head": _head(env.transition_head, config),
+            "head": head_fields(env.transition_head, config.predict_change),
             "networks": {"transition": network_fields(model, config.kind, "the next state")},
             "config": config.to_json(),
             "data": _data(env, run),
@@ -212,7 +214,8 @@ def _data(env: envs.Environment, run: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _head(head: Head, config: TransitionModelConfig) -> dict[str, Any]:
+def head_fields(head: Head, predict_change: bool | None) -> dict[str, Any]:
+    """The field `head` of a transition model's card."""
     if isinstance(head, CategoricalHead):
         sizes = list(head.sizes)
         meaning = (
@@ -221,7 +224,7 @@ def _head(head: Head, config: TransitionModelConfig) -> dict[str, Any]:
         )
     else:
         sizes = [head.representation.dim]
-        change = ": the state and a predicted change" if config.predict_change else ""
+        change = ": the state and a predicted change" if predict_change else ""
         meaning = f"the next state as real numbers{change}"
     return {
         "class": type(head).__name__,

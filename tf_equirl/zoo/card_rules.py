@@ -7,7 +7,9 @@ from typing import Any
 
 from tf_equirl.zoo.card_types import POLICY, TRANSITION_MODEL, type_of
 from tf_equirl.zoo.field_rules import (
+    COMMAND,
     COUNT,
+    LINE,
     NUMBER,
     OBJECT,
     SEED,
@@ -19,20 +21,26 @@ from tf_equirl.zoo.field_rules import (
     SIZES,
     TEXT,
     TEXTS,
+    WORD,
     Rule,
     each,
+    is_printable,
     or_null,
     reject,
     validate,
 )
-from tf_equirl.zoo.records import FORMAT, check_records
+from tf_equirl.zoo.records import FORMAT, check_depth, check_records
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SUCCESS = "return of at least "
 
+_NAME = Rule(
+    "lower-case words joined by hyphens",
+    lambda x: isinstance(x, str) and bool(NAME.fullmatch(x)),
+)
 _NETWORK: dict[str, Any] = {
-    "kind": TEXT,
-    "class": TEXT,
+    "kind": LINE,
+    "class": LINE,
     "parameters": COUNT,
     "input_shape": SHAPE,
     "output_shape": SHAPE,
@@ -42,27 +50,24 @@ _TRAINING: dict[str, Any] = {
     "seeds": SEEDS,
     "kept_seed": SEED,
     "rule": TEXT,
-    "command": TEXT,
-    "publish_command": TEXT,
+    "command": COMMAND,
+    "publish_command": COMMAND,
     "standard_error": or_null(SIZE),
     "num_seeds": COUNT,
-    "git_commit": or_null(TEXT),
-    "versions": OBJECT,
+    "git_commit": or_null(WORD),
+    "versions": each(LINE),
 }
 _COMMON: dict[str, Any] = {
     "format": Rule(
         f"{FORMAT}, the only format known here", lambda x: COUNT.holds(x) and x == FORMAT
     ),
-    "name": Rule(
-        "lower-case words joined by hyphens",
-        lambda x: isinstance(x, str) and bool(NAME.fullmatch(x)),
-    ),
+    "name": _NAME,
     "description": TEXT,
     "use": TEXT,
-    "environment": {"name": TEXT, "gymnasium_id": TEXT, "config": OBJECT},
-    "symmetry": {"group": TEXT, "state": TEXT, "action": TEXT, "data": OBJECT},
+    "environment": {"name": WORD, "gymnasium_id": WORD, "config": OBJECT},
+    "symmetry": {"group": LINE, "state": TEXT, "action": TEXT, "data": OBJECT},
     "config": OBJECT,
-    "licence": TEXT,
+    "licence": LINE,
     "limits": TEXTS,
     "files": OBJECT,
 }
@@ -78,7 +83,9 @@ _EPISODES: dict[str, Any] = {
     "success": Rule(
         f'a text "{_SUCCESS}<number>"',
         lambda x: (
-            isinstance(x, str) and bool(re.fullmatch(_SUCCESS + r"-?\d+(\.\d+)?(e[+-]\d+)?", x))
+            isinstance(x, str)
+            and bool(re.fullmatch(_SUCCESS + r"-?[0-9]+(\.[0-9]+)?(e[+-][0-9]{1,3})?", x))
+            and NUMBER.holds(float(x.removeprefix(_SUCCESS)))
         ),
     ),
 }
@@ -119,6 +126,9 @@ _TRANSITION_MODEL: dict[str, Any] = {
         **_ERROR,
     },
 }
+# Fields that younger cards have: of every network, and of the training.
+_LAYERS = {"layers": TEXTS}
+_MORE_OF_TRAINING = {"start_from": or_null(_NAME), "mean_return_of": TEXT}
 _RULES = {POLICY.text: _POLICY, TRANSITION_MODEL.text: _TRANSITION_MODEL}
 
 
@@ -136,9 +146,14 @@ def validate_card(card: Any) -> None:
     """
     if not isinstance(card, dict):
         reject("card", "an object", card)
+    check_depth(card, "the card")
+    _check_texts(card)
     card_type = type_of(card)
     validate("", card, _RULES[card_type.text])
     training = card["training"]
+    for role in card_type.outputs:
+        _validate_more(f"networks.{role}", card["networks"][role], _LAYERS)
+    _validate_more("training", training, _MORE_OF_TRAINING)
     if training["kept_seed"] not in training["seeds"]:
         reject("training.kept_seed", "one of training.seeds", training["kept_seed"])
     if training["num_seeds"] != len(training["seeds"]):
@@ -150,9 +165,10 @@ def validate_card(card: Any) -> None:
     elif list(card["evaluation"]["metrics"]) != card["head"]["metrics"]:
         metrics = list(card["evaluation"]["metrics"])
         reject("evaluation.metrics", f"of head.metrics, {card['head']['metrics']}", metrics)
-    elif "pairs" not in (card["evaluation"]["all_pairs"] or ["pairs"]):
-        all_pairs = card["evaluation"]["all_pairs"]
-        reject("evaluation.all_pairs", "null, or say how many `pairs`", all_pairs)
+    elif not {"pairs", *card["head"]["metrics"]} <= set(
+        all_pairs := card["evaluation"]["all_pairs"] or ["pairs", *card["head"]["metrics"]]
+    ):
+        reject("evaluation.all_pairs", "null, or say how many `pairs`, and all metrics", all_pairs)
     check_records(card["files"], "the card's field `files`")
     for file in (*(f"{role}.keras" for role in card_type.outputs), "golden.npz"):
         if file not in card["files"]:
@@ -162,6 +178,27 @@ def validate_card(card: Any) -> None:
 def success_return(scores: dict[str, Any]) -> float:
     """The return from which on an episode counts as a success, of a card's greedy or sampled."""
     return float(scores["success"].removeprefix(_SUCCESS))
+
+
+def _validate_more(place: str, value: dict[str, Any], rules: dict[str, Rule]) -> None:
+    """Checks the fields that are there."""
+    validate(place, value, {name: rule for name, rule in rules.items() if name in value})
+
+
+def _check_texts(card: dict[str, Any]) -> None:
+    """Checks every text and name of a field, wherever in the card it stands."""
+    waiting: list[Any] = [card]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str) and not is_printable(value):
+            raise ValueError(
+                "the card's texts must hold no control or invisible characters but line breaks. "
+                f"Received: {ascii(value):.200}"
+            )
 
 
 def _check_episodes(evaluation: dict[str, Any]) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
+
+_WORD = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 
 
 class Rule(NamedTuple):
@@ -15,16 +18,21 @@ class Rule(NamedTuple):
 
 
 def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
 def _is_number(value: Any) -> bool:
-    real = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return real and math.isfinite(value)
+    return _is_integer(value) or (isinstance(value, float) and math.isfinite(value))
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
+def is_text(value: Any) -> bool:
+    """Whether it is a text that says something, without control or invisible characters."""
+    return is_printable(value) and bool(value.strip())
+
+
+def is_printable(value: Any) -> bool:
+    """Whether it is a text without control or invisible characters, but for line breaks."""
+    return isinstance(value, str) and value.replace("\n", " ").isprintable()
 
 
 def _is_list(value: Any) -> bool:
@@ -35,7 +43,17 @@ def _is_object(value: Any) -> bool:
     return isinstance(value, dict) and bool(value)
 
 
-TEXT = Rule("a text that is not empty", _is_text)
+TEXT = Rule("a text that is not empty, without control characters", is_text)
+LINE = Rule("a line of text", lambda x: is_text(x) and "\n" not in x)
+# No quotes, no spaces but between words, and nothing else that a shell or Python would obey.
+WORD = Rule(
+    "a word of letters, digits and _ @ % + = : , . / -",
+    lambda x: isinstance(x, str) and bool(_WORD.fullmatch(x)),
+)
+COMMAND = Rule(
+    f"words as one types them in a shell, each {WORD.text}",
+    lambda x: isinstance(x, str) and all(map(WORD.holds, x.split(" "))),
+)
 COUNT = Rule("a positive integer", lambda x: _is_integer(x) and x > 0)
 SEED = Rule("an integer of at least 0", lambda x: _is_integer(x) and x >= 0)
 NUMBER = Rule("a finite number", _is_number)
@@ -50,7 +68,7 @@ SEEDS = Rule(
     "a list of different integers of at least 0",
     lambda x: _is_list(x) and all(map(SEED.holds, x)) and len(set(x)) == len(x),
 )
-TEXTS = Rule("a list of texts", lambda x: _is_list(x) and all(map(_is_text, x)))
+TEXTS = Rule("a list of texts", lambda x: _is_list(x) and all(map(is_text, x)))
 SIZES = Rule(
     "a list of finite numbers of at least 0", lambda x: _is_list(x) and all(map(SIZE.holds, x))
 )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 
@@ -17,13 +18,18 @@ from tf_equirl.zoo.records import (
     CARD,
     FORMAT,
     INDEX,
+    NEW,
     NOT_IN_CARD,
+    PUBLISHING,
     check_file,
     check_records,
+    parse_json,
     read_json,
 )
 
 Folder = str | os.PathLike | None
+_T = TypeVar("_T")
+_TRIES = 100  # of reading while others publish; one publication disturbs two or three
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +97,7 @@ def names(folder: Folder = None) -> list[str]:
     Raises:
       ValueError: if there is no zoo, or its index is damaged.
     """
-    return sorted(_read_index(folder)[1])
+    return steadily(folder, lambda: sorted(_read_index(folder)[1]))
 
 
 def path(name: str, folder: Folder = None) -> Path:
@@ -101,10 +107,14 @@ def path(name: str, folder: Folder = None) -> Path:
       ValueError: if the zoo has no model of this name (near names are suggested), or its folder
         is missing.
     """
-    place = _find(name, folder)[0]
-    if not place.is_dir():
-        raise ValueError(f"{place} must exist, as {INDEX} lists it. Received: no such folder")
-    return place
+
+    def read() -> Path:
+        place = _find(name, folder)[0]
+        if not place.is_dir():
+            raise ValueError(f"{place} must exist, as {INDEX} lists it. Received: no such folder")
+        return place
+
+    return steadily(folder, read)
 
 
 def card(name: str, folder: Folder = None) -> dict[str, Any]:
@@ -114,8 +124,7 @@ def card(name: str, folder: Folder = None) -> dict[str, Any]:
       ValueError: for an unknown name, and if the card is missing, breaks the rules of
         `validate_card`, or has not the checksum that the index gives.
     """
-    place, records = _find(name, folder)
-    return _read_card(place, records)
+    return steadily(folder, lambda: _read_card(*_find(name, folder)))
 
 
 def load(name: str, folder: Folder = None, must_be: str | None = None) -> ZooEntry:
@@ -137,11 +146,15 @@ def load(name: str, folder: Folder = None, must_be: str | None = None) -> ZooEnt
       >>> entry.actor.output_shape, entry.critic.output_shape
       ((None, 2), (None, 1))
     """
-    place, records = _find(name, folder)
-    content = _read_card(place, records, must_be)
-    roles = type_of(content).outputs
-    networks = {role: _load_role(role, place, records, content) for role in roles}
-    return ZooEntry(name, networks, content, place)
+
+    def read() -> ZooEntry:
+        place, records = _find(name, folder)
+        content = _read_card(place, records, must_be)
+        roles = type_of(content).outputs
+        networks = {role: _load_role(role, place, records, content) for role in roles}
+        return ZooEntry(name, networks, content, place)
+
+    return steadily(folder, read)
 
 
 def load_model(
@@ -165,12 +178,18 @@ def load_model(
     text = os.fspath(name_or_path)
     if text.endswith(".keras") or os.path.basename(text) != text:
         return read_model(Path(text))
-    try:
-        place, records = _find(text, folder)
-    except ValueError as error:
-        raise ValueError(f"no model in the zoo and no path of a .keras file: {error}") from error
-    content = _read_card(place, records, must_be)
-    return _load_role(next(iter(type_of(content).outputs)), place, records, content)
+
+    def read() -> keras.Model:
+        try:
+            place, records = _find(text, folder)
+        except ValueError as error:
+            raise ValueError(
+                f"no model in the zoo and no path of a .keras file: {error}"
+            ) from error
+        content = _read_card(place, records, must_be)
+        return _load_role(next(iter(type_of(content).outputs)), place, records, content)
+
+    return steadily(folder, read)
 
 
 def verify(name: str, folder: Folder = None) -> dict[str, Any]:
@@ -183,21 +202,81 @@ def verify(name: str, folder: Folder = None) -> dict[str, Any]:
       ValueError: as `card` does, and naming the first file that is missing, is not the one that
         index and card describe, or that neither knows; hidden files do not count.
     """
-    place, records = _find(name, folder)
-    content = _read_card(place, records)
-    for file in sorted({*records, *content["files"]}):
-        _check_file(place / file, records, content)
-    found = {file.name for file in place.iterdir() if not file.name.startswith(".")}
-    unknown = sorted(found - set(records))
-    if unknown:
-        raise ValueError(f"{place} must hold only files that {INDEX} lists. Received: {unknown}")
-    return records
+
+    def read() -> dict[str, Any]:
+        place, records = _find(name, folder)
+        content = _read_card(place, records)
+        for file in sorted({*records, *content["files"]}):
+            checked_content(place / file, records, content)
+        found = {file.name for file in place.iterdir() if not file.name.startswith(".")}
+        unknown = sorted(found - set(records))
+        if unknown:
+            raise ValueError(
+                f"{place} must hold only files that {INDEX} lists. Received: {unknown}"
+            )
+        return records
+
+    return steadily(folder, read)
+
+
+def steadily(folder: Folder, read: Callable[[], _T]) -> _T:
+    """What `read` returns; it is called again where another process published meanwhile.
+
+    Raises:
+      ValueError: as `read` does of a zoo that nobody changes.
+    """
+    place = _place(folder)
+    for _ in range(_TRIES):
+        before = _state(place)
+        try:
+            return read()
+        except (ValueError, OSError):
+            if _state(place) == before:
+                raise
+    return read()
+
+
+def checked_content(file: Path, records: dict[str, Any], content: dict[str, Any]) -> bytes:
+    """What is in a file of a model, checked.
+
+    Args:
+      file: the file.
+      records: those of the index.
+      content: the card.
+
+    Raises:
+      ValueError: if the file is not the one that both describe.
+    """
+    sources = [(INDEX, records), (CARD, content["files"])]
+    return check_file(file, *sources[: 1 if file.name in NOT_IN_CARD else 2])
+
+
+def _place(folder: Folder) -> Path:
+    return default_folder() if folder is None else Path(folder)
+
+
+def _state(place: Path) -> Any:
+    """Something that publishing changes, at each of its steps that readers can notice."""
+    found: list[Any] = []
+    for file in (place / INDEX, place / PUBLISHING / INDEX):
+        try:
+            status = file.stat()
+            found.append((status.st_ino, status.st_mtime_ns))
+        except OSError:
+            found.append(None)
+    try:
+        found.append(os.listdir(place / PUBLISHING / NEW))
+    except OSError:
+        found.append(None)
+    return found
 
 
 def _read_index(folder: Folder) -> tuple[Path, dict[str, Any]]:
     """The folder of the zoo, and the `models` of its index."""
-    place = default_folder() if folder is None else Path(folder)
-    file = place / INDEX
+    place = _place(folder)
+    file = place / PUBLISHING / INDEX
+    if not file.is_file():
+        file = place / INDEX
     index = read_json(file)
     models = index.get("models") if isinstance(index, dict) else None
     if not isinstance(models, dict) or index.get("format") != FORMAT:
@@ -208,7 +287,7 @@ def _read_index(folder: Folder) -> tuple[Path, dict[str, Any]]:
         if not NAME.fullmatch(name):
             raise ValueError(f"{file} must hold names such as my-model. Received: name={name!r}")
         if not isinstance(entry, dict):
-            raise ValueError(f"{file} must describe {name}. Received: {name}={entry!r}")
+            raise ValueError(f"{file} must describe {name}. Received: {name}={entry!r:.100}")
         check_records(entry.get("files"), f"{file}, {name},")
     return place, models
 
@@ -223,13 +302,17 @@ def _find(name: str, folder: Folder) -> tuple[Path, dict[str, Any]]:
         raise ValueError(
             f"`name` must be one of: {', '.join(sorted(models))}.{hint} Received: name={name!r}"
         )
-    return place / name, models[name]["files"]
+    new = place / PUBLISHING / NEW / name
+    return new if new.is_dir() else place / name, models[name]["files"]
 
 
 def _read_card(place: Path, records: dict[str, Any], must_be: str | None = None) -> dict[str, Any]:
-    check_file(place / CARD, records, INDEX)
-    content = read_json(place / CARD)
-    validate_card(content)
+    file = place / CARD
+    content = parse_json(check_file(file, (INDEX, records)), file)
+    try:
+        validate_card(content)
+    except ValueError as error:
+        raise ValueError(f"{file} must be a card: {error}") from error
     if content["name"] != place.name:
         raise ValueError(
             f"{place / CARD} must be the card of {place.name}. Received: name={content['name']!r}"
@@ -243,13 +326,6 @@ def _read_card(place: Path, records: dict[str, Any], must_be: str | None = None)
     return content
 
 
-def _check_file(file: Path, records: dict[str, Any], content: dict[str, Any]) -> None:
-    check_file(file, records, INDEX)
-    if file.name not in NOT_IN_CARD:
-        check_file(file, content["files"], CARD)
-
-
 def _load_role(role: str, place: Path, records: dict, content: dict) -> keras.Model:
     file = place / f"{role}.keras"
-    _check_file(file, records, content)
-    return read_model(file)
+    return read_model(file, checked_content(file, records, content))
