@@ -9,22 +9,21 @@ from tests.package import bad_values
 pytestmark = pytest.mark.faults
 
 
-def test_constructors(record_property):
-    check(bad_values.run(bad_values.constructors()), "public constructors", record_property)
+def test_constructors(counted):
+    check(bad_values.run(bad_values.constructors()), "public constructors", counted)
 
 
-def test_functions(record_property):
+def test_functions(counted):
     with bad_values.no_work():
         outcome = bad_values.run(bad_values.functions())
-    check(outcome, "functions", record_property)
+    check(outcome, "functions", counted)
 
 
-def check(outcome, called, record_property):
+def check(outcome, called, counted):
     counts, wrong = outcome
     total = sum(counts.values(), collections.Counter())
     print("", bad_values.report(counts), *wrong, sep="\n")
-    record_property(
-        "counted",
+    counted(
         f"{total.total():,} bad values of arguments of {len(counts)} {called}: "
         f"{total['refused']:,} refused by name, {total['accepted']:,} rightly accepted, "
         f"{total['wrong']} not",

@@ -8,7 +8,8 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from damage import damaged, damages, paths, replaced, thorough, values
+from hypothesis import given
 from hypothesis import strategies as st
 from training_cases import Stop, Walk
 
@@ -20,30 +21,6 @@ from tf_equirl.training.saved import read_run
 pytestmark = pytest.mark.faults
 
 EXAMPLES = 3_000
-thorough = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
-
-# Where in a file, what is done there, and with which bytes.
-damages = st.lists(
-    st.tuples(
-        st.floats(0, 1, exclude_max=True),
-        st.sampled_from(["flip", "write", "insert", "remove", "cut", "repeat"]),
-        st.binary(min_size=1, max_size=16),
-    ),
-    min_size=1,
-    max_size=4,
-)
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-    max_leaves=6,
-)
 NOT_NUMBERS = ("versions", "git_commit")  # records, which nothing is computed from
 
 
@@ -53,25 +30,6 @@ def run(tmp_path_factory):
     with pytest.raises(KeyboardInterrupt):
         train(Walk(), (5, 0, 3), folder, on_progress=Stop(3))
     return folder
-
-
-def damaged(content, damage):
-    content = bytearray(content)
-    for share, what, data in damage:
-        at = int(share * len(content))
-        if what == "flip" and content:
-            content[at] ^= 1 << data[0] % 8
-        elif what == "write":
-            content[at : at + len(data)] = data
-        elif what == "insert":
-            content[at:at] = data
-        elif what == "remove":
-            del content[at : at + len(data)]
-        elif what == "cut":
-            del content[at:]
-        elif what == "repeat":
-            content[at:at] = content[at : at + 64 * len(data)]
-    return bytes(content)
 
 
 class Reader:
@@ -114,7 +72,7 @@ def test_damaged_bytes(run, tmp_path, counted, name):
     whole = (folder / name).read_bytes()
     reader = Reader(folder)
 
-    @thorough
+    @thorough(EXAMPLES)
     @given(damages)
     def damage(what):
         (folder / name).write_bytes(damaged(whole, what))
@@ -125,34 +83,16 @@ def test_damaged_bytes(run, tmp_path, counted, name):
     assert reader.refused > EXAMPLES / 2
 
 
-def leaves(value, path=()):
-    """Paths to all values in nested dicts and lists."""
-    yield path
-    if isinstance(value, dict | list):
-        keys = value if isinstance(value, dict) else range(len(value))
-        for key in keys:
-            yield from leaves(value[key], (*path, key))
-
-
 def test_other_values_in_the_description(run, tmp_path, counted):
     folder = shutil.copytree(run, tmp_path / "run")
     file = folder / "run.json"
     whole = json.loads(file.read_text())
-    paths = list(leaves(whole))
     reader = Reader(folder)
 
-    @thorough
-    @given(st.sampled_from(paths), values)
+    @thorough(EXAMPLES)
+    @given(st.sampled_from(list(paths(whole))), values)
     def replace(path, value):
-        content = json.loads(json.dumps(whole))
-        place = content
-        for key in path[:-1]:
-            place = place[key]
-        if path:
-            place[path[-1]] = value
-        else:
-            content = value
-        file.write_text(json.dumps(content))
+        file.write_text(json.dumps(replaced(whole, path, value)))
         reader.try_it()
 
     replace()
@@ -178,7 +118,7 @@ def test_arrays_of_another_kind_with_a_list_that_agrees(run, tmp_path, counted):
     forged, learner = [], Walk()
     names = [name for name in sorted(whole) if name.startswith(("state/", "done/", "harms"))]
 
-    @settings(thorough, max_examples=EXAMPLES // 10)
+    @thorough(EXAMPLES // 10)
     @given(
         st.sampled_from(names),
         st.sampled_from(["replaced", "dropped", "renamed", "added"]),

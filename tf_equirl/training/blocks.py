@@ -20,7 +20,8 @@ def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     """Returns `seeds` as a tuple of Python ints.
 
     Raises:
-      ValueError: unless they are distinct integers from 0 to 2**31 - 1, at least one, at most 2**20.
+      ValueError: unless they are distinct integers from 0 to 2**31 - 1, at least one and at most
+        2**20 of them.
     """
     rule = "distinct integers from 0 to 2**31 - 1, at least one"
     found = integers("seeds", seeds, rule, least=0, most=2**31 - 1, most_items=_MOST_SEEDS)
