@@ -1,7 +1,8 @@
 """Writes the golden files of the layers: `python tools/make_golden_layers.py`.
 
-In `tests/layers/golden`, one small model for each public layer, and for each distance of
-`ProximalPooling`, with inputs and outputs. `tests/layers/test_golden_layers.py` loads them with
+In `tests/layers/golden`, one small model for each public layer, for each distance of
+`ProximalPooling` and for pictures, whose representation is saved in a form of its own, with inputs
+and outputs. `tests/layers/test_golden_layers.py` loads them with
 plain Keras and compares, so that a change which breaks the files that users have saved is noticed.
 Files that exist are kept: they were written by an older tf_equirl, and reading those is the point.
 To replace one, delete it first.
@@ -16,13 +17,15 @@ import keras
 import numpy as np
 
 from tf_equirl import models
-from tf_equirl.layers import ModeDistance
+from tf_equirl.groups import FiniteGroup, image_representation
+from tf_equirl.layers import LiftingDense, ModeDistance
 
 TESTS = Path(__file__).resolve().parents[1] / "tests" / "layers"
 sys.path.insert(0, str(TESTS))
-from layer_cases import CASES, GROUPS, natural, proximal  # noqa: E402
+from layer_cases import CASES, GROUPS, Case, lifting, natural, proximal, regular  # noqa: E402
 
 GROUP = GROUPS["S3"]  # the smallest that is not abelian
+OF_PICTURES = GROUPS["D4"]
 NUM_INPUTS = 8
 # By the name of the file, `<layer>` or `<layer>-<variant>`.
 GOLDEN = {
@@ -46,19 +49,27 @@ def main() -> None:
     chosen = {file: cases[name] for file, name in GOLDEN.items()}
     corners = ModeDistance([[*np.eye(3), np.zeros(3)]], [2.0])  # `natural` moves three, fixes one
     chosen["ProximalPooling-ModeDistance"] = proximal(corners, "hard", natural)
+    chosen["LiftingDense-image"] = Case(
+        "image",
+        LiftingDense,
+        lifting,
+        lambda group: image_representation(group, 3, 3, 2),
+        regular,
+        input_rows=False,
+    )
     folder = TESTS / "golden"
     folder.mkdir(exist_ok=True)
     for name, case in chosen.items():
         file = folder / f"{name}.keras"
         if not file.exists():
-            write(file, case)
+            write(file, case, OF_PICTURES if case.name == "image" else GROUP)
             print(f"wrote {file.name}")
 
 
-def write(file: Path, case) -> None:
+def write(file: Path, case: Case, group: FiniteGroup) -> None:
     """Writes a model of one layer, and its inputs and outputs beside it."""
-    layer = case.build(GROUP, name="layer")
-    inputs = case.layer_input(GROUP, case.batch(GROUP, NUM_INPUTS))
+    layer = case.build(group, name="layer")
+    inputs = case.layer_input(group, case.batch(group, NUM_INPUTS))
     arrays = [keras.ops.convert_to_numpy(x) for x in keras.tree.flatten(inputs)]
     symbols = [keras.Input(x.shape[1:], name=f"input_{k}") for k, x in enumerate(arrays)]
     given = symbols if len(symbols) > 1 else symbols[0]

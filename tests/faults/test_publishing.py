@@ -24,7 +24,7 @@ pytestmark = pytest.mark.faults
 NAME, OTHER = "cartpole-ppo-gcnn", "catch-ppo-mlp"
 TEXTS = ("The first of two.", "The second of two.")
 KILLS = 300  # with each signal
-RACES = 120
+RACES = 300
 
 
 @pytest.fixture(scope="module")
