@@ -32,7 +32,7 @@ def wait_until(is_so, process, seconds=300.0):
     while process.poll() is None and time.monotonic() < late:
         if is_so():
             return True
-        time.sleep(0.0005)
+        time.sleep(0.002)
     return False
 
 

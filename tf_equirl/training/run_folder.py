@@ -135,17 +135,19 @@ class RunFolder:
             write_text_atomically(file, json.dumps(content, indent=2))
 
     def _check(self, resume: bool) -> None:
-        if not (self.path / "run.json").exists():
+        file = self.path / "run.json"
+        if not file.exists():
             if resume:
                 raise ValueError(
                     f"run_dir must hold a run to resume. Received: run_dir={self.path}"
                 )
-            if self.path.exists() and not is_empty(self.path):
+            if not self.path.exists() or is_empty(self.path):
+                return
+            if not file.exists():  # another process may have written it by now
                 raise ValueError(
                     f"run_dir must be a new or empty folder, or one that holds a run. "
                     f"Received: run_dir={self.path}"
                 )
-            return
         written = read_description(self.path, self.description["trainer"])
         found = {**written, "config": self._completed(written["config"])}
         if identity(found) != identity(self.description):
