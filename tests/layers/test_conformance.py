@@ -161,49 +161,16 @@ def test_one_unit_with_a_leading_dimension_as_long_as_the_rows(case, group):
     assert_close(layer(inputs), flat.reshape(3, rows, *flat.shape[1:]))
 
 
-def compiled_together(make):
-    """Compiles the functions `make(case, group)` of all layers of a group as one program.
-
-    A program costs seconds, whatever is in it.
-
-    Args:
-      make: gives a function and its arguments.
-
-    Returns:
-      What the function of a case and a group gives, computed by the program of that group. If that
-      program cannot be compiled, the function is compiled alone, to tell whose fault it is.
-    """
-
-    def run(functions, arguments):
-        program = tf.function(
-            lambda inputs: [f(*x) for f, x in zip(functions, inputs, strict=True)],
-            jit_compile=True,
-            autograph=False,
-        )
-        return program(tf.nest.map_structure(tf.constant, arguments))
-
-    @functools.cache
-    def of_group(name):
-        group = GROUPS[name]
-        functions, arguments = zip(*(make(case, group) for case in CASES), strict=True)
-        try:
-            return run(functions, list(arguments))
-        except tf.errors.OpError:
-            return None
-
-    def result(case, group):
-        outputs = of_group(next(name for name, known in GROUPS.items() if known is group))
-        if outputs is None:
-            function, arguments = make(case, group)
-            return run([function], [arguments])[0]
-        return outputs[CASES.index(case)]
-
-    return result
-
-
-xla_outputs = compiled_together(
-    lambda case, group: (case.function(group, case.build(group)), [case.batch(group, 2, 3)])
-)
+@functools.cache
+def xla_outputs(name):
+    """What every layer of a group computes in one XLA program, whose compilation costs seconds."""
+    group = GROUPS[name]
+    functions = [case.function(group, case.build(group)) for case in CASES]
+    inputs = [tf.constant(case.batch(group, 2, 3)) for case in CASES]
+    program = tf.function(
+        lambda inputs: [f(x) for f, x in zip(functions, inputs, strict=True)], jit_compile=True
+    )
+    return program(inputs)
 
 
 @each_case
@@ -216,7 +183,8 @@ def test_unknown_leading_dimensions_and_xla(case, group):
     for leading in ((2, 3), (4, 1)):
         inputs = case.batch(group, *leading)
         assert_close(unknown(inputs), function(inputs))
-    assert_close(xla_outputs(case, group), function(case.batch(group, 2, 3)))
+    name = next(name for name, known in GROUPS.items() if known is group)
+    assert_close(xla_outputs(name)[CASES.index(case)], function(case.batch(group, 2, 3)))
 
 
 @each_case
@@ -238,20 +206,18 @@ def test_half_precision(case, group, dtype):
         assert_close(outputs, full(inputs), tolerance=0.02)
 
 
-MEMBERS = 3
-
-
-def population_gradients(case, group, units=4):
-    """Gradients of one member and of all, and the arguments of the latter.
-
-    The trainer's use: gradients inside the mapped function, weights bound statelessly.
-    """
+@each_case
+@non_abelian
+def test_population_gradients_vectorise_and_compile(case, group, units=4):
+    """The trainer's use: gradients inside the mapped function, weights bound statelessly."""
     layer = case.build(group, units=units)
     function = case.function(group, layer)
+    members = 3
     random = np.random.default_rng(5)
     stacked = [
-        random.normal(size=(MEMBERS, *v.shape)).astype("float32") for v in layer.trainable_variables
+        random.normal(size=(members, *v.shape)).astype("float32") for v in layer.trainable_variables
     ]
+    inputs = case.batch(group, members, 6)
 
     def gradients(arguments):
         weights, x = arguments
@@ -262,27 +228,16 @@ def population_gradients(case, group, units=4):
                 loss = tf.reduce_mean(tf.square(function(x)))
         return tape.gradient(loss, [*weights, x])
 
+    @tf.function(jit_compile=True, autograph=False)
     def population(weights, x):
         return tf.vectorized_map(gradients, (weights, x), fallback_to_while_loop=False)
 
-    return gradients, population, [stacked, case.batch(group, MEMBERS, 6)]
-
-
-def assert_gradients_of_each_member(received, gradients, arguments):
-    for member in range(MEMBERS):
-        own = tf.nest.map_structure(lambda x, member=member: tf.constant(x[member]), arguments)
-        for got, wanted in zip(received, gradients(own), strict=True):
+    received = population([tf.constant(w) for w in stacked], tf.constant(inputs))
+    for member in range(members):
+        weights = [tf.constant(w[member]) for w in stacked]
+        expected = gradients((weights, tf.constant(inputs[member])))
+        for got, wanted in zip(received, expected, strict=True):
             assert_close(got[member], wanted)
-
-
-xla_gradients = compiled_together(lambda case, group: population_gradients(case, group)[1:])
-
-
-@each_case
-@non_abelian
-def test_population_gradients_vectorise_and_compile(case, group):
-    gradients, _, arguments = population_gradients(case, group)
-    assert_gradients_of_each_member(xla_gradients(case, group), gradients, arguments)
 
 
 @pytest.mark.parametrize(
@@ -291,9 +246,7 @@ def test_population_gradients_vectorise_and_compile(case, group):
     ids=lambda c: c.name,
 )
 def test_population_gradients_of_one_unit(case):
-    gradients, population, arguments = population_gradients(case, GROUPS["S3"], units=1)
-    received = tf.function(population, jit_compile=True, autograph=False)(*arguments)
-    assert_gradients_of_each_member(received, gradients, arguments)
+    test_population_gradients_vectorise_and_compile(case, GROUPS["S3"], units=1)
 
 
 @each_weighted_case
