@@ -1,5 +1,6 @@
-"""How often XLA compiles, which the count of traces does not tell: it may do so silently."""
+"""Whether XLA compiles, which the count of traces does not tell, and how to do without."""
 
+import contextlib
 import tempfile
 from pathlib import Path
 
@@ -17,3 +18,13 @@ def compiles(call):
         recorded = b"".join(file.read_bytes() for file in Path(folder).rglob("*.xplane.pb"))
     assert recorded, "the profiler must have recorded something"
     return any(name in recorded for name in _NAMES)
+
+
+@contextlib.contextmanager
+def eagerly():
+    """Compiles nothing, which takes seconds, where neither the law nor rounding asks for it."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)

@@ -22,25 +22,37 @@ for folder in sys.argv[1:]:
 """
 
 
+ALONE = "docs/training.md#The plain tf-agents route"  # needs nothing of what is above it
+
+
 def examples(name):
-    """The Python examples of a page, or of one of its sections ("page.md#Heading") alone."""
-    page, _, heading = name.partition("#")
-    text = (ROOT / page).read_text()
-    if heading:
-        text = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    """The Python examples of a page, or of the section that stands alone."""
+    page, _, heading = ALONE.partition("#")
+    text = (ROOT / name.partition("#")[0]).read_text()
+    if name.startswith(page):
+        above, mark, section = text.partition(f"\n## {heading}\n")
+        section, _, below = section.partition("\n## ")
+        assert mark
+        text = section if name == ALONE else above + below
     return re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
 
 
-# These share a process, whose start takes seconds, but no names and no folder.
+# These share a process, whose start takes seconds, but no names and no folder. Where they train the
+# same networks, seeds and steps of an update, they share the compiled programs, too.
 @pytest.mark.parametrize(
     "pages",
     [
-        ["README.md", "docs/training.md", "docs/transition_models.md", "docs/layers.md"],
         [
-            "docs/training.md#The plain tf-agents route",
+            "README.md",
+            "docs/training.md",
+            "docs/transition_models.md",
+            "docs/dyna.md",
+            "docs/layers.md",
+        ],
+        [
+            ALONE,
             "docs/zoo.md",
             "docs/exporting.md",
-            "docs/dyna.md",
             "docs/extending.md",
         ],
     ],

@@ -10,9 +10,8 @@ from tf_equirl import envs, experiments
 from tf_equirl.agents import PPOConfig
 from tf_equirl.reproductions import thesis
 
-SMALL = PPOConfig(
-    actor="mlp", hidden_units=(8, 8), rollout_steps=16, num_minibatches=2, total_timesteps=640
-)
+# The model-free agent of test_dyna_experiments.py: in one process they share the program.
+SMALL = PPOConfig(actor="mlp", hidden_units=(8, 8), rollout_steps=16, total_timesteps=640)
 
 
 def _experiment(*configs):

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pytest
 from in_process import run_here
-from processes import run_python
 
 from tf_equirl import envs, zoo
 from tf_equirl.evaluation import evaluate
@@ -24,9 +23,8 @@ def model_file(tmp_path_factory):
 
 def test_it_reports_what_the_library_finds(model_file):
     flags = (f"--model={model_file}", "--episodes=300", "--success=45", "--seed=4")
-    result = run_python("-m", "launchers.evaluate", *flags)
+    result = run_here("evaluate", *flags)
     assert result.returncode == 0, result.stderr
-    assert result.stderr == ""
     assert "leaning on CartPole: 300 episodes, seed 4" in result.stdout
     assert "success (≥ 45)" in result.stdout
     model = keras.models.load_model(model_file)

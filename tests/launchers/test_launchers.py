@@ -9,18 +9,19 @@ import time
 
 import pytest
 from in_process import launcher, run_here
-from processes import ROOT, run_python
+from processes import ROOT, run_python, user_environment
 
 from tf_equirl import models
 
-QUICK = ["--actor=odd", "--hidden_units=8", "--num_seeds=4", "--rollout_steps=32"]
+# The networks of the demo's G-CNN, whatever widths they are matched from: one program for both.
+FLAGS = ["--actor=gcnn", "--hidden_units=32,32", "--num_seeds=4"]
+FLAGS += ["--match_parameters=4610", "--match_critic_parameters=4545"]
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("launcher") / "run"
-    arguments = [*QUICK, "--total_timesteps=2560", f"--run_dir={folder}"]
-    result = run_python("-m", "launchers.train_ppo", *arguments)
+    result = run_here("train_ppo", *FLAGS, "--total_timesteps=2560", f"--run_dir={folder}")
     assert result.returncode == 0, result.stderr
     return folder, result
 
@@ -32,17 +33,14 @@ def test_it_trains_and_reports(trained):
     assert re.search(r"compiled in \d+\.\d s, trained in", result.stdout)
     assert "100%" in result.stderr and "steps/s" in result.stderr and "left" in result.stderr
     assert (folder / "learning_curve.png").stat().st_size > 10_000
-    config = json.loads((folder / "run.json").read_text())["config"]
-    assert (config["actor"], config["hidden_units"], config["rollout_steps"]) == ("odd", [8], 32)
-
-
-def test_a_user_sees_no_chatter_of_the_libraries(trained):
-    _, result = trained
-    bar = re.compile(r"^CartPole odd +\d+% \|.{12}\| \[.* left\](, .*)?$")
-    strange = [
-        line for line in re.split(r"[\r\n]+", result.stderr) if line and not bar.match(line.strip())
-    ]
-    assert strange == []
+    run = json.loads((folder / "run.json").read_text())
+    config = run["config"]
+    assert (config["actor"], config["hidden_units"], run["seeds"]) == (
+        "gcnn",
+        [32, 32],
+        [0, 1, 2, 3],
+    )
+    assert (config["match_parameters"], config["total_timesteps"]) == (4610, 2560)
 
 
 def test_resuming_needs_only_the_folder(trained):
@@ -53,13 +51,20 @@ def test_resuming_needs_only_the_folder(trained):
     assert table.findall(again.stdout) == table.findall(first.stdout)
 
 
-def test_ctrl_c_saves_a_checkpoint_and_says_how_to_go_on(tmp_path):
-    folder, log = tmp_path / "run", tmp_path / "errors"
-    long = [*QUICK, f"--run_dir={folder}", "--total_timesteps=1000000000"]
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory):
+    """A run in a process as a user starts it, stopped by Ctrl-C: its folder and what it wrote."""
+    folder = tmp_path_factory.mktemp("interrupted") / "run"
+    log = folder.parent / "errors"
+    small = ["--actor=odd", "--hidden_units=8", "--num_seeds=4", "--rollout_steps=32"]
     with log.open("w") as errors_file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "launchers.train_ppo", *long],
+            [
+                *(sys.executable, "-m", "launchers.train_ppo", *small),
+                *(f"--run_dir={folder}", "--total_timesteps=1000000000"),
+            ],
             cwd=ROOT,
+            env=user_environment(),
             stdout=subprocess.DEVNULL,
             stderr=errors_file,
             # A job in the background ignores Ctrl-C, and so would what it starts.
@@ -73,11 +78,27 @@ def test_ctrl_c_saves_a_checkpoint_and_says_how_to_go_on(tmp_path):
             process.wait(timeout=60)
         finally:
             process.kill()
-    errors = log.read_text()
-    assert process.returncode == 130, errors
+    return folder, process.returncode, log.read_text()
+
+
+def test_ctrl_c_saves_a_checkpoint_and_says_how_to_go_on(interrupted):
+    folder, status, errors = interrupted
+    assert status == 130, errors
     assert f"python -m launchers.train_ppo --resume --run_dir={folder}" in errors
     assert "Traceback" not in errors
     assert (folder / "checkpoint.npz").exists() and (folder / "results.csv").exists()
+    config = json.loads((folder / "run.json").read_text())["config"]
+    assert (config["actor"], config["hidden_units"], config["rollout_steps"]) == ("odd", [8], 32)
+
+
+def test_a_user_sees_no_chatter_of_the_libraries(interrupted):
+    *_, errors = interrupted
+    before, _, _ = errors.partition("\nInterrupted. ")
+    bar = re.compile(r"^CartPole odd +\d+% \|.{12}\| \[.* left\](, .*)?$")
+    strange = [
+        line for line in re.split(r"[\r\n]+", before) if line and not bar.match(line.strip())
+    ]
+    assert strange == []
 
 
 @pytest.mark.parametrize(
@@ -153,7 +174,7 @@ def test_help_is_no_failure_and_a_wrong_flag_is_one(arguments):
     assert result.returncode == 1 and "Unknown command line flag 'num_seed'" in result.stderr
 
 
-def test_the_demo_compares_both_agents(tmp_path):
+def test_the_demo_compares_both_agents(trained, tmp_path):
     arguments = ["--num_seeds=4", "--total_timesteps=2048", f"--run_dir={tmp_path}"]
     result = run_here("demo", *arguments)
     assert result.returncode == 0, result.stderr

@@ -17,10 +17,6 @@ NAME = "cartpole-ppo-gcnn"
 TRANSITION_NAME = "cartpole-transition-gcnn"
 
 
-def run(*arguments):
-    return run_python("-m", "launchers.zoo_models", *arguments, COLUMNS="80")
-
-
 @pytest.fixture(scope="module")
 def true_zoo(tmp_path_factory):
     """A zoo whose cards give the true scores."""
@@ -43,7 +39,8 @@ def call(folder, *arguments):
 
 
 def test_without_further_flags_it_lists_the_models(folder):
-    result = run(f"--zoo_dir={folder}")
+    """In a process of its own, which is quiet."""
+    result = run_python("-m", "launchers.zoo_models", f"--zoo_dir={folder}", COLUMNS="80")
     assert result.returncode == 0, result.stderr
     (row,) = [line for line in result.stdout.splitlines() if NAME in line]
     mean = zoo_cases.read_card(folder / NAME)["evaluation"]["greedy"]["mean"]
@@ -52,7 +49,7 @@ def test_without_further_flags_it_lists_the_models(folder):
 
 
 def test_a_wrong_name_gives_one_clear_line(folder):
-    result = run(f"--zoo_dir={folder}", "--show=cartpole-ppo-gcn")
+    result = run_here("zoo_models", f"--zoo_dir={folder}", "--show=cartpole-ppo-gcn")
     assert result.returncode != 0 and result.stdout == ""
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
     assert f"Did you mean {NAME}? Received: name='cartpole-ppo-gcn'" in result.stderr

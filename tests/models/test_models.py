@@ -118,8 +118,10 @@ def _trained(model):
     return sum(int(np.prod(v.shape)) for v in model.trainable_variables)
 
 
-@pytest.mark.parametrize("kind", models.ACTOR_KINDS)
-@pytest.mark.parametrize("budget", [200, 4610, 9155])
+@pytest.mark.parametrize(
+    ("kind", "budget"),
+    [*((kind, 4610) for kind in models.ACTOR_KINDS), ("gcnn", 200), ("mlp", 9155)],
+)
 def test_widths_match_a_parameter_budget_and_the_choice_is_printed(kind, budget, capsys):
     symmetry = SYMMETRIES["CartPole"]
     widths._print_once.cache_clear()  # another test may have had the same line
