@@ -68,7 +68,7 @@ def test_chunks_resume_where_they_were_interrupted_and_change_no_number(trained,
     np.testing.assert_array_equal(joined.first_returns, whole.first_returns[:6])
     for name, values in whole.metrics.items():
         # The sums that are reported, unlike those that train, may be added in another order.
-        np.testing.assert_allclose(joined.metrics[name], values[:6], atol=1e-6)
+        np.testing.assert_allclose(joined.metrics[name], values[:6], rtol=1e-6, atol=1e-6)
     assert list(joined.weights) == list(whole.weights) == ["actor", "critic"]
     for role, weights in whole.weights.items():
         for ours, theirs in zip(joined.weights[role], weights, strict=True):

@@ -14,6 +14,7 @@ from tf_equirl import experiments
 from tf_equirl.agents import NonFiniteError
 from tf_equirl.dyna import DynaConfig
 from tf_equirl.experiments import plots
+from tf_equirl.training.run_folder import identity
 
 QUICK = ["--actor=odd", "--hidden_units=8", "--num_seeds=3", "--rollout_steps=32"]
 QUICK += ["--total_timesteps=1280", "--dyna_iterations=2", "--model_kind=mlp", "--model_epochs=1"]
@@ -178,6 +179,7 @@ def test_the_frozen_model_is_known_from_the_folder(swept, tmp_path):
     folder, *_ = swept
     description = json.loads((folder / "planning_ratio=1" / "run.json").read_text())
     description["frozen_model"] = "cartpole-transition-gcnn, weights 0123456789abcdef"
+    description["identity"] = identity(description)
     (tmp_path / "run.json").write_text(json.dumps(description))
     asked = []
 
@@ -289,7 +291,7 @@ def test_a_cell_that_diverges_does_not_keep_the_others_from_being_trained(swept,
     def change(module):
         def fake(trainer, env, config, seeds, run_dir, **options):
             if config.planning_ratio == 1:
-                raise NonFiniteError("seed 2 became non-finite", 2, 0, None)
+                raise NonFiniteError("seed 2 became non-finite", (2,), 0, None)
             run_dir.mkdir()
             return dataclasses.replace(results["planning_ratio=0"], config=config, run_dir=run_dir)
 

@@ -104,7 +104,14 @@ CHANGES = {
     ),
     "other lengths": (with_array("done/update", lambda _: np.array(7)), r"update/\w+ \[12, 5"),
     "more updates than the run has": (longer, "more than the run has.*update 20"),
-    "another stage": (with_array("done/fit", lambda _: np.array(0)), "the stages update, fit"),
+    "another stage": (
+        lambda arrays: {**arrays, "done/fit": np.array(0), "seconds/fit": np.array(0.0)},
+        "the stages update, fit",
+    ),
+    "a stage without a time": (
+        with_array("done/fit", lambda _: np.array(0)),
+        "counts of update, fit, times of update",
+    ),
     "what nobody wrote": (with_array("gigabyte", lambda _: np.zeros(9)), "gigabyte"),
 }
 

@@ -145,7 +145,7 @@ def read_outcome(
     except (KeyError, TypeError, ValueError) as error:
         raise checkpoint.refused(f"what was done, in which time: {error}") from error
     if set(done) != set(seconds):
-        raise checkpoint.refused(f"times of {', '.join(seconds)}")
+        raise checkpoint.refused(f"counts of {', '.join(done)}, times of {', '.join(seconds)}")
     history = {stage: _below(f"reports/{stage}", arrays) for stage in done}
     for stage, reports in history.items():
         for name, rows in reports.items():
