@@ -2,10 +2,14 @@
 
 import contextlib
 import tempfile
+from collections import OrderedDict
 from pathlib import Path
 
 import tensorflow as tf
 
+from tf_equirl.training import programs
+
+_uncompiled: OrderedDict = OrderedDict()
 # What the profiler calls it, on processors and on GPUs.
 _NAMES = (b"CpuCompiler::", b"NVPTXCompiler::", b"GpuCompiler::")
 
@@ -28,3 +32,23 @@ def eagerly():
         yield
     finally:
         tf.config.run_functions_eagerly(False)
+
+
+@contextlib.contextmanager
+def uncompiled():
+    """Traces programs without compiling them with XLA, which takes most of a short run's time.
+
+    For tests of what a run is used for, which any run serves. Numbers are rounded otherwise than
+    those of compiled programs; the two kinds are kept apart.
+    """
+    function = tf.function
+
+    def traced(*arguments, jit_compile=None, **options):
+        return function(*arguments, **options)
+
+    kept = programs._kept
+    tf.function, programs._kept = traced, _uncompiled
+    try:
+        yield
+    finally:
+        tf.function, programs._kept = function, kept

@@ -1,54 +1,51 @@
 """The genuine tf-agents agent on Keras 3 models, in tf-agents' own training loop."""
 
+import re
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from tf_agents.agents.ppo import ppo_clip_agent
-from tf_agents.drivers import dynamic_step_driver
-from tf_agents.metrics import tf_metrics
-from tf_agents.replay_buffers import tf_uniform_replay_buffer
 from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 
 from tf_equirl import envs, models
 from tf_equirl.agents import KerasNetwork, PPOConfig, make_ppo_agent
 
+PAGE = Path(__file__).parents[2] / "docs" / "training.md"
+
+
+def example():
+    """The page's loop of tf-agents, which stands alone, with what it needs."""
+    _, _, section = PAGE.read_text().partition("\n## The plain tf-agents route\n")
+    (code,) = re.findall(r"^```python\n(.*?)^```", section.partition("\n## ")[0], re.M | re.S)
+    # Or tf-agents, imported before Keras 3 stands beside it, fails where nothing else was imported.
+    assert code.startswith("from tf_equirl.agents import")
+    return code
+
 
 def test_tf_agents_own_loop_trains_the_keras_models():
-    env = envs.make("CartPole")
     keras.utils.set_random_seed(1)
     tf.random.set_seed(1)
-    actor = models.actor(env.symmetry, "gcnn", (32,))
-    critic = models.critic(env.symmetry, "mlp", (64,))
-    # tf-agents writes every epoch into the graph, which takes seconds for each.
-    config = PPOConfig(learning_rate=1e-2, num_epochs=1)
-    agent = make_ppo_agent(env, config, actor, critic)
-    assert type(agent) is ppo_clip_agent.PPOClipAgent
-    environment = envs.make_tf_agents(env, batch_size=16, seed=0)
-    buffer = tf_uniform_replay_buffer.TFUniformReplayBuffer(
-        agent.collect_data_spec, batch_size=16, max_length=65
-    )
-    returns = tf_metrics.AverageReturnMetric(batch_size=16, buffer_size=32)
-    driver = dynamic_step_driver.DynamicStepDriver(
-        environment,
-        agent.collect_policy,
-        observers=[buffer.add_batch, returns],
-        num_steps=16 * 64,
-    )
-    train = tf.function(agent.train)
+    curve = []
+    names = {"print": lambda iteration, mean: curve.append(mean)}
+    exec(compile(example(), str(PAGE), "exec"), names)
+    assert type(names["agent"]) is ppo_clip_agent.PPOClipAgent
+    actor = names["my_actor"]
     before = [w.copy() for w in actor.get_weights()]
-    run, curve, time_step = tf.function(driver.run), [], None
-    for _ in range(12):
-        time_step, _ = run(time_step) if time_step is not None else run()
-        train(buffer.gather_all())
-        buffer.clear()
-        curve.append(float(returns.result()))
+    time_step = names["time_step"]
+    for _ in range(7):
+        time_step, _ = names["collect"](time_step)
+        names["train"](names["buffer"].gather_all())
+        names["buffer"].clear()
+        curve.append(float(names["average_return"].result()))
     # All but the readout's bias: it moves both logits alike, so that no action depends on it.
     moved = [np.abs(a - b).max() for a, b in zip(before, actor.get_weights(), strict=True)]
-    assert min(moved[:-1]) > 1e-3
+    assert min(moved[:-1]) > 1e-4
     # A random policy stays near 22.
-    assert curve[0] < 35 and curve[-1] > 2 * curve[0]
+    assert curve[0] < 35 and curve[-1] > 1.5 * curve[0], curve
 
 
 def test_the_network_exposes_the_keras_models_variables():

@@ -22,18 +22,14 @@ for folder in sys.argv[1:]:
 """
 
 
-ALONE = "docs/training.md#The plain tf-agents route"  # needs nothing of what is above it
+# It needs nothing of what is above it, and runs in tests/agents/test_tf_agents.py.
+ALONE = "\n## The plain tf-agents route\n"
 
 
-def examples(name):
-    """The Python examples of a page, or of the section that stands alone."""
-    page, _, heading = ALONE.partition("#")
-    text = (ROOT / name.partition("#")[0]).read_text()
-    if name.startswith(page):
-        above, mark, section = text.partition(f"\n## {heading}\n")
-        section, _, below = section.partition("\n## ")
-        assert mark
-        text = section if name == ALONE else above + below
+def examples(page):
+    """The Python examples of a page, without the section that stands alone."""
+    above, _, section = (ROOT / page).read_text().partition(ALONE)
+    text = above + section.partition("\n## ")[2]
     return re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
 
 
@@ -49,12 +45,7 @@ def examples(name):
             "docs/dyna.md",
             "docs/layers.md",
         ],
-        [
-            ALONE,
-            "docs/zoo.md",
-            "docs/exporting.md",
-            "docs/extending.md",
-        ],
+        ["docs/zoo.md", "docs/exporting.md", "docs/extending.md"],
     ],
 )
 def test_the_examples_of_a_page_run_in_order(pages, tmp_path):

@@ -15,6 +15,8 @@ from tf_equirl.dynamics.fit import build_model
 from tf_equirl.models.widths import trained_parameters
 from tf_equirl.reproductions import thesis
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 EXPERIMENTS = {
     "4.5": thesis.supervised_cartpole(),
     "4.6": thesis.supervised_catch(),

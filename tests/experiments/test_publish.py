@@ -14,6 +14,8 @@ from tf_equirl.agents import PPOConfig, load_result, train_ppo
 from tf_equirl.publishing.policy import best_seed, training_command
 from tf_equirl.training.run_folder import RunFolder, read_any_description
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 CONFIG = PPOConfig(
     actor="gcnn", hidden_units=(6,), rollout_steps=10, num_minibatches=2, total_timesteps=400
 )

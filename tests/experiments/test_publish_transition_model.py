@@ -16,6 +16,8 @@ from tf_equirl.publishing.entry import training_fields, type_of_run
 from tf_equirl.publishing.transition_model import training_command
 from tf_equirl.training.run_folder import identity
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 CONFIG = dyna.TransitionModelConfig(
     hidden_units=(6,), num_epochs=2, batch_size=50, learning_rate=0.01
 )

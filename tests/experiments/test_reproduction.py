@@ -10,6 +10,8 @@ from tf_equirl import envs, experiments
 from tf_equirl.agents import PPOConfig
 from tf_equirl.reproductions import thesis
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 # The model-free agent of test_dyna_experiments.py: in one process they share the program.
 SMALL = PPOConfig(actor="mlp", hidden_units=(8, 8), rollout_steps=16, total_timesteps=640)
 

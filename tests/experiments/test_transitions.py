@@ -11,6 +11,8 @@ from tf_equirl.models.widths import trained_parameters
 from tf_equirl.reproductions import thesis
 from tf_equirl.reproductions.thesis import Cell
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 
 def _small(experiment, datasets, kinds, num_transitions, num_epochs):
     config = dataclasses.replace(

@@ -1,6 +1,7 @@
 """Damage to the files of a run: it is refused in a sentence, or changes no number."""
 
 import json
+import re
 import shutil
 import time
 import tracemalloc
@@ -43,6 +44,8 @@ class Reader:
     def read(self):
         saved = read_run(self.folder, "walk")
         described = {k: v for k, v in saved.description.items() if k not in NOT_NUMBERS}
+        # Keras numbers the names of layers anew in every process.
+        described["models"] = re.sub(r'_\d+"', '"', json.dumps(described["models"]))
         outcome = saved.outcome
         arrays = [*outcome.weights["network"], *outcome.history["update"].values()]
         numbers = [(a.dtype.str, a.shape, a.tobytes()) for a in arrays]

@@ -53,7 +53,7 @@ def test_resuming_needs_only_the_folder(trained):
 
 @pytest.fixture(scope="module")
 def interrupted(tmp_path_factory):
-    """A run in a process as a user starts it, stopped as a scheduler does: folder, what it wrote."""
+    """A run as a user starts it, stopped as a scheduler does: its folder and what it wrote."""
     folder = tmp_path_factory.mktemp("interrupted") / "run"
     log = folder.parent / "errors"
     small = ["--actor=odd", "--hidden_units=8", "--num_seeds=4", "--rollout_steps=32"]

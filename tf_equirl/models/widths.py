@@ -58,8 +58,7 @@ def build_with_widths(
     """Builds a model with the given widths, or with the widths that best meet a budget.
 
     Widths keep the proportions of `hidden_units` while they are scaled; the number of parameters
-    grows with the scale, so that bisection finds the two neighbours of the budget. The choice is
-    printed; a `UserWarning` tells where it misses the budget by more than 5 %.
+    grows with the scale, so that there are two neighbours of the budget. The choice is printed; a `UserWarning` tells where it misses the budget by more than 5 %.
 
     Args:
       build: makes the model from a tuple of widths.
@@ -79,25 +78,24 @@ def build_with_widths(
     def scaled(first: int) -> tuple[int, ...]:
         return tuple(max(1, round(u * first / hidden_units[0])) for u in hidden_units)
 
-    smallest = trained_parameters(build(scaled(1)))
-    if smallest > match_parameters:
+    smallest = build(scaled(1))
+    sizes = {1: trained_parameters(smallest)}
+    if sizes[1] > match_parameters:
         raise ValueError(
-            f"`match_parameters` must be at least {smallest}, the size of the smallest model of "
+            f"`match_parameters` must be at least {sizes[1]}, the size of the smallest model of "
             f"this kind. Received: match_parameters={match_parameters}"
         )
-    low, high = 1, 2
-    while trained_parameters(build(scaled(high))) <= match_parameters:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if trained_parameters(build(scaled(middle))) <= match_parameters:
-            low = middle
+    low, high = (1, smallest), None
+    while high is None or high[0] - low[0] > 1:
+        guess = _guess(sizes, match_parameters, low[0], None if high is None else high[0])
+        model = build(scaled(guess))
+        sizes[guess] = trained_parameters(model)
+        if sizes[guess] <= match_parameters:
+            low = guess, model
         else:
-            high = middle
-    candidates = [build(scaled(low)), build(scaled(high))]
-    model = min(candidates, key=lambda m: abs(trained_parameters(m) - match_parameters))
-    widths = scaled(low) if model is candidates[0] else scaled(high)
-    count = trained_parameters(model)
+            high = guess, model
+    scale, model = min(low, high, key=lambda found: abs(sizes[found[0]] - match_parameters))
+    widths, count = scaled(scale), sizes[scale]
     change = count / match_parameters - 1
     _print_once(
         f"{model.name}: hidden_units={widths}, {count:,} parameters "
@@ -111,6 +109,31 @@ def build_with_widths(
             stacklevel=2,
         )
     return model
+
+
+def _guess(sizes: dict[int, int], budget: int, low: int, high: int | None) -> int:
+    """A scale between two others, the lower of which meets the budget and the higher exceeds it.
+
+    Parameters grow with the square of the widths, but for rounding: the parabola through the three
+    last sizes tells where they meet the budget. Where it has not led to the neighbour of a scale,
+    halving does.
+    """
+    if len(sizes) < 3:
+        return 2 * low if high is None else low + 1
+    (x, f), (y, g), (z, h) = list(sizes.items())[-3:]
+    slope, other = (g - f) / (y - x), (h - g) / (z - y)
+    curvature = (other - slope) / (z - x)
+    slope -= curvature * (x + y)
+    constant = f - x * (slope + curvature * x)
+    root = slope**2 - 4 * curvature * (constant - budget)
+    guess = low + 1
+    if root >= 0 and slope + math.sqrt(root) > 0:
+        guess = int(2 * (budget - constant) / (slope + math.sqrt(root)))
+    if high is None:
+        return min(max(guess, low + 1), 8 * low)  # far beyond what is known it may be far off
+    if len(sizes) > 8:
+        return (low + high) // 2
+    return min(max(guess, low + 1), high - 1)
 
 
 @functools.cache
