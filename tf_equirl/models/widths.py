@@ -58,7 +58,8 @@ def build_with_widths(
     """Builds a model with the given widths, or with the widths that best meet a budget.
 
     Widths keep the proportions of `hidden_units` while they are scaled; the number of parameters
-    grows with the scale, so that there are two neighbours of the budget. The choice is printed; a `UserWarning` tells where it misses the budget by more than 5 %.
+    grows with the scale, so that there are two neighbours of the budget. The choice is printed; a
+    `UserWarning` tells where it misses the budget by more than 5 %.
 
     Args:
       build: makes the model from a tuple of widths.
