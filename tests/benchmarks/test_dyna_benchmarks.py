@@ -17,6 +17,8 @@ from tf_equirl.dyna.learner import DynaLearner
 from tf_equirl.envs.cartpole import CartPoleState
 from tf_equirl.training import Rollout
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 STEPS, MEMBERS, ENVS = 5, 3, 4
 ENV = envs.make("CartPole")
 

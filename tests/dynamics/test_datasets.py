@@ -33,6 +33,8 @@ from tf_equirl.groups import (
     trivial_representation,
 )
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 CARTPOLE, CATCH = envs.make("CartPole"), envs.make("Catch")
 ENVIRONMENTS = {"CartPole": CARTPOLE, "Catch": CATCH}
 

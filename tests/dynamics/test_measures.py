@@ -16,6 +16,8 @@ from tf_equirl.envs.environment import Environment
 from tf_equirl.groups import Representation, Symmetry, dihedral_group, permutation_representation
 from tf_equirl.training.population import initial_weights
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 CATCH, CARTPOLE = envs.make("Catch"), envs.make("CartPole")
 GCNNS = [kind for kind in models.TRANSITION_KINDS if kind != "mlp"]
 
@@ -163,7 +165,7 @@ def test_equivariance_is_that_of_a_loop_over_members_and_elements(name):
     env = ENVS[name]
     model, pairs = small(env, "mlp"), sample_pairs(env, 50)
     weights, head = initial_weights(model, [3, 4]), env.transition_head
-    tolerance = 1.3  # so that some commute and some do not
+    tolerance = {"Catch": 1.3, "Plane": 1.6}[name]  # so that some commute and some do not
     found = transition_equivariance(env, model, weights, pairs, tolerance)
     observation, action = inputs_of(env, pairs)
     for member in range(2):

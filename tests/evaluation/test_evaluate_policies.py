@@ -17,6 +17,8 @@ from tf_equirl.evaluation import Evaluation, evaluate
 from tf_equirl.evaluation.evaluate import BLOCK
 from tf_equirl.groups import Symmetry, cyclic_group, trivial_representation
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 
 def linear(kernel, bias=None):
     """A policy with logits `observation @ kernel + bias`."""

@@ -13,6 +13,8 @@ from processes import ROOT, run_python, user_environment
 
 from tf_equirl import models
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 # The networks of the demo's G-CNN, whatever widths they are matched from: one program for both.
 FLAGS = ["--actor=gcnn", "--hidden_units=32,32", "--num_seeds=4"]
 FLAGS += ["--match_parameters=4610", "--match_critic_parameters=4545"]

@@ -9,6 +9,8 @@ from in_process import launcher, run_here
 
 from tf_equirl.reproductions import thesis
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 
 def short(output):
     """An output of an experiment with fewer agents and steps."""

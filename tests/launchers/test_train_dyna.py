@@ -16,6 +16,8 @@ from tf_equirl.dyna import DynaConfig
 from tf_equirl.experiments import plots
 from tf_equirl.training.run_folder import identity
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 QUICK = ["--actor=odd", "--hidden_units=8", "--num_seeds=3", "--rollout_steps=32"]
 QUICK += ["--total_timesteps=1280", "--dyna_iterations=2", "--model_kind=mlp", "--model_epochs=1"]
 QUICK += ["--model_hidden_units=8"]

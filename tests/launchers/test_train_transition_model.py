@@ -9,6 +9,8 @@ from tf_equirl import envs
 from tf_equirl._files import LOCK
 from tf_equirl.dyna import collect_transitions, load_transition_result
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 QUICK = ["--hidden_units=8", "--num_seeds=3", "--num_transitions=600", "--num_epochs=4"]
 QUICK += ["--validation_transitions=200", "--rollout_steps=7", "--batch_size=64"]
 
