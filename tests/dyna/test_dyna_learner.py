@@ -24,7 +24,7 @@ from dyna_cases import (
 )
 
 from tf_equirl.dyna import DynaConfig
-from tf_equirl.dyna.learner import DynaLearner
+from tf_equirl.dyna.learner import READ, DynaLearner
 from tf_equirl.dyna.model_population import STEPS_PER_CALL
 from tf_equirl.dyna.train import transition_model
 from tf_equirl.training.randomness import Purpose, member_uniforms
@@ -508,18 +508,55 @@ def test_what_is_kept_serves_every_learner_that_computes_the_same_and_no_other(l
         """Computes something else under the same config."""
 
     def kept(other):
-        return {name: other._program(name, lambda: None) for name in ("update", "plan")}
+        return {name: other._program(name, lambda: None) for name in READ}
 
     known = kept(learner)
     model, frozen = transition_model(CUPS, CONFIG)
     agent = CONFIG.agent.learner(CUPS)
     for fields, shared in (
-        ({"planning_ratio": 3.0, "dyna_iterations": 2, "buffer_size": None}, {"update", "plan"}),
-        ({"max_policy_change": None}, {"update"}),
-        ({"model_rollout_steps": 3}, {"update"}),
+        ({"planning_ratio": 3.0, "dyna_iterations": 2, "buffer_size": None}, set(READ)),
+        ({"max_policy_change": None}, {"update", "fit"}),
+        ({"model_rollout_steps": 3}, {"update", "fit"}),
+        ({"max_model_error": 0.1}, {"update", "fit", "plan"}),
+        ({"augment": not CONFIG.augment}, {"update", "measure", "plan"}),
+        ({"model": dataclasses.replace(CONFIG.model, learning_rate=0.5)}, {*READ} - {"fit"}),
+        ({"agent": dataclasses.replace(CONFIG.agent, learning_rate=0.5)}, {"fit"}),
         ({"planning_ratio": 0.0}, set()),  # which keeps no transitions
     ):
         other = learner_of(CUPS, dataclasses.replace(CONFIG, **fields))
         assert {name for name, p in kept(other).items() if p is known[name]} == shared
     shifted = kept(Shifted(agent, CONFIG, model, frozen))
     assert not any(program is known[name] for name, program in shifted.items())
+
+
+def test_the_programs_read_of_a_config_what_their_keys_hold(acted):
+    """Or two runs would share a program that computes something else for one of them."""
+
+    class Watched:
+        def __init__(self, config):
+            self.config, self.read = config, set()
+
+        def __getattr__(self, name):
+            self.read.add(name)
+            return getattr(self.config, name)
+
+    strict = dataclasses.replace(CONFIG, max_model_error=0.1, planning_starts="buffer")
+    other = learner_of(CUPS, strict)
+    watched, optimizer = Watched(strict), Watched(strict.model)
+    other.config = other.models._config = watched
+    other.models._optimizer = optimizer
+    state, n, filled = acted[-1], number(1), number(16)
+    calls = {
+        "update": lambda: other.act_and_learn(state.agent, state.made, n, n),
+        "fit": lambda: other.models.fit(
+            state.agent.seeds, state.buffer, state.model, state.model_adam, n, n, filled
+        ),
+        "measure": lambda: other.begin_planning(state, n, filled, n),
+        "plan": lambda: other.plan(state, n, n, n, filled),
+    }
+    for name, call in calls.items():
+        watched.read.clear()
+        optimizer.read.clear()
+        tf.function(call, autograph=False).get_concrete_function()
+        found = watched.read | ({"model"} if optimizer.read else set())
+        assert found - {"agent"} == set(READ[name]) - {"ensemble_size"}, name

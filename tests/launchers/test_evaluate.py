@@ -10,6 +10,8 @@ from in_process import run_here
 from tf_equirl import envs, zoo
 from tf_equirl.evaluation import evaluate
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory):

@@ -13,6 +13,8 @@ from processes import run_python
 
 from tf_equirl.evaluation import record
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory):

@@ -13,6 +13,8 @@ from tf_equirl.publishing import card_tables
 sys.path.insert(0, str(ROOT / "tests" / "zoo"))
 import zoo_cases
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 NAME = "cartpole-ppo-gcnn"
 TRANSITION_NAME = "cartpole-transition-gcnn"
 

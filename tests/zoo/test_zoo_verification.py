@@ -9,6 +9,8 @@ import zoo_cases
 
 from tf_equirl import envs, evaluation, publishing, zoo
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 NAME = "cartpole-ppo-gcnn"
 TRANSITION_NAME = "cartpole-transition-gcnn"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -41,6 +41,28 @@ from tf_equirl.training.randomness import Purpose, member_uniforms
 from tf_equirl.training.replay import any_rows, append, empty_buffer, take
 from tf_equirl.training.result import Outcome
 from tf_equirl.training.run_folder import RunFolder
+
+READ = {
+    "update": (),
+    "fit": ("model", "ensemble_size", "augment"),
+    "measure": (
+        "ensemble_size",
+        "planning_starts",
+        "model_rollout_steps",
+        "max_policy_change",
+        "max_model_error",
+        "high_error",
+    ),
+    "plan": (
+        "ensemble_size",
+        "planning_starts",
+        "model_rollout_steps",
+        "max_policy_change",
+        "max_disagreement",
+    ),
+}
+"""By program what it reads of a `DynaConfig` beside the agent: runs that differ in nothing of it
+share it. What stands nowhere only the schedule needs."""
 
 
 class Planning(NamedTuple):
@@ -114,25 +136,6 @@ class DynaLearner(Learner):
     def num_updates(self) -> int:
         """Updates in the environment."""
         return self.agent.num_updates
-
-    @functools.cached_property
-    def key(self) -> tuple[Hashable, ...]:
-        """See `Learner.key`: what only the schedule needs is left out."""
-        c = self.config
-        fields = c.to_json()
-        for name in (
-            "agent",
-            "planning_ratio",
-            "dyna_iterations",
-            "warmup_timesteps",
-            "buffer_size",
-            "model_epochs",
-            "max_model_steps",
-        ):
-            del fields[name]
-        described = json.dumps(fields, sort_keys=True)
-        model = programs.model_key(self.model)
-        return type(self), self.agent.key, described, model, self.keeps, self.fits
 
     def describe(self) -> dict[str, Any]:
         """See `Learner.describe`."""
@@ -249,9 +252,12 @@ class DynaLearner(Learner):
         def make() -> Any:
             return tf.function(function, jit_compile=True, autograph=False)
 
-        # Acting knows nothing of models and of how they are planned in.
-        acting = type(self), self.agent.key, self.keeps
-        return programs.cached((name, acting if name == "update" else self.key), make)
+        fields = self.config.to_json()
+        read = json.dumps([fields[field] for field in READ[name]])
+        # Acting knows nothing of models, and fitting them nothing of the agent.
+        agent = self.env.program_key() if name == "fit" else self.agent.key
+        model = None if name == "update" else programs.model_key(self.model)
+        return programs.cached((type(self), name, agent, read, model, self.keeps), make)
 
     # What they compute.
 
