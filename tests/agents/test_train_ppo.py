@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from agent_cases import SEEDS, SMALL, Stop, assert_same
-from compiling import compiles
+from compiling import compiles, uncompiled
 
 from tf_equirl import envs, models, publishing
 from tf_equirl.agents import NonFiniteError, PPOConfig, load_result, train_ppo
@@ -245,6 +245,7 @@ def test_a_seed_that_becomes_non_finite_costs_only_itself(finished, tmp_path, mo
         assert {row["seed"] for row in csv.DictReader(file)} == {"5", "0", "3", "2"}
 
 
+@uncompiled()
 def test_any_keras_models_of_the_right_shapes_are_trained():
     actor = keras.Sequential(
         [keras.Input((4,)), keras.layers.Dense(8, "silu"), keras.layers.Dense(2)]
@@ -350,6 +351,7 @@ def test_an_equivariant_agent_learns_and_stays_equivariant():
         assert error < 1e-5
 
 
+@uncompiled()
 def test_sampled_bases_stay_those_of_the_model_that_was_trained(tmp_path, monkeypatch):
     """Also where a copy, or the process that resumes or reads, would compute other ones."""
     config = dataclasses.replace(SMALL, actor="symmetrizer-sampled")

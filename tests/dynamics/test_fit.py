@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from compiling import eagerly
+from compiling import eagerly, uncompiled
 
 from tf_equirl import envs, models
 from tf_equirl._files import LOCK
@@ -204,6 +204,7 @@ def test_it_is_compiled_once(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ENVS)
+@uncompiled()
 def test_transitions_from_terminal_states_count_for_nothing(name):
     env, data = ENVS[name], DATA[name].take(slice(40))
     states = {
@@ -255,6 +256,7 @@ def test_an_epoch_shows_every_transition_once_in_an_order_of_seed_and_epoch():
 
 
 @pytest.mark.parametrize("name", ENVS)
+@uncompiled()
 def test_validation_is_the_mean_over_all_rows(name, monkeypatch):
     monkeypatch.setattr(learner, "_VALIDATION_ROWS", 30)  # four parts, the last filled up
     data = VALIDATION[name].take(slice(94))
@@ -586,6 +588,7 @@ def test_fewer_transitions_than_a_batch_are_one_batch():
     assert (np.diff(result.loss, axis=1) < 0).all()
 
 
+@uncompiled()
 def test_boards_as_observations_are_learned_from_too():
     env = envs.make("Catch", observation="board")
     data = collect_transitions(env, "random", 200, seed=0)
@@ -593,6 +596,7 @@ def test_boards_as_observations_are_learned_from_too():
     assert (result.loss[:, -1] < result.loss[:, 0]).all()
 
 
+@uncompiled()
 def test_an_equivariant_model_learns_all_of_catch_from_left_and_stay():
     env = ENVS["Catch"]
     pairs = all_transitions(env)

@@ -1,5 +1,6 @@
 """The models that come with the package are what their cards say."""
 
+import contextlib
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from compiling import uncompiled
 
 from tf_equirl import envs, evaluation, groups, publishing, zoo
 from tf_equirl.agents import PPOConfig
@@ -165,7 +167,9 @@ def check_law_of_transitions(entry):
 
 @every_model
 def test_the_score_of_the_card_is_reached(name):
-    found = publishing.verify_score(name)
+    # Episodes of policies draw few numbers, and score alike with those that XLA draws and others.
+    with uncompiled() if is_policy(name) else contextlib.nullcontext():
+        found = publishing.verify_score(name)
     if is_policy(name):
         assert set(found) == {"greedy", "sampled"}
     else:
