@@ -107,7 +107,7 @@ def assert_same(a, b, of=slice(None), there=slice(None), rounding=0.0):
 )
 def test_a_run_that_never_plans_is_train_ppo_to_the_last_bit(fields, model_free):
     progress = Record()
-    config = dataclasses.replace(CONFIG, **fields, ensemble_size=1)
+    config = dataclasses.replace(CONFIG, **fields)
     result = train_dyna("CartPole", config, SEEDS, on_progress=progress)
     np.testing.assert_array_equal(result.returns, model_free.returns)
     np.testing.assert_array_equal(result.first_returns, model_free.first_returns)
