@@ -1,5 +1,6 @@
 """What may befall a run: signals, errors, full disks, seeds that are lost, other processes."""
 
+import functools
 import os
 import shutil
 import signal
@@ -290,6 +291,36 @@ def test_a_seed_that_becomes_non_finite_is_frozen_and_the_others_go_on(finished,
         train(Walk(explodes=9), SEEDS, tmp_path / "run", resume=True)
     assert str(again.value) == str(error.value)
     np.testing.assert_array_equal(again.value.result.sizes, result.sizes)
+
+
+class Hiccup(Walk):
+    """Seed 9 is not finite in update 2, and would be in every other."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.most = most
+
+    @functools.cached_property
+    def stages(self):
+        return {name: stage._replace(most=self.most) for name, stage in super().stages.items()}
+
+    def update(self, state, index):
+        after, reports = super().update(state, index)
+        sound = ~((state.seeds == 9) & (index == 2))
+        return after, {**reports, "finite": reports["finite"] & sound}
+
+
+@pytest.mark.filterwarnings("ignore:seed")
+@pytest.mark.parametrize("most", [1, 32], ids=["by itself", "in a call of many"])
+def test_a_seed_that_would_be_sound_again_stays_lost(finished, most):
+    with pytest.raises(NonFiniteError) as error:
+        train(Hiccup(most), SEEDS)
+    result = error.value.result
+    column = SEEDS.index(9)
+    np.testing.assert_array_equal(result.sizes[:2], finished.sizes[:2])
+    assert np.isnan(result.sizes[2:, column]).all()
+    kernel = result.weights["network"][0][column]
+    np.testing.assert_allclose((kernel**2).mean(), finished.sizes[1, column], rtol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:seed")
