@@ -133,3 +133,30 @@ def test_labels_take_turns():
         times = module.common.alternate(calls, repeats=2, warm_up=1)
     assert "".join(made) == "abcbcacababc"
     assert {label: len(x) for label, x in times.items()} == {"a": 2, "b": 2, "c": 2}
+
+
+def test_held_out_transitions_are_known_and_fresh_ones_less_so():
+    config = dyna.DynaConfig.from_flat(
+        actor="mlp",
+        critic="mlp",
+        hidden_units=(8,),
+        total_timesteps=1024,
+        dyna_iterations=2,
+        planning_ratio=1.0,
+        model_kind="mlp",
+        model_hidden_units=(8,),
+    )
+    with benchmark("held_out_error", "--num_seeds=2", "--num_transitions=60") as errors:
+        short = errors.shortened(config, 0.5)
+        assert (short.dyna_iterations, short.agent.total_timesteps) == (1, 512)
+        found = list(errors.measure(envs.make("Catch"), config))  # the reported error is compared
+    assert [measured.timestep for measured in found] == [512, 1024]
+    for measured in found:
+        for errors_of in (measured.held_out, measured.other_seeds, measured.fresh):
+            assert errors_of.shape == (2,) and (errors_of > 0).all()
+        # The paddle stands still after "stay": many boards are seen twice.
+        assert (measured.fresh_fitted < 1).all()
+        assert (measured.held_out_fitted > 0.2).all()
+    row = found[-1].row("Catch", "MLP")
+    ratios = found[-1].fresh / found[-1].held_out
+    np.testing.assert_allclose(row["fresh_ratio"], ratios.mean(), rtol=1e-6)
