@@ -170,7 +170,7 @@ class DynaConfig(Config):
         "environment" where planning is done in the environment itself. What else a
         `TransitionModelConfig` has, such as `selection`, has no flag and is not among them.
         """
-        own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        own = _fields(self)
         agent, model = own.pop("agent"), own.pop("model")
         described = {f"model_{k}": getattr(model or _MODEL, k) for k in _model_fields()}
         if model is None:

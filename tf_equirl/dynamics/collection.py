@@ -151,7 +151,7 @@ def _play(
 
     key = "play", env.program_key(), programs.model_key(model), greedy, num_environments
     play = programs.cached(key, make)
-    weights = tf.nest.map_structure(lambda x: x[0], population.own(1))
+    weights = population.alone()
     state = env.reset(_key(seed, 0), [num_environments])
     early = np.arange(num_environments) * env.max_episode_steps // num_environments
     state = state._replace(steps=tf.constant(early, tf.int32))

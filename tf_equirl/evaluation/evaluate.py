@@ -156,5 +156,4 @@ def _program(model: keras.Model, env: Environment, greedy: bool) -> Callable[...
 
     key = "evaluate", env.program_key(), programs.model_key(model), greedy
     program = programs.cached(key, make)
-    weights = tf.nest.map_structure(lambda x: x[0], population.own(1))
-    return functools.partial(program, weights)
+    return functools.partial(program, population.alone())

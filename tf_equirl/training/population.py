@@ -90,6 +90,10 @@ class Population:
         trained = self._own("trainable_variables", members)
         return Weights(trained, self._own("non_trainable_variables", members))
 
+    def alone(self) -> Weights:
+        """The weights that the models have, without the members' axis, as `bound` takes them."""
+        return tf.nest.map_structure(lambda x: x[0], self.own(1))
+
     def map(self, function: Callable[[Any], Any], weights: Weights, data: Any) -> Any:
         """`function(data)` for every member, while the networks have its weights.
 
