@@ -114,8 +114,8 @@ def test_large_permutation_representation_needs_no_dense_projector():
     # The dense projector has 200^4 entries, 12.8 GB; the basis itself is 65 MB.
     assert peak < 2 * basis.nbytes
     weight = np.tensordot(np.random.default_rng(0).normal(size=dimension), basis, axes=1)
-    for g in group.elements:
-        np.testing.assert_allclose(both.matrices[g] @ weight, weight @ both.matrices[g], atol=1e-13)
+    for matrix in both.matrices:
+        np.testing.assert_allclose(matrix @ weight, weight @ matrix, atol=1e-13)
 
 
 def test_other_group_is_refused():
