@@ -1,3 +1,7 @@
+import bisect
+import functools
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -133,6 +137,43 @@ def test_widths_match_a_parameter_budget_and_the_choice_is_printed(kind, budget,
         neighbour = _trained(models.actor(symmetry, kind, (other, other)))
         assert abs(count - budget) <= abs(neighbour - budget)
     assert budget < 1000 or abs(count / budget - 1) < 0.03
+
+
+class Sizes:
+    """Stands for a dense network, of which nothing but the number of parameters is asked."""
+
+    name = "sizes"
+
+    def __init__(self, inputs, outputs, units):
+        layers = [inputs, *units, outputs]
+        self.units = units
+        shapes = [(a + 1, b) for a, b in zip(layers[:-1], layers[1:], strict=True)]
+        self.trainable_variables = [SimpleNamespace(shape=shape) for shape in shapes]
+
+
+@pytest.mark.filterwarnings("ignore:sizes misses its budget")
+def test_of_two_neighbours_of_a_budget_the_nearer_is_found_with_few_models(capsys):
+    random = np.random.default_rng(0)
+    counts = []
+    for _ in range(300):
+        hidden = tuple(random.choice([1, 2, 3, 16, 64, 100, 500], random.integers(1, 5)).tolist())
+        build = functools.partial(Sizes, *random.integers(1, 60, 2).tolist())
+
+        def size(scale, build=build, hidden=hidden):
+            units = tuple(max(1, round(u * scale / hidden[0])) for u in hidden)
+            return widths.trained_parameters(build(units)), units
+
+        budget = int(size(1)[0] * 10 ** random.uniform(0, 3))
+        built = []
+        found = widths.build_with_widths(
+            lambda units, build=build, built=built: built.append(units) or build(units),
+            hidden,
+            budget,
+        )
+        high = bisect.bisect_right(range(10**6), budget, lo=2, key=lambda scale: size(scale)[0])
+        assert found.units == min(size(high - 1), size(high), key=lambda x: abs(x[0] - budget))[1]
+        counts.append(len(built))
+    assert np.mean(counts) < 5 and max(counts) < 40
 
 
 @pytest.mark.parametrize("kind", ["symmetrizer", "symmetrizer-sampled"])

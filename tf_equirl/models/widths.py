@@ -116,9 +116,9 @@ def _guess(sizes: dict[int, int], budget: int, low: int, high: int | None) -> in
     """A scale between two others, the lower of which meets the budget and the higher exceeds it.
 
     Parameters grow with the square of the widths, but for rounding: the parabola through the three
-    last sizes tells where they meet the budget. Where it has not led to the neighbour of a scale,
-    halving does.
+    last sizes tells where they meet the budget. Where it does not, doubling and halving do.
     """
+    patient = len(sizes) <= 12
     if len(sizes) < 3:
         return 2 * low if high is None else low + 1
     (x, f), (y, g), (z, h) = list(sizes.items())[-3:]
@@ -127,14 +127,12 @@ def _guess(sizes: dict[int, int], budget: int, low: int, high: int | None) -> in
     slope -= curvature * (x + y)
     constant = f - x * (slope + curvature * x)
     root = slope**2 - 4 * curvature * (constant - budget)
-    guess = low + 1
-    if root >= 0 and slope + math.sqrt(root) > 0:
-        guess = int(2 * (budget - constant) / (slope + math.sqrt(root)))
+    meets = root >= 0 and slope + math.sqrt(root) > 0
+    guess = int(2 * (budget - constant) / (slope + math.sqrt(root))) if meets else 0
     if high is None:
-        return min(max(guess, low + 1), 8 * low)  # far beyond what is known it may be far off
-    if len(sizes) > 8:
-        return (low + high) // 2
-    return min(max(guess, low + 1), high - 1)
+        # Far beyond what is known the parabola may be far off.
+        return min(max(guess, low + 1 if patient and meets else 2 * low), 8 * low)
+    return min(max(guess, low + 1), high - 1) if patient else (low + high) // 2
 
 
 @functools.cache
