@@ -26,7 +26,7 @@ def _by_definition(rewards, values, next_values, terminated, truncated, discount
 
 def test_it_is_the_sum_of_discounted_differences_of_the_episode():
     rollout = _rollout()
-    ours = generalized_advantages(*map(tf.constant, rollout), discount=0.9, gae_lambda=0.8)
+    ours = generalized_advantages(*map(tf.constant, rollout), discount=0.9, decay=0.9 * 0.8)
     np.testing.assert_allclose(ours, _by_definition(*rollout, 0.9, 0.8), atol=1e-5)
 
 
@@ -37,7 +37,9 @@ def test_it_agrees_with_tf_agents_when_that_is_given_the_true_final_value():
     # Where nothing is cut off, the next value is the value of the next state.
     next_values[:-1] = values[1:]
     ours = generalized_advantages(
-        *map(tf.constant, (rewards, values, next_values, terminated, False & truncated)), 0.99, 0.95
+        *map(tf.constant, (rewards, values, next_values, terminated, False & truncated)),
+        0.99,
+        0.99 * 0.95,
     )
     theirs = value_ops.generalized_advantage_estimation(
         values, next_values[-1], 0.99 * (1.0 - terminated).astype("float32"), rewards, 0.95

@@ -100,7 +100,7 @@ def test_an_update_equals_the_eager_unvectorised_reference(learner):
     index = tf.constant(3)
     prepare = tf.function(
         lambda s: (
-            learner.batch(s.weights, learner.collect(s, index)[1]),
+            learner.batch(s.weights, learner.collect(s, index)[1], s.settings),
             learner.shuffled(s.seeds, index),
         ),
         jit_compile=True,
@@ -155,7 +155,7 @@ def test_the_values_that_the_advantages_rest_on_are_the_true_ones():
     learner = _learner(SMALL, actor="mlp")
     state = learner.start(range(4))
     _, rollout = learner.collect(state, tf.constant(0))
-    batch = learner.batch(state.weights, rollout)
+    batch = learner.batch(state.weights, rollout, state.settings)
     ended = rollout.terminated | rollout.truncated
     assert tf.reduce_any(ended)
     # Inside an episode the true next observation is the next one acted on; at its end it is not.
@@ -189,12 +189,14 @@ def test_a_coefficient_of_zero_leaves_a_part_out_and_still_reports_it():
     for coefficients in ((0, 0), (1, 0), (0, 1), (0.5, 0.01)):
         value, entropy = coefficients
         learner = _learner(
-            PPOConfig(actor="mlp", hidden_units=(7,)),
+            # Minibatches of 20 rows, as the batch has.
+            PPOConfig(actor="mlp", hidden_units=(7,), rollout_steps=20),
             value_coefficient=value,
             entropy_coefficient=entropy,
         )
-        weights = learner.start([3, 4]).weights
-        found, reported = learner.gradients(weights, batch)
+        state = learner.start([3, 4])
+        weights = state.weights
+        found, reported = learner.gradients(weights, batch, state.settings)
         gradients[coefficients], losses[coefficients] = found, np.array(reported)
         nothing = [np.all(g == 0) for g in found["critic"]]
         assert all(nothing) if not value else not any(nothing)
@@ -239,22 +241,23 @@ def test_the_loss_is_plain_clipped_ppo_without_a_kl_penalty():
 
 
 def test_programs_are_shared_by_what_computes_the_same():
-    """The length of a run counts only where the step size depends on it."""
+    """Neither a run's length nor what is data of a program counts."""
     key = _learner(SMALL).key
     assert _learner(SMALL, total_timesteps=6000).key == key
     given = models.actor(envs.make("CartPole").symmetry, "odd", (7, 5))
     config = dataclasses.replace(SMALL, actor="mlp")  # which then says nothing
     networks = config.networks(envs.make("CartPole"), actor=given)
     assert PPOLearner(envs.make("CartPole"), config, *networks).key == key
-    assert _learner(ANNEALED, total_timesteps=6000).key != _learner(ANNEALED).key
+    data = {f: getattr(SMALL, f) / 2 for f in PPOLearner.per_member if f[:6] != "anneal"}
+    assert _learner(SMALL, **data, anneal_learning_rate=True).key == key
     keys = {key}
     for fields in (
         {"actor": "mlp"},
         {"critic": "mlp"},
         {"hidden_units": (7, 6)},
-        {"learning_rate": 1e-3},
+        {"rollout_steps": 12},
         {"num_epochs": 3},
-        {"entropy_coefficient": 0.0},
+        {"clip_value": 0.0},
         {"env": CartPole(max_episode_steps=20)},
         {"env": type("CartPole", (CartPole,), {})()},
     ):

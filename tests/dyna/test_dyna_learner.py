@@ -519,8 +519,11 @@ def test_what_is_kept_serves_every_learner_that_computes_the_same_and_no_other(l
         ({"model_rollout_steps": 3}, {"update", "fit"}),
         ({"max_model_error": 0.1}, {"update", "fit", "plan"}),
         ({"augment": not CONFIG.augment}, {"update", "measure", "plan"}),
-        ({"model": dataclasses.replace(CONFIG.model, learning_rate=0.5)}, {*READ} - {"fit"}),
-        ({"agent": dataclasses.replace(CONFIG.agent, learning_rate=0.5)}, {"fit"}),
+        ({"model": dataclasses.replace(CONFIG.model, learning_rate=0.5)}, {*READ}),
+        ({"model": dataclasses.replace(CONFIG.model, max_gradient_norm=0.5)}, {*READ} - {"fit"}),
+        ({"model": dataclasses.replace(CONFIG.model, batch_size=17)}, {*READ} - {"fit"}),
+        ({"agent": dataclasses.replace(CONFIG.agent, learning_rate=0.5)}, {*READ}),
+        ({"agent": dataclasses.replace(CONFIG.agent, num_epochs=1)}, {"fit"}),
         ({"planning_ratio": 0.0}, set()),  # which keeps no transitions
     ):
         other = learner_of(CUPS, dataclasses.replace(CONFIG, **fields))
@@ -559,4 +562,5 @@ def test_the_programs_read_of_a_config_what_their_keys_hold(acted):
         optimizer.read.clear()
         tf.function(call, autograph=False).get_concrete_function()
         found = watched.read | ({"model"} if optimizer.read else set())
+        assert optimizer.read <= {"batch_size"}  # the rest may differ from member to member
         assert found - {"agent"} == set(READ[name]) - {"ensemble_size"}, name

@@ -651,3 +651,24 @@ def test_it_is_frozen_and_survives_json():
     assert TransitionModelConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
     with pytest.raises(ValueError, match="TransitionModelConfig.*colour"):
         TransitionModelConfig.from_json({**config.to_json(), "colour": "blue"})
+
+
+def test_configs_of_one_program_give_what_each_gives_alone(tmp_path):
+    configs = [
+        CONFIG,
+        dataclasses.replace(CONFIG, learning_rate=1e-3),
+        dataclasses.replace(CONFIG, anneal_learning_rate=True),
+        dataclasses.replace(CONFIG, adam_beta_1=0.5),
+    ]
+    together = fit([4], tmp_path / "run", config=configs)
+    for config, found in zip(configs, together, strict=True):
+        alone = fit([4], config=config)
+        np.testing.assert_array_equal(found.loss, alone.loss)
+        for name, values in found.validation.items():
+            np.testing.assert_array_equal(values, alone.validation[name])
+        for ours, theirs in zip(found.weights[ROLE], alone.weights[ROLE], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    assert len({r.weights[ROLE][0].tobytes() for r in together}) == len(configs)
+    loaded = load_transition_result(tmp_path / "run")
+    assert [r.config for r in loaded] == configs
+    np.testing.assert_array_equal(loaded[2].loss, together[2].loss)

@@ -88,11 +88,3 @@ def test_a_seed_has_the_same_curve_where_bases_are_sampled():
     bases = many.weights["actor"][len(agent.networks["actor"].trainable_variables) :]
     for basis, own in zip(bases, agent.networks["actor"].non_trainable_variables, strict=True):
         np.testing.assert_array_equal(basis, np.repeat(own.numpy()[None], 6, axis=0))
-
-
-def test_the_step_size_falls_to_zero_where_that_is_asked_for():
-    config = dataclasses.replace(LOTTERY, anneal_learning_rate=True, learning_rate=0.5)
-    rates = [float(learner(config=config).learning_rate(tf.constant(i))) for i in (0, 2, 8)]
-    np.testing.assert_allclose(rates, [0.5, 0.375, 0.0])
-    constant = learner(config=dataclasses.replace(config, anneal_learning_rate=False))
-    assert float(constant.learning_rate(tf.constant(2))) == 0.5

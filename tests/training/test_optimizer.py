@@ -2,7 +2,13 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equirl.agents import PPOConfig
-from tf_equirl.training.optimizer import AdamState, adam_step, initial_adam_state, member_norm
+from tf_equirl.training.optimizer import (
+    AdamState,
+    adam_settings,
+    adam_step,
+    initial_adam_state,
+    member_norm,
+)
 
 
 def test_each_member_follows_keras_adam_on_its_own_clipped_gradient():
@@ -19,9 +25,9 @@ def test_each_member_follows_keras_adam_on_its_own_clipped_gradient():
         ]
         for _ in range(5)
     ]
-    ours, state = weights, initial_adam_state(weights)
+    ours, state = weights, initial_adam_state(weights, adam_settings([config] * 3, 1))
     for i, gradients in enumerate(steps):
-        ours, state = adam_step(ours, gradients, state, tf.constant(i + 1.0), 1e-2, config)
+        ours, state = adam_step(ours, gradients, state, tf.constant(i + 1.0), tf.constant(1e-2))
     for member in range(3):
         theirs = _adam_by_the_book(
             [np.float64(w[member]) for w in weights],
@@ -49,9 +55,8 @@ def _adam_by_the_book(weights, steps, rate=1e-2, bound=0.5, b1=0.9, b2=0.999, ep
 def test_a_zero_gradient_moves_nothing():
     weights = [tf.ones([2, 3])]
     gradients = [tf.zeros([2, 3])]
-    updated, _ = adam_step(
-        weights, gradients, initial_adam_state(weights), tf.constant(1.0), 1e-2, PPOConfig()
-    )
+    state = initial_adam_state(weights, adam_settings([PPOConfig()] * 2, 1))
+    updated, _ = adam_step(weights, gradients, state, tf.constant(1.0), tf.constant(1e-2))
     np.testing.assert_array_equal(updated[0], weights[0])
     np.testing.assert_array_equal(member_norm(gradients), [0.0, 0.0])
 
@@ -63,14 +68,48 @@ def test_members_may_be_at_different_steps():
         [tf.constant(rng.random(size=s), tf.float32) for s in ((3, 4, 2), (3, 2), (3,))]
         for _ in range(4)
     )
-    state = AdamState(first, second)
+    state = AdamState(first, second, adam_settings([PPOConfig()] * 3, 1))
     steps = [1.0, 7.0, 400.0]
     arguments = (weights, gradients, state)
-    together = adam_step(*arguments, tf.constant(steps), 1e-2, PPOConfig())
+    together = adam_step(*arguments, tf.constant(steps), tf.constant(1e-2))
     moved = []
     for member, step in enumerate(steps):
-        alone = adam_step(*arguments, tf.constant(step), 1e-2, PPOConfig())
+        alone = adam_step(*arguments, tf.constant(step), tf.constant(1e-2))
         for ours, theirs in zip(tf.nest.flatten(together), tf.nest.flatten(alone), strict=True):
             np.testing.assert_allclose(ours[member], theirs[member], rtol=1e-6)
         moved.append(alone[0][0] - weights[0])
     assert np.abs(moved[0] - moved[1]).max() > 1e-3  # the step matters
+
+
+def test_members_with_settings_of_their_own_move_as_each_would_among_its_like():
+    rng = np.random.default_rng(2)
+    configs = [
+        PPOConfig(),
+        PPOConfig(adam_beta_1=0.5, max_gradient_norm=1e-3),
+        PPOConfig(adam_beta_2=0.9, adam_epsilon=0.1),
+    ]
+    rates = tf.constant([1e-3, 1e-2, 0.5])
+    weights, gradients, first, second = (
+        [tf.constant(rng.random(size=s), tf.float32) for s in ((3, 4, 2), (3, 2))] for _ in range(4)
+    )
+    count = tf.constant(3.0)
+
+    def stepped(configs, rate):
+        state = AdamState(first, second, adam_settings(configs, 1))
+        return tf.nest.flatten(adam_step(weights, gradients, state, count, rate)[0])
+
+    together = stepped(configs, rates)
+    for member, config in enumerate(configs):
+        alone = stepped([config] * 3, rates[member])
+        for ours, theirs in zip(together, alone, strict=True):
+            np.testing.assert_array_equal(ours[member], theirs[member])
+
+
+def test_the_step_size_falls_to_zero_for_the_members_that_ask_for_it():
+    configs = [
+        PPOConfig(learning_rate=0.5, anneal_learning_rate=True),
+        PPOConfig(learning_rate=0.25),
+    ]
+    settings = adam_settings(configs, 8)
+    rates = np.array([settings.learning_rate(tf.constant(i)) for i in (0, 2, 8)])
+    np.testing.assert_allclose(rates, [[0.5, 0.25], [0.375, 0.25], [0.0, 0.25]])

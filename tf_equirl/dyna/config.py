@@ -14,6 +14,7 @@ from tf_equirl.dynamics.config import TransitionModelConfig
 from tf_equirl.models import TRANSITION_KINDS
 from tf_equirl.training.config import MOST_TIMESTEPS, Config, OnPolicyConfig
 from tf_equirl.training.replay import HELD_OUT
+from tf_equirl.training.search_space import Choice, searched
 
 PLANNING_STARTS = ("reset", "buffer")
 HIGH_ERROR = ("stop", "shrink")
@@ -75,10 +76,10 @@ class DynaConfig(Config):
 
     agent: OnPolicyConfig = PPOConfig()
     model: TransitionModelConfig | None = _MODEL
-    planning_ratio: float = 4.0
-    dyna_iterations: int = 50
+    planning_ratio: float = searched(4.0, Choice((1.0, 2.0, 4.0, 8.0)))
+    dyna_iterations: int = searched(50, Choice((10, 20, 50)))
     warmup_timesteps: int = 0
-    planning_starts: str = "reset"
+    planning_starts: str = searched("reset", Choice(PLANNING_STARTS))
     model_rollout_steps: int | None = None
     max_policy_change: float | None = None
     max_model_error: float | None = None

@@ -34,8 +34,9 @@ from tf_equirl.training.learner import (
     mean_of_sound,
 )
 from tf_equirl.training.loops import repeat_and_stack
+from tf_equirl.training.members import structure
 from tf_equirl.training.on_policy import AgentState, OnPolicyLearner, last_mean_return
-from tf_equirl.training.optimizer import AdamState, initial_adam_state
+from tf_equirl.training.optimizer import OPTIMIZER_FIELDS, AdamState
 from tf_equirl.training.population import Weights
 from tf_equirl.training.randomness import Purpose, member_uniforms
 from tf_equirl.training.replay import any_rows, append, empty_buffer, take
@@ -131,6 +132,10 @@ class DynaLearner(Learner):
         needed = model is not None or config.planning_starts == "buffer"
         self.keeps = bool(config.planning_ratio) and needed
         self.schedule = Schedule(config, self.fits)
+        self.per_member = {
+            **{f"agent.{name}": part for name, part in agent.per_member.items()},
+            **{f"model.{name}": part for name, part in OPTIMIZER_FIELDS.items()},
+        }
 
     @property
     def num_updates(self) -> int:
@@ -141,9 +146,10 @@ class DynaLearner(Learner):
         """See `Learner.describe`."""
         return {"frozen_model": self.frozen}
 
-    def start(self, seeds: Sequence[int]) -> DynaState:
+    def start(self, seeds: Sequence[int], configs: Sequence[DynaConfig] | None = None) -> DynaState:
         """The state before the first update; see `OnPolicyLearner.start`."""
-        agent = self.agent.start(seeds)
+        configs = [self.config] * len(seeds) if configs is None else configs
+        agent = self.agent.start(seeds, [config.agent for config in configs])
         zeros = tf.zeros([len(seeds)], tf.int32)
         weights = self.models.start(seeds, not self.fits)
         planning = Planning(
@@ -158,7 +164,8 @@ class DynaLearner(Learner):
         distribution = self.env.action_distribution
         action = tf.zeros([len(seeds), *distribution.action_shape], distribution.action_dtype)
         buffer = empty_buffer(Kept(state, action, state), self.config.capacity if self.keeps else 0)
-        adam = initial_adam_state(tf.nest.flatten(weights.trained) if self.fits else [])
+        trained = weights if self.fits else weights._replace(trained={})
+        adam = self.models.start_optimizer(trained, configs)
         return DynaState(agent, zeros, buffer, weights, adam, planning)
 
     @functools.cached_property
@@ -252,12 +259,13 @@ class DynaLearner(Learner):
         def make() -> Any:
             return tf.function(function, jit_compile=True, autograph=False)
 
-        fields = self.config.to_json()
-        read = json.dumps([fields[field] for field in READ[name]])
+        fields = structure(self.config, self.per_member)
+        read = {k: v for k, v in fields.items() if k.split(".")[0] in READ[name]}
         # Acting knows nothing of models, and fitting them nothing of the agent.
         agent = self.env.program_key() if name == "fit" else self.agent.key
         model = None if name == "update" else programs.model_key(self.model)
-        return programs.cached((type(self), name, agent, read, model, self.keeps), make)
+        key = (type(self), name, agent, json.dumps(read), model, self.keeps)
+        return programs.cached(key, make)
 
     # What they compute.
 
@@ -276,7 +284,7 @@ class DynaLearner(Learner):
             agent, made = state
             index = first + i
             acting, rollout = learner.collect(agent, index, with_states=self.keeps)
-            rate = learner.learning_rate(index)
+            rate = agent.adam.settings.learning_rate(index)
             agent, reports = learner.learned(agent, acting, rollout, index, rate, made)
             return (agent, made + 1), (reports, self.rows(rollout) if self.keeps else ())
 
@@ -355,7 +363,8 @@ class DynaLearner(Learner):
           filled: int32 scalar, rows that the buffer holds.
         """
         env = self._imagined(state, state.planning.bounds, filled)
-        rate = self.agent.learning_rate(updates - 1)  # that of the update before
+        # That of the update before.
+        rate = state.agent.adam.settings.learning_rate(updates - 1)
 
         def body(i, carry):
             agent, made, planning = carry

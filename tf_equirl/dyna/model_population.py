@@ -13,7 +13,7 @@ from tf_equirl.dynamics.config import TransitionModelConfig
 from tf_equirl.dynamics.model_loss import ROLE, Batch, ModelLoss, Rows, model_inputs
 from tf_equirl.envs import Environment
 from tf_equirl.training.loops import repeat
-from tf_equirl.training.optimizer import AdamState
+from tf_equirl.training.optimizer import AdamState, adam_settings, initial_adam_state
 from tf_equirl.training.population import Population, Weights, adam_update
 from tf_equirl.training.randomness import Purpose, member_uniforms
 from tf_equirl.training.replay import held_out_rows, take, training_rows
@@ -62,6 +62,12 @@ class ModelPopulation:
         keys = [seed + (1 + k) * 2**31 for seed in seeds for k in range(self._size)]
         return self.population.fresh(keys)
 
+    def start_optimizer(self, weights: Weights, configs: Sequence[DynaConfig]) -> AdamState:
+        """Adam before the first fit; `configs` has one for each member."""
+        each = [config.model or TransitionModelConfig() for config in configs]
+        settings = adam_settings([c for c in each for _ in range(self._size)], 1)
+        return initial_adam_state(tf.nest.flatten(weights.trained), settings)
+
     def fit(
         self,
         seeds: tf.Tensor,
@@ -102,8 +108,7 @@ class ModelPopulation:
                 batch = self.moved(batch, tf.minimum(elements[:, i], order - 1))
             gradients, _ = self._model_by_model(self._loss.gradients, weights, batch)
             count = tf.cast(first + i + 1, tf.float32)
-            rate = self._optimizer.learning_rate
-            return adam_update(weights, gradients, adam, count, rate, self._optimizer)
+            return adam_update(weights, gradients, adam, count, adam.settings.rate)
 
         return repeat(number, step, (weights, adam), maximum=STEPS_PER_CALL)
 

@@ -40,6 +40,13 @@ class Schedule:
             "plan": list(itertools.accumulate(self.planned)),
         }
 
+    @property
+    def gradient_steps(self) -> int:
+        """Gradient steps of a whole run, of the agent and of its models."""
+        updates = self.ends["update"][-1] + self.ends["plan"][-1]
+        steps = self.ends["fit"][-1] * self.config.ensemble_size
+        return updates * self.config.agent.gradient_steps + steps
+
     def ahead(self, done: Mapping[str, int]) -> tuple[str, int] | None:
         """What is next; see `Learner.ahead`."""
         iteration = self.iterations(done)

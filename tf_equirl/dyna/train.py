@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, overload
 
 import keras
 import tensorflow as tf
 
 from tf_equirl import envs, zoo
-from tf_equirl._checks import instance, within
+from tf_equirl._checks import within
 from tf_equirl.dyna.config import DynaConfig
 from tf_equirl.dyna.learner import DynaLearner
 from tf_equirl.dyna.progress import DynaProgress
@@ -20,13 +20,44 @@ from tf_equirl.dynamics.fit import build_model
 from tf_equirl.dynamics.learner import check_transition_model
 from tf_equirl.dynamics.model_loss import ROLE
 from tf_equirl.envs.registry import environment_of
+from tf_equirl.training.members import as_configs
 from tf_equirl.training.run import train
 from tf_equirl.training.saved import read_run
 
 
+@overload
 def train_dyna(
     env: envs.Environment | str,
-    config: DynaConfig | None = None,
+    config: DynaConfig | None = ...,
+    seeds: Iterable[int] = ...,
+    run_dir: str | os.PathLike | None = ...,
+    *,
+    actor: keras.Model | None = ...,
+    critic: keras.Model | None = ...,
+    frozen_model: str | keras.Model | None = ...,
+    resume: bool = ...,
+    on_progress: Callable[[DynaProgress], None] | None = ...,
+) -> DynaResult: ...
+
+
+@overload
+def train_dyna(
+    env: envs.Environment | str,
+    config: Sequence[DynaConfig],
+    seeds: Iterable[int] = ...,
+    run_dir: str | os.PathLike | None = ...,
+    *,
+    actor: keras.Model | None = ...,
+    critic: keras.Model | None = ...,
+    frozen_model: str | keras.Model | None = ...,
+    resume: bool = ...,
+    on_progress: Callable[[DynaProgress], None] | None = ...,
+) -> list[DynaResult]: ...
+
+
+def train_dyna(
+    env: envs.Environment | str,
+    config: DynaConfig | Sequence[DynaConfig] | None = None,
     seeds: Iterable[int] = range(32),
     run_dir: str | os.PathLike | None = None,
     *,
@@ -35,7 +66,7 @@ def train_dyna(
     frozen_model: str | keras.Model | None = None,
     resume: bool = False,
     on_progress: Callable[[DynaProgress], None] | None = None,
-) -> DynaResult:
+) -> DynaResult | list[DynaResult]:
     """Trains one Dyna agent per seed, up to 32 of them side by side in one compiled program.
 
     Dyna (Sutton, 1991) with PPO: act in the environment and update the policy, keep every
@@ -46,7 +77,9 @@ def train_dyna(
     Args:
       env: the environment, or its name. To plan in a model it must define `is_terminal`, `reward`,
         and `decode` or `state_from_observation`.
-      config: hyperparameters; the defaults if None.
+      config: hyperparameters; the defaults if None. A list of configs trains every seed with each
+        of them in the same program; they may differ in what the agent's and the model's
+        optimisers are, and in discount, lambda, clipping and coefficients of the agent.
       seeds: distinct integers from 0 to 2**31 - 1.
       run_dir: folder for configuration, checkpoints, results and TensorBoard events; None keeps
         everything in memory.
@@ -60,7 +93,8 @@ def train_dyna(
       on_progress: called with a `DynaProgress` every few seconds.
 
     Returns:
-      Learning curves, policies and transition models of all seeds.
+      A list for a list of configs, of results as for one: learning curves, policies and transition
+      models of all seeds.
 
     Raises:
       ValueError: before any work, if an argument breaks its rule, a model does not fit the
@@ -69,15 +103,14 @@ def train_dyna(
       KeyboardInterrupt: on Ctrl-C, after a checkpoint was written.
     """
     env = environment_of(env)
-    config = DynaConfig() if config is None else config
-    instance("config", config, DynaConfig)
+    config, configs = as_configs(config, DynaConfig)
     model, frozen = transition_model(env, config, frozen_model)
     agent = config.agent.learner(env, actor, critic)
     learner = DynaLearner(agent, config, model, frozen)
-    return train(learner, seeds, run_dir, resume=resume, on_progress=on_progress)
+    return train(learner, seeds, run_dir, configs=configs, resume=resume, on_progress=on_progress)
 
 
-def load_dyna_result(run_dir: str | os.PathLike, env: envs.Environment | None = None) -> DynaResult:
+def load_dyna_result(run_dir: str | os.PathLike, env: envs.Environment | None = None) -> Any:
     """The result of a run, curves and trained models, from its folder; nothing is written.
 
     Args:
@@ -86,18 +119,20 @@ def load_dyna_result(run_dir: str | os.PathLike, env: envs.Environment | None = 
         with arguments of its own.
 
     Returns:
-      The result up to the last checkpoint; `finished` says whether that is the run's end.
+      The result up to the last checkpoint; `finished` says whether that is the run's end. A list
+      of results for a run of a list of configs.
 
     Raises:
       ValueError: if the folder holds no run of `train_dyna`, or one of which nothing was saved yet,
         is damaged, or the environment is another one than the run's.
     """
     found = read_run(run_dir, DynaLearner.trainer, env)
-    config = DynaConfig.from_json(found.description["config"])
+    configs = found.configs(DynaConfig)
+    config = configs[0]
     networks = found.networks
     agent = config.agent.learner(found.env, networks["actor"], networks.get("critic"))
     frozen = found.description["frozen_model"]
-    return found.result(DynaLearner(agent, config, networks.get(ROLE), frozen))
+    return found.result(DynaLearner(agent, config, networks.get(ROLE), frozen), configs)
 
 
 def transition_model(

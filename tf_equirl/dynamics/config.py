@@ -7,6 +7,7 @@ import dataclasses
 from tf_equirl.layers.pooling.proximal_pooling import SELECTIONS
 from tf_equirl.models import TRANSITION_KINDS
 from tf_equirl.training.config import Config
+from tf_equirl.training.search_space import LogUniform, searched
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +48,7 @@ class TransitionModelConfig(Config):
     temperature: float = 1.0
     num_epochs: int = 100
     batch_size: int = 256
-    learning_rate: float = 1e-4
+    learning_rate: float = searched(1e-4, LogUniform(1e-4, 3e-2))
     anneal_learning_rate: bool = False
     adam_beta_1: float = 0.9
     adam_beta_2: float = 0.999

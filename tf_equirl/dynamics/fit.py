@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, overload
 
 import keras
 
 from tf_equirl import envs, models
-from tf_equirl._checks import instance
 from tf_equirl.dynamics.config import TransitionModelConfig
 from tf_equirl.dynamics.learner import TransitionLearner
 from tf_equirl.dynamics.progress import FitProgress
@@ -17,13 +16,44 @@ from tf_equirl.dynamics.result import TransitionResult
 from tf_equirl.dynamics.transitions import Transitions, check_transitions
 from tf_equirl.envs.registry import environment_of
 from tf_equirl.models.heads import RealHead
+from tf_equirl.training.members import as_configs
 from tf_equirl.training.run import train
+
+
+@overload
+def fit_transition_model(
+    env: envs.Environment | str,
+    data: Transitions,
+    config: TransitionModelConfig | None = ...,
+    seeds: Iterable[int] = ...,
+    run_dir: str | os.PathLike | None = ...,
+    *,
+    validation: Transitions | None = ...,
+    model: keras.Model | None = ...,
+    resume: bool = ...,
+    on_progress: Callable[[FitProgress], None] | None = ...,
+) -> TransitionResult: ...
+
+
+@overload
+def fit_transition_model(
+    env: envs.Environment | str,
+    data: Transitions,
+    config: Sequence[TransitionModelConfig],
+    seeds: Iterable[int] = ...,
+    run_dir: str | os.PathLike | None = ...,
+    *,
+    validation: Transitions | None = ...,
+    model: keras.Model | None = ...,
+    resume: bool = ...,
+    on_progress: Callable[[FitProgress], None] | None = ...,
+) -> list[TransitionResult]: ...
 
 
 def fit_transition_model(
     env: envs.Environment | str,
     data: Transitions,
-    config: TransitionModelConfig | None = None,
+    config: TransitionModelConfig | Sequence[TransitionModelConfig] | None = None,
     seeds: Iterable[int] = range(16),
     run_dir: str | os.PathLike | None = None,
     *,
@@ -31,7 +61,7 @@ def fit_transition_model(
     model: keras.Model | None = None,
     resume: bool = False,
     on_progress: Callable[[FitProgress], None] | None = None,
-) -> TransitionResult:
+) -> TransitionResult | list[TransitionResult]:
     """Learns one transition model per seed, up to 32 of them side by side in one compiled program.
 
     Every seed has initial weights of its own and sees the same data in an order of its own. The
@@ -41,7 +71,9 @@ def fit_transition_model(
     Args:
       env: the environment, or its name.
       data: the transitions to learn from. Those from terminal states are left out.
-      config: hyperparameters; the defaults if None.
+      config: hyperparameters; the defaults if None. A list of configs trains every seed with each
+        of them in the same program; they may differ in learning rate, annealing, Adam's constants
+        and gradient norm.
       seeds: distinct integers from 0 to 2**31 - 1.
       run_dir: folder for configuration, checkpoints, results and TensorBoard events; None keeps
         everything in memory.
@@ -54,7 +86,7 @@ def fit_transition_model(
       on_progress: called with a `FitProgress` every few seconds.
 
     Returns:
-      Learning curves and weights of all seeds.
+      A list for a list of configs, of results as for one: learning curves and weights of all seeds.
 
     Raises:
       ValueError: before any work, if an argument breaks its rule, the data are not of this
@@ -63,14 +95,13 @@ def fit_transition_model(
       KeyboardInterrupt: on Ctrl-C, after a checkpoint of the last finished epoch was written.
     """
     env = environment_of(env)
-    config = TransitionModelConfig() if config is None else config
-    instance("config", config, TransitionModelConfig)
+    config, configs = as_configs(config, TransitionModelConfig)
     check_transitions("data", data, env)
     if validation is not None:
         check_transitions("validation", validation, env)
     model = build_model(env, config) if model is None else model
     learner = TransitionLearner(env, config, model, data, validation)
-    return train(learner, seeds, run_dir, resume=resume, on_progress=on_progress)
+    return train(learner, seeds, run_dir, configs=configs, resume=resume, on_progress=on_progress)
 
 
 def build_model(

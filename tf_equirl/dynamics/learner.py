@@ -29,7 +29,12 @@ from tf_equirl.training.learner import (
 )
 from tf_equirl.training.loops import repeat, repeat_and_stack
 from tf_equirl.training.model_checks import check_model
-from tf_equirl.training.optimizer import AdamState, initial_adam_state
+from tf_equirl.training.optimizer import (
+    OPTIMIZER_FIELDS,
+    AdamState,
+    adam_settings,
+    initial_adam_state,
+)
 from tf_equirl.training.population import Weights, adam_update, finite_weights
 from tf_equirl.training.result import Outcome
 from tf_equirl.training.run_folder import RunFolder
@@ -72,6 +77,7 @@ class TransitionLearner(Learner):
 
     trainer = "fit_transition_model"
     config: TransitionModelConfig
+    per_member = OPTIMIZER_FIELDS
 
     def __init__(
         self,
@@ -95,10 +101,14 @@ class TransitionLearner(Learner):
             self.metric_names = env.transition_head.metric_names
         self._datasets = data, validation
 
-    def start(self, seeds: Sequence[int]) -> FitState:
+    def start(
+        self, seeds: Sequence[int], configs: Sequence[TransitionModelConfig] | None = None
+    ) -> FitState:
         """The state before the first epoch: every member's weights are drawn from its seed."""
+        configs = [self.config] * len(seeds) if configs is None else configs
         weights = self.population.fresh(seeds)
-        adam = initial_adam_state(tf.nest.flatten(weights.trained))
+        settings = adam_settings(configs, self.num_updates)
+        adam = initial_adam_state(tf.nest.flatten(weights.trained), settings)
         return FitState(
             tf.constant(list(seeds), tf.int32), weights, adam, tf.ones([len(seeds)], tf.bool)
         )
@@ -158,12 +168,9 @@ class TransitionLearner(Learner):
         Returns:
           The state after it, and the losses.
         """
-        c = self.config
         gradients, losses = self.loss.gradients(state.weights, self.batch(rows, numbers))
-        rate = c.learning_rate * tf.ones([])
-        if c.anneal_learning_rate:
-            rate *= 1.0 - (count - 1.0) / (c.num_epochs * self.steps_per_epoch)
-        weights, adam = adam_update(state.weights, gradients, state.adam, count, rate, c)
+        rate = state.adam.settings.learning_rate(count - 1.0)
+        weights, adam = adam_update(state.weights, gradients, state.adam, count, rate)
         sound = state.sound & tf.math.is_finite(losses)
         return FitState(state.seeds, weights, adam, sound), {"loss": losses}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from typing import Any
 
 import keras
 import numpy as np
@@ -53,9 +54,7 @@ class TransitionResult(Result):
         return self.networks[ROLE]
 
 
-def load_transition_result(
-    run_dir: str | os.PathLike, env: envs.Environment | None = None
-) -> TransitionResult:
+def load_transition_result(run_dir: str | os.PathLike, env: envs.Environment | None = None) -> Any:
     """The result of a run, curves and trained models, from its folder; nothing is written.
 
     Args:
@@ -64,14 +63,16 @@ def load_transition_result(
         with arguments of its own.
 
     Returns:
-      The result up to the last checkpoint; `finished` says whether that is the run's end.
+      The result up to the last checkpoint; `finished` says whether that is the run's end. A list
+      of results for a run of a list of configs.
 
     Raises:
       ValueError: if the folder holds no run of `fit_transition_model`, or one of which nothing was
         saved yet, is damaged, or the environment is another one than the run's.
     """
     found = read_run(run_dir, "fit_transition_model", env)
-    config = TransitionModelConfig.from_json(found.description["config"])
+    configs = found.configs(TransitionModelConfig)
+    config = configs[0]
     rows, size = found.description["data"]["num_transitions"], config.batch_size
     steps = max(1, rows // size)  # of an epoch
     done = found.outcome.done
@@ -82,7 +83,12 @@ def load_transition_result(
             f"steps. Received: {run_dir}, with {epochs} epochs and {done['step']} steps made"
         )
     outcome = found.outcome._replace(finished=epochs == config.num_epochs)
-    return transition_result(found.env, config, found.networks, outcome, steps)
+    if not found.several:
+        return transition_result(found.env, config, found.networks, outcome, steps)
+    return [
+        transition_result(found.env, config, found.networks, part, steps)
+        for config, part in zip(configs, outcome.parts(len(configs)), strict=True)
+    ]
 
 
 def transition_result(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from tf_equirl._checks import integers, refuse
 # are dropped again. Blocks of 32 are also faster than larger ones, whose data outgrow the caches.
 _BLOCK_SIZES = (4, 8, 16, 32)
 _MOST_SEEDS = 2**20
+
+_Member = TypeVar("_Member")
 
 
 def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
@@ -30,10 +33,10 @@ def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     return found
 
 
-def blocks_of(seeds: tuple[int, ...]) -> list[list[int]]:
-    """Splits seeds into blocks; the last one is filled up with copies of its first seed."""
+def blocks_of(members: Sequence[_Member]) -> list[list[_Member]]:
+    """Splits members into blocks; the last one is filled up with copies of its first member."""
     largest = _BLOCK_SIZES[-1]
-    blocks = [list(seeds[i : i + largest]) for i in range(0, len(seeds), largest)]
+    blocks = [list(members[i : i + largest]) for i in range(0, len(members), largest)]
     last = blocks[-1]
     size = next(size for size in _BLOCK_SIZES if size >= len(last))
     last += [last[0]] * (size - len(last))
@@ -41,6 +44,6 @@ def blocks_of(seeds: tuple[int, ...]) -> list[list[int]]:
 
 
 def join_blocks(of_blocks: list[np.ndarray], count: int, axis: int) -> np.ndarray:
-    """Joins what the blocks of `count` seeds gave along their `axis`, without the copies."""
+    """Joins what the blocks of `count` members gave along their `axis`, without the copies."""
     joined = np.concatenate(of_blocks, axis)
     return joined.take(np.arange(count), axis)  # copies stand last

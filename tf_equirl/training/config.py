@@ -19,6 +19,7 @@ from tf_equirl._checks import (
 )
 from tf_equirl.envs import Environment
 from tf_equirl.models.widths import check_budget, check_hidden_units
+from tf_equirl.training.search_space import Choice, LogUniform, searched
 
 if TYPE_CHECKING:
     import keras
@@ -129,13 +130,13 @@ class OnPolicyConfig(Config):
     total_timesteps: int = 500_000
     num_environments: int = 4
     rollout_steps: int = 128
-    learning_rate: float = 3.5e-4
-    anneal_learning_rate: bool = False
-    adam_beta_1: float = 0.9
-    adam_beta_2: float = 0.999
-    adam_epsilon: float = 1e-5
-    max_gradient_norm: float = 0.5
-    discount: float = 0.99
+    learning_rate: float = searched(3.5e-4, LogUniform(1e-4, 3e-2))
+    anneal_learning_rate: bool = searched(False, Choice((False, True)))
+    adam_beta_1: float = searched(0.9, Choice((0.0, 0.5, 0.9, 0.95)))
+    adam_beta_2: float = searched(0.999, Choice((0.9, 0.99, 0.999)))
+    adam_epsilon: float = searched(1e-5, LogUniform(1e-8, 1e-3))
+    max_gradient_norm: float = searched(0.5, LogUniform(0.1, 10.0))
+    discount: float = searched(0.99, Choice((0.95, 0.98, 0.99, 0.995, 0.999)))
 
     def __post_init__(self):
         """Validates every field.
@@ -166,6 +167,11 @@ class OnPolicyConfig(Config):
     def num_updates(self) -> int:
         """Updates in the whole run."""
         return self.total_timesteps // self.batch_size
+
+    @property
+    def gradient_steps(self) -> int:
+        """Gradient steps of one update; one, unless an algorithm makes more."""
+        return 1
 
     def learner(
         self,

@@ -20,11 +20,13 @@ class Events:
     Args:
       folder: of the event files.
       learner: says what is written.
+      columns: of the members whose numbers they are.
     """
 
-    def __init__(self, folder: Path, learner: Learner):
+    def __init__(self, folder: Path, learner: Learner, columns: slice = slice(None)):
         self._folder = folder
         self._learner = learner
+        self._columns = columns
         self._writer: tf.summary.SummaryWriter | None = None
         self._able = True
 
@@ -54,8 +56,9 @@ class Events:
         def write() -> None:
             if self._writer is None:
                 self._writer = tf.summary.create_file_writer(str(self._folder), flush_millis=10_000)
+            own = {name: values[..., self._columns] for name, values in reports.items()}
             with self._writer.as_default():
-                for name, value, step in self._learner.scalars(stage, first, reports):
+                for name, value, step in self._learner.scalars(stage, first, own):
                     if not np.isnan(value):
                         tf.summary.scalar(name, value, step)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import copy
 import functools
 import json
 import math
@@ -16,6 +17,7 @@ import tensorflow as tf
 from tf_equirl.envs import Environment
 from tf_equirl.training import programs
 from tf_equirl.training.loops import repeat_and_stack
+from tf_equirl.training.members import PerMember, structure
 from tf_equirl.training.population import Population
 from tf_equirl.training.result import Outcome, Result
 from tf_equirl.training.run_folder import RunFolder
@@ -82,9 +84,12 @@ class Learner(abc.ABC):
       trainer: the name of the algorithm, which a run folder keeps.
       fresh: whether members start from weights of their own, or all from those of the networks.
       update_timesteps: environment steps of a seed that one update takes.
+      per_member: fields of the config that may differ from member to member. `start` makes tensors
+        of the state of them, the programs read those, and no other than `start` reads the fields.
     """
 
     trainer: ClassVar[str]
+    per_member: PerMember = {}
     update_timesteps: int = 1
 
     def __init__(self, env: Environment, config: Any, networks: Mapping[str, keras.Model]):
@@ -97,8 +102,14 @@ class Learner(abc.ABC):
     # What an algorithm defines.
 
     @abc.abstractmethod
-    def start(self, seeds: Sequence[int]) -> Any:
-        """The state before the first update; the members' numbers depend on their own seed only."""
+    def start(self, seeds: Sequence[int], configs: Sequence[Any] | None = None) -> Any:
+        """The state before the first update; a member's numbers depend on what is its own only.
+
+        Args:
+          seeds: one for each member.
+          configs: one for each member; None where all have that of the learner, as they always have
+            if nothing is `per_member`.
+        """
 
     def update(self, state: Any, index: tf.Tensor) -> tuple[Any, Reports]:
         """The next state and what is reported of update `index`, an int32 scalar from 0."""
@@ -148,12 +159,18 @@ class Learner(abc.ABC):
 
     @functools.cached_property
     def key(self) -> tuple[Hashable, ...]:
-        """All that decides what the compiled programs compute."""
+        """All that decides what the compiled programs compute, `per_member` left out."""
         models = tuple(
             (role, programs.model_key(model)) for role, model in sorted(self.networks.items())
         )
-        config = json.dumps(self.config.to_json(), sort_keys=True)
+        config = json.dumps(structure(self.config, self.per_member), sort_keys=True)
         return type(self), self.env.program_key(), config, models
+
+    def with_config(self, config: Any) -> Learner:
+        """This learner as it is to the members that have this config, for their results."""
+        other = copy.copy(self)
+        other.config = config
+        return other
 
     def progress(self, view: RunView) -> Any:
         """What `on_progress` is called with."""

@@ -27,7 +27,12 @@ from tf_equirl.training.collect import (
 from tf_equirl.training.config import OnPolicyConfig
 from tf_equirl.training.learner import Learner, Reports, RunView, Trouble, mean_of_sound
 from tf_equirl.training.model_checks import check_model
-from tf_equirl.training.optimizer import AdamState, initial_adam_state
+from tf_equirl.training.optimizer import (
+    OPTIMIZER_FIELDS,
+    AdamState,
+    adam_settings,
+    initial_adam_state,
+)
 from tf_equirl.training.population import Weights, adam_update, finite_weights
 from tf_equirl.training.progress import Progress
 from tf_equirl.training.randomness import Purpose, member_uniforms
@@ -42,6 +47,7 @@ class AgentState(NamedTuple):
     weights: Weights
     adam: AdamState
     acting: ActingState
+    settings: dict[str, tf.Tensor]  # see `OnPolicyLearner.settings`
 
 
 class OnPolicyLearner(Learner):
@@ -62,6 +68,7 @@ class OnPolicyLearner(Learner):
     """
 
     config: OnPolicyConfig
+    per_member = OPTIMIZER_FIELDS
 
     def __init__(
         self,
@@ -90,28 +97,41 @@ class OnPolicyLearner(Learner):
           state: the state before the rollout.
           rollout: `[steps, members, envs, ...]`.
           index: int32 scalar that keys random numbers; negative where it is planned.
-          rate: Adam's step size.
+          rate: Adam's step size, `[members]`.
           made: int32 scalar or `[members]`, updates made before.
 
         Returns:
           The new weights and moments, and what is reported, `[members]` each.
         """
 
-    def start(self, seeds: Sequence[int]) -> AgentState:
+    def start(
+        self, seeds: Sequence[int], configs: Sequence[OnPolicyConfig] | None = None
+    ) -> AgentState:
         """The state before the first update: weights and episodes, both from the seeds."""
+        configs = [self.config] * len(seeds) if configs is None else configs
         population = self.population
         weights = population.fresh(seeds) if self.fresh else population.own(len(seeds))
         keys = tf.constant(list(seeds), tf.int32)
         shape = [self.config.num_environments, self.env.num_uniforms]
         acting = start_acting(self.env, member_uniforms(keys, Purpose.RESETS, 0, shape))
-        return AgentState(
-            keys, weights, initial_adam_state(tf.nest.flatten(weights.trained)), acting
+        adam = initial_adam_state(
+            tf.nest.flatten(weights.trained), adam_settings(configs, self.config.num_updates)
         )
+        return AgentState(keys, weights, adam, acting, self.settings(configs))
+
+    def settings(self, configs: Sequence[Any]) -> dict[str, tf.Tensor]:
+        """What `learn` reads of the configs of members that differ, `[members]` each by name.
+
+        Nothing by default: Adam has its own in the state. A subclass that reads a field here, and
+        not in `self.config`, names it in `per_member`.
+        """
+        return {}
 
     def update(self, state: AgentState, index: tf.Tensor) -> tuple[AgentState, Reports]:
         """Acts, then learns from what was seen."""
         acting, rollout = self.collect(state, index)
-        return self.learned(state, acting, rollout, index, self.learning_rate(index), index)
+        rate = state.adam.settings.learning_rate(index)
+        return self.learned(state, acting, rollout, index, rate, index)
 
     def learned(
         self,
@@ -131,7 +151,7 @@ class OnPolicyLearner(Learner):
         all_known = tf.reduce_all(~tf.math.is_nan(last), axis=-1)
         returns = tf.where(all_known, tf.reduce_mean(last, -1), mean_of_known(last))
         reports = {**metrics, "finite": finite, "returns": returns, "first_returns": last[..., 0]}
-        return AgentState(state.seeds, weights, adam, acting), reports
+        return state._replace(weights=weights, adam=adam, acting=acting), reports
 
     def collect(
         self,
@@ -174,14 +194,7 @@ class OnPolicyLearner(Learner):
         rate: tf.Tensor,
     ) -> tuple[Weights, AdamState]:
         """One step of Adam, whose number, from 1, is `count`; see `optimizer.adam_step`."""
-        return adam_update(weights, gradients, adam, count, rate, self.config)
-
-    def learning_rate(self, index: tf.Tensor) -> tf.Tensor:
-        """Adam's step size in update `index`, a float scalar."""
-        rate = self.config.learning_rate * tf.ones([])
-        if self.config.anneal_learning_rate:
-            rate = rate * (1.0 - tf.cast(index, tf.float32) / self.config.num_updates)
-        return rate
+        return adam_update(weights, gradients, adam, count, rate)
 
     def weights(self, state: AgentState) -> dict[str, list[tf.Tensor]]:
         """See `Learner.weights`."""

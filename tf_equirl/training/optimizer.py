@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import tensorflow as tf
+
+from tf_equirl.training.members import nothing
 
 
 class AdamConfig(Protocol):
     """The fields of a config that the optimiser reads."""
+
+    @property
+    def learning_rate(self) -> float:
+        """Step size."""
+
+    @property
+    def anneal_learning_rate(self) -> bool:
+        """Whether it decreases linearly to 0 over the run."""
 
     @property
     def adam_beta_1(self) -> float:
@@ -27,16 +39,70 @@ class AdamConfig(Protocol):
         """Bound on the norm of one gradient; None for no bound."""
 
 
+class AdamSettings(NamedTuple):
+    """What a config says of the optimiser, `[members]` each: members may have other values.
+
+    What is made of several numbers is rounded once, where a compiler would round a constant.
+    """
+
+    rate: tf.Tensor
+    annealing: tf.Tensor  # share of the rate by which it decreases at each update
+    beta_1: tf.Tensor
+    rest_1: tf.Tensor  # 1 - beta_1
+    beta_2: tf.Tensor
+    rest_2: tf.Tensor
+    epsilon: tf.Tensor
+    norms: list[tf.Tensor]  # the bound on the gradient's norm; empty where there is none
+
+    def learning_rate(self, index: tf.Tensor) -> tf.Tensor:
+        """The step size in update `index`, from 0: `[members]`."""
+        return self.rate * (1.0 - tf.cast(index, tf.float32) * self.annealing)
+
+
 class AdamState(NamedTuple):
     """Adam's moments, stacked like the weights: one `[members, ...]` tensor per variable."""
 
     first: list[tf.Tensor]
     second: list[tf.Tensor]
+    settings: AdamSettings
 
 
-def initial_adam_state(weights: list[tf.Tensor]) -> AdamState:
+OPTIMIZER_FIELDS: dict[str, Callable[[Any], Hashable]] = {
+    "learning_rate": nothing,
+    "anneal_learning_rate": nothing,
+    "adam_beta_1": nothing,
+    "adam_beta_2": nothing,
+    "adam_epsilon": nothing,
+    "max_gradient_norm": lambda bound: bound is None,
+}
+"""Fields that may differ from member to member, see `Learner.per_member`."""
+
+
+def adam_settings(configs: Sequence[AdamConfig], updates: int) -> AdamSettings:
+    """What the configs of some members say of the optimiser.
+
+    Args:
+      configs: one for each member; those of `OPTIMIZER_FIELDS` apart they do not differ.
+      updates: after so many an annealed learning rate is 0.
+    """
+    beta_1 = np.array([c.adam_beta_1 for c in configs])
+    beta_2 = np.array([c.adam_beta_2 for c in configs])
+    columns = (
+        [c.learning_rate for c in configs],
+        # Compilers multiply by the reciprocal of a constant, too.
+        [1 / updates if c.anneal_learning_rate else 0.0 for c in configs],
+        *(beta_1, 1 - beta_1, beta_2, 1 - beta_2),
+        [c.adam_epsilon for c in configs],
+    )
+    norms = [c.max_gradient_norm for c in configs if c.max_gradient_norm is not None]
+    bounds = [tf.constant(norms, tf.float32)] if norms else []
+    return AdamSettings._make([*(tf.constant(x, tf.float32) for x in columns), bounds])
+
+
+def initial_adam_state(weights: list[tf.Tensor], settings: AdamSettings) -> AdamState:
     """Moments of zero for stacked `weights`."""
-    return AdamState([tf.zeros_like(w) for w in weights], [tf.zeros_like(w) for w in weights])
+    first, second = ([tf.zeros_like(w) for w in weights] for _ in range(2))
+    return AdamState(first, second, settings)
 
 
 def member_norm(gradients: list[tf.Tensor]) -> tf.Tensor:
@@ -50,36 +116,39 @@ def adam_step(
     gradients: list[tf.Tensor],
     state: AdamState,
     step: tf.Tensor,
-    learning_rate: tf.Tensor | float,
-    config: AdamConfig,
+    learning_rate: tf.Tensor,
 ) -> tuple[list[tf.Tensor], AdamState]:
     """One step of Adam (Kingma and Ba, 2015, algorithm 1) on gradients clipped by member.
 
     Args:
       weights: stacked weights, `[members, ...]` each.
       gradients: of the same shapes.
-      state: the moments so far.
+      state: the moments so far, and the settings.
       step: float scalar or `[members]`, the number of this step, from 1.
-      learning_rate: step size.
-      config: `max_gradient_norm`, `adam_beta_1`, `adam_beta_2` and `adam_epsilon`.
+      learning_rate: step size, a scalar or `[members]`.
 
     Returns:
       The new weights and moments.
     """
-    if config.max_gradient_norm is not None:
+
+    def aligned(x: tf.Tensor, variable: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(x, [-1] + [1] * (variable.shape.rank - 1)) if x.shape.rank else x
+
+    settings = state.settings
+    if settings.norms:
         # A gradient of norm 0 stays as it is: the limit over 0 is infinite, the minimum 1.
-        scale = tf.minimum(1.0, config.max_gradient_norm / member_norm(gradients))
-        gradients = [g * tf.reshape(scale, [-1] + [1] * (g.shape.rank - 1)) for g in gradients]
-    beta_1, beta_2 = config.adam_beta_1, config.adam_beta_2
+        scale = tf.minimum(1.0, settings.norms[0] / member_norm(gradients))
+        gradients = [g * aligned(scale, g) for g in gradients]
     first, second, updated = [], [], []
-    step = tf.convert_to_tensor(step)
+    step, learning_rate = tf.convert_to_tensor(step), tf.convert_to_tensor(learning_rate)
     for w, g, m, v in zip(weights, gradients, state.first, state.second, strict=True):
-        count = tf.reshape(step, [-1] + [1] * (g.shape.rank - 1)) if step.shape.rank else step
-        m = beta_1 * m + (1 - beta_1) * g
-        v = beta_2 * v + (1 - beta_2) * g * g
+        scalars = (learning_rate, step, *settings[2:7])
+        rate, count, beta_1, rest_1, beta_2, rest_2, epsilon = (aligned(x, g) for x in scalars)
+        m = beta_1 * m + rest_1 * g
+        v = beta_2 * v + rest_2 * g * g
         corrected = m / (1 - beta_1**count)
         root = tf.sqrt(v / (1 - beta_2**count))
         first.append(m)
         second.append(v)
-        updated.append(w - learning_rate * corrected / (root + config.adam_epsilon))
-    return updated, AdamState(first, second)
+        updated.append(w - rate * corrected / (root + epsilon))
+    return updated, AdamState(first, second, settings)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_equirl.models import stacked_fresh_weights
-from tf_equirl.training.optimizer import AdamConfig, AdamState, adam_step
+from tf_equirl.training.optimizer import AdamState, adam_step
 
 
 class Weights(NamedTuple):
@@ -32,8 +32,7 @@ def adam_update(
     gradients: Any,
     adam: AdamState,
     count: tf.Tensor,
-    rate: tf.Tensor | float,
-    config: AdamConfig,
+    rate: tf.Tensor,
 ) -> tuple[Weights, AdamState]:
     """`adam_step` on weights by role.
 
@@ -42,11 +41,10 @@ def adam_update(
       gradients: of the structure of `weights.trained`.
       adam: the moments so far.
       count: see `adam_step`, the number of this step, from 1.
-      rate: step size.
-      config: see `adam_step`.
+      rate: step size, a scalar or `[members]`.
     """
     flat = tf.nest.flatten(weights.trained)
-    flat, adam = adam_step(flat, tf.nest.flatten(gradients), adam, count, rate, config)
+    flat, adam = adam_step(flat, tf.nest.flatten(gradients), adam, count, rate)
     return weights._replace(trained=tf.nest.pack_sequence_as(weights.trained, flat)), adam
 
 

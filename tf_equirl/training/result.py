@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from tf_equirl.training.members import part_of
 from tf_equirl.training.run_folder import RunFolder
 
 
@@ -55,6 +56,30 @@ class Outcome(NamedTuple):
     folder: RunFolder | None
     harms: tuple[Harm, ...] = ()
     finished: bool = True
+
+    def parts(self, configs: int) -> list[Outcome]:
+        """Those of several configs, each of the same seeds; the time is shared out among them."""
+        count = len(self.seeds) // configs
+        return [self._part(number, part_of(number, count), configs) for number in range(configs)]
+
+    def _part(self, number: int, columns: slice, configs: int) -> Outcome:
+        found = range(len(self.seeds))[columns]
+        return self._replace(
+            seeds=self.seeds[columns],
+            history={
+                stage: {name: rows[..., columns] for name, rows in reports.items()}
+                for stage, reports in self.history.items()
+            },
+            weights={role: [w[columns] for w in of_role] for role, of_role in self.weights.items()},
+            seconds={stage: seconds / configs for stage, seconds in self.seconds.items()},
+            compile_seconds=self.compile_seconds / configs,
+            folder=None if self.folder is None else self.folder.below(number),
+            harms=tuple(
+                harm._replace(column=found.index(harm.column))
+                for harm in self.harms
+                if harm.column in found
+            ),
+        )
 
     def reported(self, stage: str, name: str, *shape: int) -> np.ndarray:
         """What was reported, or an array `[0, *shape, seeds]` where nothing was done yet."""

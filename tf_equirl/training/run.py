@@ -7,7 +7,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,9 +17,11 @@ import tensorflow as tf
 from tf_equirl.envs.checks import check_environment
 from tf_equirl.training.blocks import blocks_of, check_seeds, join_blocks
 from tf_equirl.training.checkpoint import Checkpoint
+from tf_equirl.training.config import Config
 from tf_equirl.training.events import Events
 from tf_equirl.training.interrupts import Interrupts
 from tf_equirl.training.learner import Learner, Reports, RunView, Stage
+from tf_equirl.training.members import Member, check_configs, members_of, part_of
 from tf_equirl.training.progress import NonFiniteError
 from tf_equirl.training.result import Harm, Outcome
 from tf_equirl.training.run_folder import RunFolder, describe
@@ -34,6 +36,7 @@ def train(
     seeds: Iterable[int],
     run_dir: str | os.PathLike | None = None,
     *,
+    configs: Sequence[Config] | None = None,
     resume: bool = False,
     on_progress: Callable[[Any], None] | None = None,
 ) -> Any:
@@ -44,11 +47,13 @@ def train(
       seeds: distinct integers from 0 to 2**31 - 1.
       run_dir: folder for configuration, checkpoints, results and TensorBoard events; None keeps
         everything in memory.
+      configs: trains every seed with each of these configs, of which the learner's own is the
+        first, all of them in one program. They may differ in what is `learner.per_member`.
       resume: go on with the run in `run_dir`; the outcome is the one of an uninterrupted run.
       on_progress: called with `learner.progress(...)` about once a second.
 
     Returns:
-      What `learner.result` makes of the run.
+      What `learner.result` makes of the run; a list of that for each of `configs`.
 
     Raises:
       ValueError: before any work, if an argument breaks its rule, or `run_dir` holds another run or
@@ -66,10 +71,13 @@ def train(
     seeds = check_seeds(seeds)
     if run_dir is None and resume:
         raise ValueError("resume=True needs the run's folder. Received: run_dir=None")
+    if configs is not None:
+        configs = tuple(configs)
+        check_configs(configs, learner.per_member)
     check_environment(learner.env)
-    folder = None if run_dir is None else _folder(learner, seeds, run_dir)
+    folder = None if run_dir is None else _folder(learner, seeds, run_dir, configs)
     with contextlib.nullcontext() if folder is None else folder.claimed(resume):
-        run = Run(learner, seeds, folder, on_progress)
+        run = Run(learner, seeds, folder, on_progress, configs)
         run.restore()
         return run.train()
 
@@ -80,9 +88,9 @@ class RunState(NamedTuple):
     Attributes:
       states: the learner's, one for each block of seeds.
       done: steps that are made by stage.
-      reports: by stage what each call reported, `[steps, ..., seeds]` by name.
+      reports: by stage what each call reported, `[steps, ..., members]` by name.
       seconds: time by stage.
-      harms: seeds that became non-finite.
+      harms: members that became non-finite.
     """
 
     states: list[Any]
@@ -97,9 +105,10 @@ class Run:
 
     Args:
       learner: what is run.
-      seeds: one for each member.
+      seeds: the seeds.
       folder: the run folder, claimed for this run, or None.
       on_progress: see `train`.
+      configs: see `train`; every seed is a member with each of them.
     """
 
     def __init__(
@@ -108,15 +117,18 @@ class Run:
         seeds: tuple[int, ...],
         folder: RunFolder | None,
         on_progress: Callable[[Any], None] | None,
+        configs: tuple[Config, ...] | None = None,
     ):
         self.learner = learner
-        self.seeds = seeds
-        self.blocks = blocks_of(seeds)
+        self.configs = configs
+        self.members = members_of(seeds, 1 if configs is None else len(configs))
+        self.num_seeds = len(seeds)
+        self.blocks = blocks_of(self.members)
         self.folder = folder
         self.on_progress = on_progress
         stages = learner.stages
         self.state = RunState(
-            [learner.start(block) for block in self.blocks],
+            [self.start(block) for block in self.blocks],
             dict.fromkeys(stages, 0),
             {name: [] for name in stages},
             dict.fromkeys(stages, 0.0),
@@ -125,8 +137,35 @@ class Run:
         self.sizes = {n: s.most if math.isinf(s.seconds) else 1 for n, s in stages.items()}
         self.compile_seconds = 0.0
         self.saved: dict[str, int] | None = None
-        self.events = None if folder is None else Events(folder.tensorboard, learner)
+        self.events = (
+            []
+            if folder is None
+            else [
+                Events(below.tensorboard, learner, columns) for below, columns in self.parts(folder)
+            ]
+        )
         self.interrupts = Interrupts()
+
+    def start(self, block: list[Member]) -> Any:
+        """The learner's state of some members before the first step."""
+        seeds = [member.seed for member in block]
+        if self.configs is None:
+            return self.learner.start(seeds)
+        return self.learner.start(seeds, [self.configs[member.config] for member in block])
+
+    def parts(self, folder: Any) -> list[tuple[Any, slice]]:
+        """The folder, or that of each config below it, with the columns of its members."""
+        if self.configs is None:
+            return [(folder, slice(None))]
+        return [
+            (None if folder is None else folder.below(number), part_of(number, self.num_seeds))
+            for number in range(len(self.configs))
+        ]
+
+    def name(self, harm: Harm) -> str:
+        """What a member is called."""
+        member = self.members[harm.column]
+        return f"seed {member.seed}" + (f" of config[{member.config}]" if self.configs else "")
 
     @property
     def finished(self) -> bool:
@@ -136,7 +175,7 @@ class Run:
     @property
     def lost(self) -> bool:
         """Whether no seed is left that it would be worth going on for."""
-        return len(self.state.harms) == len(self.seeds)
+        return len(self.state.harms) == len(self.members)
 
     def train(self) -> Any:
         """Trains to the end, or to the interruption."""
@@ -149,8 +188,8 @@ class Run:
                     self.finish()
                 raise
             finally:
-                if self.events is not None:
-                    self.events.close()
+                for events in self.events:
+                    events.close()
             with self.interrupts.held():
                 result = self.finish()
         self.check_harms(result)
@@ -190,10 +229,10 @@ class Run:
         number = min(self.sizes[name], wanted)
         with self.interrupts.held():  # so that the event files have what the checkpoint has
             seconds = self.call(stage, number, wanted)
-            if self.events is not None:
-                made = {k: x[:number] for k, x in self.state.reports[name][-1].items()}
-                self.events.add(name, first, made)
-        self.tell(name, number * len(self.seeds) / seconds)
+            made = {k: x[:number] for k, x in self.state.reports[name][-1].items()}
+            for events in self.events:
+                events.add(name, first, made)
+        self.tell(name, number * len(self.members) / seconds)
         number_in_time = min(stage.most, number * stage.seconds / seconds)
         self.sizes[name] = max(1, int(number_in_time))
 
@@ -210,9 +249,8 @@ class Run:
             harms += new
             states.append(after)
             parts.append(reports)
-        joined = {
-            k: join_blocks([part[k] for part in parts], len(self.seeds), axis=-1) for k in parts[0]
-        }
+        count = len(self.members)
+        joined = {k: join_blocks([part[k] for part in parts], count, axis=-1) for k in parts[0]}
         if number < wanted and self.learner.settled(name, joined):
             # The steps that are left would change and report nothing else.
             rest = wanted - number
@@ -229,7 +267,7 @@ class Run:
         )
         for harm in harms[len(state.harms) :]:
             warnings.warn(
-                f"seed {self.seeds[harm.column]} became non-finite ({harm.what}) {harm.where}. It "
+                f"{self.name(harm)} became non-finite ({harm.what}) {harm.where}. It "
                 f"is left as it was before; the others go on. {harm.advice}",
                 RuntimeWarning,
                 stacklevel=2,
@@ -237,13 +275,13 @@ class Run:
         return seconds
 
     def without_harmed(
-        self, stage: Stage, block: list[int], before: Any, after: Any, reports: Reports
+        self, stage: Stage, block: list[Member], before: Any, after: Any, reports: Reports
     ) -> tuple[Any, Reports, tuple[Harm, ...]]:
         """What a call gave, with members that are not finite as they were before they were not.
 
         Args:
           stage: that was run.
-          block: its seeds.
+          block: its members.
           before: the state before the call.
           after: the state after it.
           reports: `[steps, ..., members]` by name.
@@ -252,8 +290,8 @@ class Run:
           The state; the reports, NaN, 0 and False from the step on in which a member was harmed;
           and the members that were not harmed before.
         """
-        harmed = {self.seeds[harm.column] for harm in self.state.harms}
-        old = np.array([seed in harmed for seed in block])
+        harmed = {self.members[harm.column] for harm in self.state.harms}
+        old = np.array([member in harmed for member in block])
         finite = reports.get("finite", np.ones([0, len(block)], bool))
         if finite.all() and not old.any():
             return after, reports, ()
@@ -269,7 +307,7 @@ class Run:
             after = self.learner.keep(at_row, unharmed, after)
             for member in np.flatnonzero(at_row):
                 trouble = self.learner.trouble(stage.name, first + row, unharmed, int(member))
-                column = self.seeds.index(block[member])
+                column = self.members.index(block[member])
                 harms.setdefault(column, Harm(column, *trouble))  # copies fill a block up
         if not len(sound):  # a stage that does not tell
             sound = np.repeat(~old[None], max(map(len, reports.values()), default=0), axis=0)
@@ -282,7 +320,7 @@ class Run:
         state = self.state
         last = {name: calls[-1] for name, calls in state.reports.items() if calls}
         view = RunView(
-            stage, state.done, last, state.states, len(self.seeds), rate, self.compile_seconds
+            stage, state.done, last, state.states, len(self.members), rate, self.compile_seconds
         )
         self.on_progress(self.learner.progress(view))
 
@@ -295,19 +333,17 @@ class Run:
         harms = self.state.harms
         if not harms:
             return
-        told = [
-            f"seed {self.seeds[h.column]} became non-finite ({h.what}) {h.where}" for h in harms
-        ]
+        told = [f"{self.name(h)} became non-finite ({h.what}) {h.where}" for h in harms]
         more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
         kept = f" Results are in {self.folder.path}." if self.folder else ""
-        unharmed = len(self.seeds) - len(harms)
+        unharmed = len(self.members) - len(harms)
         rest = "No seed is left."
         if unharmed:
-            rest = f"{unharmed} of {len(self.seeds)} seeds are unharmed and trained to the end."
+            rest = f"{unharmed} of {len(self.members)} seeds are unharmed and trained to the end."
         advice = " ".join(dict.fromkeys(h.advice for h in harms))
         raise NonFiniteError(
             f"{'; '.join(told[:3])}{more}.{kept} {rest} {advice}",
-            tuple(self.seeds[h.column] for h in harms),
+            tuple(self.members[h.column].seed for h in harms),
             harms[0].update,
             result,
         )
@@ -318,8 +354,8 @@ class Run:
         if folder is None or self.saved == state.done:
             return
         with self.interrupts.held():
-            if self.events is not None:
-                self.events.flush()
+            for events in self.events:
+                events.flush()
             arrays = outcome_arrays(self.outcome())
             for block, of_block in enumerate(state.states):
                 arrays.update({f"state/{block}/{p}": x.numpy() for p, x in leaves(of_block)})
@@ -353,13 +389,15 @@ class Run:
             if checkpoint is None:
                 return
             self.take_up(checkpoint, self.folder)
-        if self.events is not None and not self.finished:
+        if not self.finished:
             history = self.history()
-            self.events.write_anew(
+            made = [
                 (stage, first, {k: x[first : first + n] for k, x in history[stage].items()})
                 for stage, first, n in calls(self.learner, self.state.done)
                 if stage in history
-            )
+            ]
+            for events in self.events:
+                events.write_anew(made)
 
     def take_up(self, checkpoint: Checkpoint, folder: RunFolder) -> None:
         """Goes on from a checkpoint.
@@ -380,7 +418,7 @@ class Run:
             spec = checkpoint.specs[name]
             if (spec.shape, np.dtype(spec.dtype)) != (shape, dtype):
                 raise checkpoint.refused(f"{name} {spec}")
-        outcome = read_outcome(checkpoint, self.seeds, folder)
+        outcome = read_outcome(checkpoint, tuple(m.seed for m in self.members), folder)
         try:
             for _ in calls(self.learner, outcome.done):
                 pass
@@ -415,10 +453,18 @@ class Run:
     def finish(self) -> Any:
         """Writes the results and returns them."""
         outcome = self.outcome()
-        result = self.learner.result(outcome)
-        if self.folder is not None:
-            folder = self.folder
-            self.write(folder.path, lambda: self.learner.write(folder, outcome, result))
+        if self.configs is None:
+            return self.finish_part(self.learner, outcome)
+        return [
+            self.finish_part(self.learner.with_config(config), part)
+            for config, part in zip(self.configs, outcome.parts(len(self.configs)), strict=True)
+        ]
+
+    def finish_part(self, learner: Learner, outcome: Outcome) -> Any:
+        """Writes the results of one config and returns them."""
+        result, folder = learner.result(outcome), outcome.folder
+        if folder is not None:
+            self.write(folder.path, lambda: learner.write(folder, outcome, result))
         return result
 
     def outcome(self) -> Outcome:
@@ -427,13 +473,13 @@ class Run:
         of_blocks = [self.learner.weights(of_block) for of_block in state.states]
         weights = {
             role: [
-                join_blocks([w.numpy() for w in same], len(self.seeds), axis=0)
+                join_blocks([w.numpy() for w in same], len(self.members), axis=0)
                 for same in zip(*(block[role] for block in of_blocks), strict=True)
             ]
             for role in of_blocks[0]
         }
         return Outcome(
-            self.seeds,
+            tuple(member.seed for member in self.members),
             state.done,
             self.history(),
             weights,
@@ -445,8 +491,15 @@ class Run:
         )
 
 
-def _folder(learner: Learner, seeds: tuple[int, ...], run_dir: str | os.PathLike) -> RunFolder:
+def _folder(
+    learner: Learner,
+    seeds: tuple[int, ...],
+    run_dir: str | os.PathLike,
+    configs: tuple[Config, ...] | None,
+) -> RunFolder:
     known = describe(learner.trainer, learner.env, learner.config, seeds, learner.networks)
+    if configs is not None:
+        known["configs"] = [config.to_json() for config in configs]
     return RunFolder(run_dir, {**known, **learner.describe()}, type(learner.config))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import csv
 import hashlib
 import importlib.metadata
@@ -90,6 +91,8 @@ class RunFolder:
     * `results.csv`: what was measured, readable;
     * `tensorboard/`: event files.
 
+    The last two are in a folder for each config, `config-0` and so on, where a run has several.
+
     Args:
       path: the folder; made if missing.
       description: the contents of `run.json`, see `describe`.
@@ -110,6 +113,13 @@ class RunFolder:
         self.checkpoint = self.path / "checkpoint.npz"
         self.tensorboard = self.path / "tensorboard"
 
+    def below(self, config: int) -> RunFolder:
+        """The folder of the results of one config, where a run has several: `config-0`, ..."""
+        folder = copy.copy(self)
+        folder.path = self.path / f"config-{config}"
+        folder.tensorboard = folder.path / "tensorboard"
+        return folder
+
     @contextlib.contextmanager
     def claimed(self, resume: bool) -> Iterator[None]:
         """Keeps the folder for the run, and other processes out of it.
@@ -122,7 +132,8 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         with locked(self.path, "run_dir"):
             self._check(resume)  # another process may have come first
-            remove_partial(self.path)
+            for folder in (self.path, *self.path.glob("config-*")):
+                remove_partial(folder)
             self.write_description()
             yield
 
@@ -199,6 +210,7 @@ class RunFolder:
             writer.writerow(header)
             writer.writerows(rows)
 
+        self.path.mkdir(parents=True, exist_ok=True)
         write_atomically(self.path / name, write_csv)
 
 

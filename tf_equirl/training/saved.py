@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import operator
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import keras
 import numpy as np
 
 from tf_equirl import envs
 from tf_equirl.training.checkpoint import Checkpoint
+from tf_equirl.training.config import Config
 from tf_equirl.training.learner import Learner
 from tf_equirl.training.result import Harm, Outcome
 from tf_equirl.training.run_folder import (
@@ -23,6 +24,7 @@ from tf_equirl.training.run_folder import (
 )
 
 _HARMS = "harms"
+_Config = TypeVar("_Config", bound=Config)
 
 
 class SavedRun(NamedTuple):
@@ -40,8 +42,22 @@ class SavedRun(NamedTuple):
     networks: dict[str, keras.Model]
     outcome: Outcome
 
-    def result(self, learner: Learner) -> Any:
-        """What the learner of the run makes of it, however far it came.
+    @property
+    def several(self) -> bool:
+        """Whether the run has a list of configs."""
+        return "configs" in self.description
+
+    def configs(self, kind: type[_Config]) -> list[_Config]:
+        """The configs of the run; one, unless it has several.
+
+        Raises:
+          ValueError: if one is not of this kind.
+        """
+        found = self.description.get("configs", [self.description["config"]])
+        return [kind.from_json(config) for config in found]
+
+    def result(self, learner: Learner, configs: Sequence[Config] = ()) -> Any:
+        """What the learner of the run makes of it, however far it came; a list for several configs.
 
         Raises:
           ValueError: if the learner's run could not have come to where this one is.
@@ -54,8 +70,11 @@ class SavedRun(NamedTuple):
             raise ValueError(
                 f"the checkpoint must be one of this run. Received: {folder}, {error}"
             ) from error
-        finished = learner.ahead(self.outcome.done) is None
-        return learner.result(self.outcome._replace(finished=finished))
+        outcome = self.outcome._replace(finished=learner.ahead(self.outcome.done) is None)
+        if not self.several:
+            return learner.result(outcome)
+        parts = zip(configs, outcome.parts(len(configs)), strict=True)
+        return [learner.with_config(config).result(part) for config, part in parts]
 
 
 def read_run(
@@ -88,7 +107,8 @@ def read_run(
                 f"run_dir must hold a run of which something was saved; resume it first. "
                 f"Received: run_dir={run_dir}, of which nothing was saved yet"
             )
-        outcome = read_outcome(checkpoint, description["seeds"], folder)
+        seeds = description["seeds"] * len(description.get("configs", [0]))
+        outcome = read_outcome(checkpoint, seeds, folder)
     networks = {
         role: _network(role, model, folder)
         for role, model in description["models"].items()

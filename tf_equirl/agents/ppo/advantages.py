@@ -13,8 +13,8 @@ def generalized_advantages(
     next_values: tf.Tensor,
     terminated: tf.Tensor,
     truncated: tf.Tensor,
-    discount: float,
-    gae_lambda: float,
+    discount: tf.Tensor | float,
+    decay: tf.Tensor | float,
 ) -> tf.Tensor:
     r"""Advantages of a rollout (Schulman et al., 2016, equation 16).
 
@@ -31,8 +31,9 @@ def generalized_advantages(
       next_values: `[steps, ...]`, values of the true next states, before any reset.
       terminated: `[steps, ...]` bool.
       truncated: `[steps, ...]` bool.
-      discount: gamma.
-      gae_lambda: lambda; 1 gives the Monte Carlo advantage, 0 the one-step advantage.
+      discount: gamma, a number or what goes with `[...]`, such as `[members, 1]`.
+      decay: gamma lambda, likewise; lambda of 1 gives the Monte Carlo advantage, of 0 the one-step
+        advantage.
 
     Returns:
       `[steps, ...]` advantages; with `values` added, the TD(lambda) returns.
@@ -41,12 +42,12 @@ def generalized_advantages(
     alive = 1.0 - tf.cast(terminated, rewards.dtype)
     goes_on = 1.0 - tf.cast(terminated | truncated, rewards.dtype)
     delta = rewards + discount * alive * next_values - values
-    decay = discount * gae_lambda * goes_on
+    kept = decay * goes_on
 
     def backwards(i, carry):
         advantage, array = carry
         step = steps - 1 - i
-        advantage = delta[step] + decay[step] * advantage
+        advantage = delta[step] + kept[step] * advantage
         return advantage, array.write(step, advantage)
 
     array = tf.TensorArray(rewards.dtype, steps, element_shape=rewards.shape[1:])

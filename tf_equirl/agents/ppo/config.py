@@ -12,6 +12,7 @@ from tf_equirl.envs import Environment
 from tf_equirl.models import ACTOR_KINDS, CRITIC_KINDS
 from tf_equirl.training.config import OnPolicyConfig
 from tf_equirl.training.on_policy import make_networks
+from tf_equirl.training.search_space import Choice, LogUniform, searched
 
 if TYPE_CHECKING:
     from tf_equirl.agents.ppo.learner import PPOLearner
@@ -61,13 +62,13 @@ class PPOConfig(OnPolicyConfig):
     match_parameters: int | None = None
     match_critic_parameters: int | None = None
     actor_initializer: str | None = None
-    num_epochs: int = 4
-    num_minibatches: int = 4
-    gae_lambda: float = 0.95
-    clip_ratio: float = 0.2
-    clip_value: float = 0.2
-    value_coefficient: float = 0.5
-    entropy_coefficient: float = 0.01
+    num_epochs: int = searched(4, Choice((1, 2, 4, 8, 16)))
+    num_minibatches: int = searched(4, Choice((1, 2, 4, 8)))
+    gae_lambda: float = searched(0.95, Choice((0.8, 0.9, 0.95, 0.98, 1.0)))
+    clip_ratio: float = searched(0.2, Choice((0.1, 0.2, 0.3, 0.4)))
+    clip_value: float = searched(0.2, Choice((0.1, 0.2, 0.5, 1.0, 10.0)))
+    value_coefficient: float = searched(0.5, LogUniform(0.1, 2.0))
+    entropy_coefficient: float = searched(0.01, LogUniform(1e-4, 0.1))
 
     def __post_init__(self):
         """Validates every field.
@@ -104,6 +105,11 @@ class PPOConfig(OnPolicyConfig):
                 "at most half of num_environments * rollout_steps, as advantages are normalised "
                 "within a minibatch",
             )
+
+    @property
+    def gradient_steps(self) -> int:
+        """Gradient steps of one update."""
+        return self.num_epochs * self.num_minibatches
 
     def networks(
         self,

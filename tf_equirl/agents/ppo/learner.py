@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Hashable
+import json
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_equirl.agents.ppo.advantages import generalized_advantages
-from tf_equirl.agents.ppo.tf_agents_ppo import clip_agent, loss_info
+from tf_equirl.agents.ppo.tf_agents_ppo import MemberAgent, clip_agent
 from tf_equirl.envs import Environment
 from tf_equirl.training.collect import Rollout, by_member
 from tf_equirl.training.loops import repeat
+from tf_equirl.training.members import nothing, structure
 from tf_equirl.training.on_policy import AgentState, OnPolicyLearner
-from tf_equirl.training.optimizer import AdamState, member_norm
+from tf_equirl.training.optimizer import OPTIMIZER_FIELDS, AdamState, member_norm
 from tf_equirl.training.population import Weights
 from tf_equirl.training.randomness import Purpose, member_uniforms
 
@@ -33,6 +36,7 @@ _NOT_OF_THE_PROGRAM = (
     "match_parameters",
     "match_critic_parameters",
     "actor_initializer",
+    "total_timesteps",
 )
 
 
@@ -69,6 +73,12 @@ class PPOLearner(OnPolicyLearner):
 
     trainer = "train_ppo"
     config: PPOConfig
+    per_member = {
+        **OPTIMIZER_FIELDS,
+        **dict.fromkeys(("discount", "gae_lambda", "clip_ratio"), nothing),
+        "clip_value": bool,  # 0 is another loss, without a bound
+        **dict.fromkeys(("value_coefficient", "entropy_coefficient"), nothing),
+    }
 
     def __init__(
         self,
@@ -82,14 +92,9 @@ class PPOLearner(OnPolicyLearner):
         self.start_from = start_from
         self.fresh = start_from is None
         # Made here, not where it is first needed: variables that are made while a program is traced
-        # have TensorFlow trace it again. Of a coefficient of 0 tf-agents would report 0;
-        # `gradients` leaves that part out itself.
-        of_agent = dataclasses.replace(
-            config,
-            value_coefficient=config.value_coefficient or 1.0,
-            entropy_coefficient=config.entropy_coefficient or 1.0,
-        )
-        self.agent = clip_agent(env, of_agent, actor, critic)
+        # have TensorFlow trace it again. `gradients` weighs the parts of the loss itself.
+        of_agent = dataclasses.replace(config, value_coefficient=1.0, entropy_coefficient=1.0)
+        self.agent = clip_agent(env, of_agent, actor, critic, MemberAgent)
 
     def describe(self) -> dict[str, Any]:
         """See `Learner.describe`."""
@@ -99,13 +104,26 @@ class PPOLearner(OnPolicyLearner):
     def key(self) -> tuple[Hashable, ...]:
         """See `Learner.key`: runs that differ in length or in the networks' description share."""
         kind, env, _, models = super().key
-        fields = self.config.to_json()
+        fields = structure(self.config, self.per_member)
         for name in _NOT_OF_THE_PROGRAM:
             del fields[name]
-        if not self.config.anneal_learning_rate:
-            del fields["total_timesteps"]
-        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-        return kind, env, tuple(fields.items()), models
+        return kind, env, json.dumps(fields), models
+
+    def settings(self, configs: Sequence[Any]) -> dict[str, tf.Tensor]:
+        """See `OnPolicyLearner.settings`."""
+        rows = np.float32(self.config.batch_size // self.config.num_minibatches)
+        columns = {
+            "discount": [c.discount for c in configs],
+            "decay": [c.discount * c.gae_lambda for c in configs],
+            "clip_ratio": [c.clip_ratio for c in configs],
+            "least_ratio": [1 - c.clip_ratio for c in configs],
+            "most_ratio": [1 + c.clip_ratio for c in configs],
+            "clip_value": [c.clip_value for c in configs],
+            "value_coefficient": [c.value_coefficient for c in configs],
+            # Of one row, rounded as a compiler does a constant that is divided by their number.
+            "entropy_bonus": np.array([c.entropy_coefficient for c in configs], np.float32) / rows,
+        }
+        return {name: tf.constant(values, tf.float32) for name, values in columns.items()}
 
     def learn(
         self,
@@ -117,8 +135,8 @@ class PPOLearner(OnPolicyLearner):
     ) -> tuple[Weights, AdamState, dict[str, tf.Tensor]]:
         """All epochs and minibatches of an update; see `OnPolicyLearner.learn`."""
         c = self.config
-        batch = self.batch(state.weights, rollout)
-        steps = c.num_epochs * c.num_minibatches
+        batch = self.batch(state.weights, rollout, state.settings)
+        steps = c.gradient_steps
         order = self.shuffled(state.seeds, index)
 
         def minibatch(i, carry):
@@ -128,7 +146,7 @@ class PPOLearner(OnPolicyLearner):
             advantage = part.advantage - tf.reduce_mean(part.advantage, 1, keepdims=True)
             deviation = tf.math.reduce_std(part.advantage, 1, keepdims=True)
             part = part._replace(advantage=advantage / (deviation + 1e-8))
-            gradients, losses = self.gradients(weights, part)
+            gradients, losses = self.gradients(weights, part, state.settings)
             losses = [*losses, member_norm(tf.nest.flatten(gradients))]
             count = tf.cast(made * steps + i + 1, tf.float32)
             weights, adam = self.step(weights, adam, gradients, count, rate)
@@ -138,7 +156,7 @@ class PPOLearner(OnPolicyLearner):
         weights, adam, losses = repeat(steps, minibatch, (state.weights, state.adam, zeros))
         return weights, adam, dict(zip(LOSSES, losses, strict=True))
 
-    def batch(self, weights: Weights, rollout: Rollout) -> Batch:
+    def batch(self, weights: Weights, rollout: Rollout, settings: dict[str, tf.Tensor]) -> Batch:
         """Training data of a rollout, `[members, envs * steps, ...]`."""
         value = self.values(weights, rollout.observation)
         advantage = generalized_advantages(
@@ -147,8 +165,8 @@ class PPOLearner(OnPolicyLearner):
             self.values(weights, rollout.next_observation),
             rollout.terminated,
             rollout.truncated,
-            self.config.discount,
-            self.config.gae_lambda,
+            settings["discount"][:, tf.newaxis],
+            settings["decay"][:, tf.newaxis],
         )
         columns = Batch(
             rollout.observation,
@@ -169,30 +187,27 @@ class PPOLearner(OnPolicyLearner):
         return tf.reshape(order, [-1, c.num_epochs * c.num_minibatches, rows])
 
     def gradients(
-        self, weights: Weights, batch: Batch
+        self, weights: Weights, batch: Batch, settings: dict[str, tf.Tensor]
     ) -> tuple[dict[str, list[tf.Tensor]], list[tf.Tensor]]:
         """Gradient of the loss for every member.
 
         Args:
           weights: stacked weights.
           batch: `[members, rows, ...]`, advantages normalised.
+          settings: what is the members' own of the loss, see `settings`.
 
         Returns:
           Gradients of the shapes of the trained weights; policy loss, value loss, entropy and clip
           fraction, `[members]` each.
         """
-        c, agent = self.config, self.agent
 
-        def loss(batch):
-            info = loss_info(agent, *batch)
-            extra = info.extra
-            total = info.loss
-            if not c.entropy_coefficient:
-                total -= extra.entropy_regularization_loss
-            if not c.value_coefficient:
-                total -= extra.value_estimation_loss
-            entropy = -extra.entropy_regularization_loss / (c.entropy_coefficient or 1.0)
-            value_loss = extra.value_estimation_loss / (c.value_coefficient or 1.0)
-            return total, [extra.policy_gradient_loss, value_loss, entropy, extra.clip_fraction]
+        def loss(data):
+            batch, own = data
+            parts = self.agent.loss_info(own, *batch).extra
+            total = parts.policy_gradient_loss
+            total += own["value_coefficient"] * parts.value_estimation_loss
+            total += parts.entropy_regularization_loss
+            reported = (parts.policy_gradient_loss, parts.value_estimation_loss)
+            return total, [*reported, self.agent.mean_entropy, parts.clip_fraction]
 
-        return self.population.gradients(loss, weights, batch)
+        return self.population.gradients(loss, weights, (batch, settings))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import keras
 import tensorflow as tf
@@ -15,10 +17,16 @@ from tf_equirl.envs import Environment
 if TYPE_CHECKING:
     from tf_equirl.agents.ppo.config import PPOConfig
 
+_Agent = TypeVar("_Agent", bound=ppo_clip_agent.PPOClipAgent)
+
 
 def clip_agent(
-    env: Environment, config: PPOConfig, actor: keras.Model, critic: keras.Model
-) -> ppo_clip_agent.PPOClipAgent:
+    env: Environment,
+    config: PPOConfig,
+    actor: keras.Model,
+    critic: keras.Model,
+    kind: type[_Agent] = ppo_clip_agent.PPOClipAgent,
+) -> _Agent:
     """An initialised `tf_agents.agents.PPOClipAgent`; see `make_ppo_agent`.
 
     Raises:
@@ -26,7 +34,7 @@ def clip_agent(
     """
     action_spec = policy_spec(env.action_distribution)
     observation_spec = tensor_spec.TensorSpec(env.observation_shape, tf.float32, "observation")
-    agent = ppo_clip_agent.PPOClipAgent(
+    agent = kind(
         time_step.time_step_spec(observation_spec),
         action_spec,
         optimizer=tf.keras.optimizers.Adam(
@@ -70,45 +78,117 @@ def policy_spec(distribution: Distribution) -> tensor_spec.BoundedTensorSpec:
     )
 
 
-def loss_info(
-    agent: ppo_clip_agent.PPOClipAgent,
-    observation: tf.Tensor,
-    action: tf.Tensor,
-    log_prob: tf.Tensor,
-    returns: tf.Tensor,
-    advantage: tf.Tensor,
-    value: tf.Tensor,
-) -> Any:
-    """The agent's `LossInfo` for some rows.
+class Bound:
+    """A positive number of a program in the place of one that tf-agents knows beforehand.
+
+    tf-agents asks in Python whether a bound is positive, which a tensor cannot tell. It is; and the
+    numbers that are computed from it come rounded once, as those of a Python float do.
 
     Args:
-      agent: what `make_ppo_agent` made.
-      observation: `[rows, *observation_shape]`.
-      action: `[rows, *action_shape]`.
-      log_prob: `[rows]`, of the actions when they were taken.
-      returns: `[rows]`, the critic's targets.
-      advantage: `[rows]`, normalised.
-      value: `[rows]`, the critic's values when the actions were taken.
+      value: scalar.
+      below: 1 - value, rounded once.
+      above: 1 + value, rounded once.
     """
-    rows = observation.shape[0]
-    steps = time_step.TimeStep(
-        step_type=tf.fill([rows], time_step.StepType.MID),
-        reward=tf.zeros([rows]),
-        discount=tf.ones([rows]),
-        observation=observation,
-    )
-    # The summaries inside tf-agents' loss would write from within the compiled program.
-    with tf.summary.record_if(False):
-        return agent.get_loss(
-            steps,
-            action,
-            log_prob,
-            returns,
-            advantage,
-            (),
-            tf.ones([rows]),
-            agent.train_step_counter,
-            False,
-            old_value_predictions=value,
-            training=True,
+
+    def __init__(
+        self, value: tf.Tensor, below: tf.Tensor | None = None, above: tf.Tensor | None = None
+    ):
+        self.value = value
+        self._below = below
+        self._above = above
+
+    def __gt__(self, other: float) -> bool:
+        """It is positive."""
+        return True
+
+    def __neg__(self) -> tf.Tensor:
+        """The lower bound."""
+        return -self.value
+
+    def __rsub__(self, one: float) -> tf.Tensor:
+        """`one` is 1."""
+        return self._below
+
+    def __radd__(self, one: float) -> tf.Tensor:
+        """`one` is 1."""
+        return self._above
+
+
+tf.register_tensor_conversion_function(Bound, lambda bound, *_, **__: bound.value)
+
+
+class MemberAgent(ppo_clip_agent.PPOClipAgent):
+    """The agent with other numbers in its loss than its own: those of one member of many."""
+
+    _settings: Mapping[str, tf.Tensor] = {}
+
+    def loss_info(
+        self,
+        settings: Mapping[str, tf.Tensor],
+        observation: tf.Tensor,
+        action: tf.Tensor,
+        log_prob: tf.Tensor,
+        returns: tf.Tensor,
+        advantage: tf.Tensor,
+        value: tf.Tensor,
+    ) -> Any:
+        """The agent's `LossInfo` for some rows.
+
+        Args:
+          settings: scalars `clip_ratio`, `least_ratio` and `most_ratio`, 1 less and more of it,
+            `clip_value` (whether values are bounded at all is the agent's own), and `entropy_bonus`
+            of one row.
+          observation: `[rows, *observation_shape]`.
+          action: `[rows, *action_shape]`.
+          log_prob: `[rows]`, of the actions when they were taken.
+          returns: `[rows]`, the critic's targets.
+          advantage: `[rows]`, normalised.
+          value: `[rows]`, the critic's values when the actions were taken.
+        """
+        rows = observation.shape[0]
+        steps = time_step.TimeStep(
+            step_type=tf.fill([rows], time_step.StepType.MID),
+            reward=tf.zeros([rows]),
+            discount=tf.ones([rows]),
+            observation=observation,
         )
+        # The summaries inside tf-agents' loss would write from within the compiled program.
+        with tf.summary.record_if(False), self._with(settings):
+            return self.get_loss(
+                steps,
+                action,
+                log_prob,
+                returns,
+                advantage,
+                (),
+                tf.ones([rows]),
+                self.train_step_counter,
+                False,
+                old_value_predictions=value,
+                training=True,
+            )
+
+    def entropy_regularization_loss(
+        self,
+        time_steps: Any,
+        entropy: tf.Tensor,
+        weights: tf.Tensor,
+        debug_summaries: bool = False,
+    ) -> tf.Tensor:
+        """That of tf-agents, where a coefficient stands for every row, rounded once."""
+        self.mean_entropy = tf.reduce_mean(entropy)
+        return tf.reduce_sum(-entropy * self._settings["entropy_bonus"])
+
+    @contextlib.contextmanager
+    def _with(self, settings: Mapping[str, tf.Tensor]) -> Iterator[None]:
+        own: Any = vars(self)
+        before = dict(own)
+        ratio = (settings[name] for name in ("clip_ratio", "least_ratio", "most_ratio"))
+        own.update(_settings=settings, _importance_ratio_clipping=Bound(*ratio))
+        if own["_value_clipping"]:
+            own["_value_clipping"] = Bound(settings["clip_value"])
+        try:
+            yield
+        finally:
+            names = ("_importance_ratio_clipping", "_value_clipping")
+            own.update({name: before[name] for name in names})

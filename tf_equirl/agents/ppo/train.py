@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, overload
 
 import keras
 
@@ -12,15 +13,46 @@ from tf_equirl._checks import instance, shown, within
 from tf_equirl.agents.ppo.config import PPOConfig
 from tf_equirl.agents.ppo.learner import PPOLearner
 from tf_equirl.envs.registry import environment_of
+from tf_equirl.training.members import as_configs
 from tf_equirl.training.progress import Progress
 from tf_equirl.training.result import TrainingResult
 from tf_equirl.training.run import train
 from tf_equirl.training.saved import read_run
 
 
+@overload
 def train_ppo(
     env: envs.Environment | str,
-    config: PPOConfig | None = None,
+    config: PPOConfig | None = ...,
+    seeds: Iterable[int] = ...,
+    run_dir: str | os.PathLike | None = ...,
+    *,
+    actor: keras.Model | None = ...,
+    critic: keras.Model | None = ...,
+    start_from: str | None = ...,
+    resume: bool = ...,
+    on_progress: Callable[[Progress], None] | None = ...,
+) -> TrainingResult: ...
+
+
+@overload
+def train_ppo(
+    env: envs.Environment | str,
+    config: Sequence[PPOConfig],
+    seeds: Iterable[int] = ...,
+    run_dir: str | os.PathLike | None = ...,
+    *,
+    actor: keras.Model | None = ...,
+    critic: keras.Model | None = ...,
+    start_from: str | None = ...,
+    resume: bool = ...,
+    on_progress: Callable[[Progress], None] | None = ...,
+) -> list[TrainingResult]: ...
+
+
+def train_ppo(
+    env: envs.Environment | str,
+    config: PPOConfig | Sequence[PPOConfig] | None = None,
     seeds: Iterable[int] = range(128),
     run_dir: str | os.PathLike | None = None,
     *,
@@ -29,7 +61,7 @@ def train_ppo(
     start_from: str | None = None,
     resume: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
-) -> TrainingResult:
+) -> TrainingResult | list[TrainingResult]:
     """Trains one PPO agent per seed, up to 32 of them side by side in one compiled program.
 
     PPO is Schulman et al. (2017) with tf-agents' loss. A seed's curve does not depend on the other
@@ -37,7 +69,9 @@ def train_ppo(
 
     Args:
       env: the environment, or its name.
-      config: hyperparameters; the defaults if None.
+      config: hyperparameters; the defaults if None. A list of configs trains every seed with each
+        of them in the same program; they may differ in learning rate, annealing, Adam's constants,
+        gradient norm, discount, lambda, clipping and the coefficients of the loss.
       seeds: distinct integers from 0 to 2**31 - 1.
       run_dir: folder for configuration, checkpoints, results and TensorBoard events; None keeps
         everything in memory.
@@ -50,7 +84,7 @@ def train_ppo(
       on_progress: called with a `Progress` about once a second.
 
     Returns:
-      Learning curves and weights of all seeds.
+      A list for a list of configs, of results as for one: learning curves and weights of all seeds.
 
     Raises:
       ValueError: before any work, if an argument breaks its rule, a model does not fit the
@@ -59,8 +93,7 @@ def train_ppo(
       KeyboardInterrupt: on Ctrl-C, after a checkpoint was written.
     """
     env = environment_of(env)
-    config = PPOConfig() if config is None else config
-    instance("config", config, PPOConfig)
+    config, configs = as_configs(config, PPOConfig)
     if start_from is not None:
         if actor is not None or critic is not None:
             raise ValueError(
@@ -73,10 +106,10 @@ def train_ppo(
             entry = zoo.load(start_from, must_be=zoo.POLICY.text)
         actor, critic = entry.actor, entry.critic
     learner = PPOLearner(env, config, *config.networks(env, actor, critic), start_from)
-    return train(learner, seeds, run_dir, resume=resume, on_progress=on_progress)
+    return train(learner, seeds, run_dir, configs=configs, resume=resume, on_progress=on_progress)
 
 
-def load_result(run_dir: str | os.PathLike, env: envs.Environment | None = None) -> TrainingResult:
+def load_result(run_dir: str | os.PathLike, env: envs.Environment | None = None) -> Any:
     """The result of a run, curves and trained models, from its folder; nothing is written.
 
     Args:
@@ -85,13 +118,15 @@ def load_result(run_dir: str | os.PathLike, env: envs.Environment | None = None)
         with arguments of its own.
 
     Returns:
-      The result up to the last checkpoint; `finished` says whether that is the run's end.
+      The result up to the last checkpoint; `finished` says whether that is the run's end. A list
+      of results for a run of a list of configs.
 
     Raises:
       ValueError: if the folder holds no run of `train_ppo`, or one of which nothing was saved yet,
         is damaged, or the environment is another one than the run's.
     """
     found = read_run(run_dir, PPOLearner.trainer, env)
-    config = PPOConfig.from_json(found.description["config"])
+    configs = found.configs(PPOConfig)
     start_from = found.description["start_from"]
-    return found.result(PPOLearner(found.env, config, **found.networks, start_from=start_from))
+    learner = PPOLearner(found.env, configs[0], **found.networks, start_from=start_from)
+    return found.result(learner, configs)

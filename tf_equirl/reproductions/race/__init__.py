@@ -1,0 +1,1 @@
+"""The race: what symmetry and planning are worth where every agent is tuned alike."""

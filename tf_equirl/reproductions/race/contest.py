@@ -1,0 +1,175 @@
+"""Who runs in the race, on which track, and with what preparation."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from tf_equirl.dyna import DynaConfig
+from tf_equirl.experiments.calls import Call, call_trainer
+from tf_equirl.experiments.experiment import Column, Experiment
+from tf_equirl.experiments.tuning import Search, Tuned
+from tf_equirl.training.config import OnPolicyConfig
+from tf_equirl.training.search_space import Space, declared_spaces
+
+SEARCHED = (
+    "learning_rate",
+    "anneal_learning_rate",
+    "entropy_coefficient",
+    "gae_lambda",
+    "clip_ratio",
+)
+"""Hyperparameters that are searched for every agent, in the spaces that their configs declare."""
+SEARCH_SEEDS = tuple(range(1000, 1032))
+"""Seeds of the search; what is reported is trained on others."""
+_TRIALS = 24
+
+# Parameters of actor and critic with two hidden layers of 64, and of the published models.
+_AGENT = {"CartPole": (4610, 4545), "Catch": (7619, 7489)}
+_MODEL = {
+    "CartPole": {"model_hidden_units": (64, 64), "model_match_parameters": 4868},
+    "Catch": {"model_hidden_units": (64,), "model_match_parameters": 7031},
+}
+_PLANNING = {
+    "CartPole": {"planning_ratio": 8.0, "dyna_iterations": 40, "max_model_steps": 400},
+    "Catch": {"planning_ratio": 8.0, "dyna_iterations": 50, "max_model_steps": 200},
+}
+_ROLLOUT = {"CartPole": {}, "Catch": {"rollout_steps": 10}}
+# (kind of actor, kind of critic) by name.
+_AGENTS = {
+    "mlp": ("mlp", "mlp"),
+    "gcnn": ("gcnn", "mlp"),
+    "symmetrizer": ("symmetrizer", "mlp"),
+    "both": ("gcnn", "invariant"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Race:
+    """Agents that are tuned alike, each with the same number of trials, and then compared.
+
+    Attributes:
+      experiment: the agents before they are tuned; what is reported of them.
+      trials: of every agent's search, by successive halving with two lengths of runs.
+      search_seeds: seeds of every trial.
+      savings: pairs of column names whose real steps to each level are compared: the second takes
+        so many times more than the first.
+    """
+
+    experiment: Experiment
+    trials: int = _TRIALS
+    search_seeds: tuple[int, ...] = SEARCH_SEEDS
+    savings: tuple[tuple[str, str, str], ...] = ()
+
+    def search(self, column: Column) -> Search:
+        """How an agent is tuned."""
+        return Search(
+            self.experiment.environment,
+            column.config,
+            _space(column.config),
+            trials=self.trials,
+            seeds=self.search_seeds,
+            method="halving",
+            reduction=4,
+            rungs=2,
+        )
+
+    def tune(self, column: Column, folder: Path, call: Call = call_trainer) -> Tuned:
+        """Tunes an agent, or goes on with it, or reads what came out of it."""
+        place = folder / self.experiment.name / f"{column.name}-search"
+        resume = (place / "search.json").exists()
+        return self.search(column).run(place, resume=resume, call=call)
+
+    def tuned(self, found: dict[str, Tuned]) -> Experiment:
+        """The experiment with every agent at its best."""
+        columns = tuple(
+            dataclasses.replace(column, config=found[column.name].best_config)
+            for column in self.experiment.columns
+        )
+        return dataclasses.replace(self.experiment, columns=columns)
+
+
+def race(environment: str) -> Race:
+    """The race on an environment.
+
+    Args:
+      environment: "CartPole" or "Catch".
+    """
+    total, timesteps, levels = {
+        "CartPole": (40_960, (2_500, 5_000, 10_000, 20_000, 40_000), (195.0, 400.0, 475.0)),
+        "Catch": (10_000, (500, 1_000, 2_000, 5_000, 10_000), (0.0, 0.5, 0.9)),
+    }[environment]
+
+    def agent(name: str, **fields) -> OnPolicyConfig:
+        return _dyna(environment, name, "environment", total, **fields).agent
+
+    def dyna(name: str, kind: str) -> DynaConfig:
+        return _dyna(environment, name, kind, total)
+
+    epochs = 4 * (1 + int(_PLANNING[environment]["planning_ratio"]))
+    columns = (
+        Column("mlp", "MLP PPO", agent("mlp")),
+        Column("gcnn", "PPO, equivariant actor", agent("gcnn")),
+        Column("symmetrizer", "PPO, Symmetrizer actor", agent("symmetrizer")),
+        Column("both", "PPO, equivariant actor, invariant critic", agent("both")),
+        Column("mlp-epochs", f"MLP PPO, {epochs} epochs", agent("mlp", num_epochs=epochs)),
+        Column("both-epochs", f"symmetric PPO, {epochs} epochs", agent("both", num_epochs=epochs)),
+        Column("dyna-mlp", "Dyna, MLPs", dyna("mlp", "mlp")),
+        Column("dyna-model", "Dyna, MLP agent, equivariant model", dyna("mlp", "gcnn-readout")),
+        Column("dyna-both", "Dyna, equivariant agent and model", dyna("both", "gcnn-readout")),
+        Column("dyna-perfect", "Dyna, MLP agent, perfect model", dyna("mlp", "environment")),
+    )
+    return Race(
+        Experiment(
+            name=f"{environment.lower()}-race",
+            title=f"{environment}, the race",
+            environment=environment,
+            timesteps=timesteps,
+            levels=levels,
+            columns=columns,
+            comparisons=(
+                ("both", "gcnn"),
+                ("gcnn", "symmetrizer"),
+                ("both-epochs", "mlp-epochs"),
+                ("dyna-model", "dyna-mlp"),
+                ("dyna-both", "dyna-model"),
+                ("dyna-both", "both"),
+                ("dyna-perfect", "dyna-model"),
+            ),
+            num_seeds=128,
+        ),
+        savings=(
+            ("symmetry in the actor", "gcnn", "mlp"),
+            ("symmetry in actor and critic", "both", "mlp"),
+            ("the same, many epochs", "both-epochs", "mlp-epochs"),
+            ("symmetry in the model", "dyna-model", "dyna-mlp"),
+            ("symmetry in the agent that plans", "dyna-both", "dyna-model"),
+            ("symmetry in agent and model", "dyna-both", "dyna-mlp"),
+            ("planning, without symmetry", "dyna-mlp", "mlp"),
+            ("planning, with symmetry", "dyna-both", "both"),
+            ("planning and symmetry", "dyna-both", "mlp"),
+            ("planning instead of more epochs", "dyna-both", "both-epochs"),
+        ),
+    )
+
+
+def _space(config: OnPolicyConfig | DynaConfig) -> dict[str, Space]:
+    declared = declared_spaces(config)
+    names = [*SEARCHED, *(["model_learning_rate"] if "model_learning_rate" in declared else [])]
+    return {name: declared[name] for name in names}
+
+
+def _dyna(environment: str, name: str, kind: str, total_timesteps: int, **fields) -> DynaConfig:
+    actor, critic = _AGENTS[name]
+    budget, critic_budget = _AGENT[environment]
+    return DynaConfig.from_flat(
+        actor=actor,
+        critic=critic,
+        match_parameters=None if actor == "mlp" else budget,
+        match_critic_parameters=None if critic == "mlp" else critic_budget,
+        total_timesteps=total_timesteps,
+        model_kind=kind,
+        model_epochs=100.0,
+        model_batch_size=128,
+        **{**_ROLLOUT[environment], **_MODEL[environment], **_PLANNING[environment], **fields},
+    )

@@ -1,0 +1,155 @@
+"""Where hyperparameters are searched: the ranges that stand beside the fields of configs."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tf_equirl._checks import number, refuse
+
+_SPACE = "search_space"
+
+
+class Space(abc.ABC):
+    """The values that a hyperparameter may have, and how likely each is tried.
+
+    Every space says of a number from 0 to 1 which value it stands for, so that samplers know no
+    kinds of spaces.
+    """
+
+    @abc.abstractmethod
+    def at(self, share: float) -> Any:
+        """The value that stands at a share, from 0 to 1 (1 excluded), of the space."""
+
+    @abc.abstractmethod
+    def place(self, value: Any) -> float:
+        """Where a value stands: for `Choice` its number, for others what axes are labelled by."""
+
+    @abc.abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """The space as plain JSON types."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Uniform(Space):
+    """Numbers of a range, all equally likely.
+
+    Attributes:
+      low: the smallest.
+      high: the largest.
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self):
+        """Validates the range.
+
+        Raises:
+          ValueError: unless low < high, both finite.
+        """
+        number("low", self.low, "a finite number", math.isfinite)
+        number("high", self.high, "a finite number", math.isfinite)
+        if not self.low < self.high:
+            refuse("high", f"larger than low={self.low}", self.high)
+
+    def at(self, share: float) -> float:
+        """See `Space.at`."""
+        return float(self.low + share * (self.high - self.low))
+
+    def place(self, value: float) -> float:
+        """See `Space.place`."""
+        return float(value)
+
+    def to_json(self) -> dict[str, Any]:
+        """See `Space.to_json`."""
+        return {"kind": "uniform", "low": self.low, "high": self.high}
+
+
+@dataclasses.dataclass(frozen=True)
+class LogUniform(Uniform):
+    """Positive numbers of a range, their logarithms all equally likely."""
+
+    def __post_init__(self):
+        """Validates the range.
+
+        Raises:
+          ValueError: unless 0 < low < high, both finite.
+        """
+        super().__post_init__()
+        if self.low <= 0:
+            refuse("low", "positive where logarithms are searched", self.low)
+
+    def at(self, share: float) -> float:
+        """See `Space.at`."""
+        low, high = math.log(self.low), math.log(self.high)
+        return math.exp(low + share * (high - low))
+
+    def to_json(self) -> dict[str, Any]:
+        """See `Space.to_json`."""
+        return {**super().to_json(), "kind": "log-uniform"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice(Space):
+    """Some values, all equally likely.
+
+    Attributes:
+      values: the values, at least one, each once.
+    """
+
+    values: tuple[Any, ...]
+
+    def __post_init__(self):
+        """Validates the values.
+
+        Raises:
+          ValueError: if there is none, or one stands there twice.
+        """
+        object.__setattr__(self, "values", tuple(self.values))
+        if not self.values or len({repr(v) for v in self.values}) < len(self.values):
+            refuse("values", "different values, at least one", self.values)
+
+    def at(self, share: float) -> Any:
+        """See `Space.at`."""
+        return self.values[int(share * len(self.values))]
+
+    def place(self, value: Any) -> float:
+        """See `Space.place`."""
+        return float(self.values.index(value))
+
+    def to_json(self) -> dict[str, Any]:
+        """See `Space.to_json`."""
+        return {"kind": "choice", "values": list(self.values)}
+
+
+def searched(default: Any, space: Space) -> Any:
+    """A dataclass field with a default and the space in which it is searched."""
+    return dataclasses.field(default=default, metadata={_SPACE: space})
+
+
+def declared_spaces(config: Any) -> dict[str, Space]:
+    """The spaces that stand beside the fields of a config, by the names that `flat` has.
+
+    Args:
+      config: a config, or one that is made of others, whose first part's fields keep their names.
+    """
+    spaces = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if _SPACE in field.metadata:
+            spaces[field.name] = field.metadata[_SPACE]
+        elif dataclasses.is_dataclass(value):
+            for name, space in declared_spaces(value).items():
+                spaces.setdefault(name if field.name == "agent" else f"{field.name}_{name}", space)
+    return spaces
+
+
+def draw(spaces: Mapping[str, Space], random: np.random.Generator) -> dict[str, Any]:
+    """A value of each space."""
+    return {name: space.at(random.random()) for name, space in spaces.items()}
