@@ -26,6 +26,8 @@ AGENTS = [
 # ONNX files; the other formats of `tf_equirl.exporting` need nothing beside TensorFlow, and work on
 # every Keras named below.
 EXPORT = ["keras>=3.8", "onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.16"]
+# One of the ways to search hyperparameters; the others need nothing.
+TUNE = ["optuna>=4.1"]
 # bsuite itself, too, is installed with --no-deps by `make setup`: Catch is tested against its
 # environment, and what its package asks for are plotting libraries.
 DEV = [
@@ -38,6 +40,7 @@ DEV = [
     "hypothesis>=6.100",
     "setuptools",
     "wheel",
+    *TUNE,
 ]
 
 setup(
@@ -91,6 +94,7 @@ setup(
         "agents": AGENTS,
         "dev": DEV,
         "export": EXPORT,
+        "tune": TUNE,
         "video": ["imageio[ffmpeg]"],
         "cuda": ["tensorflow[and-cuda]"],
     },
@@ -105,6 +109,7 @@ setup(
             "equirl-train-dyna = tf_equirl.launchers.train_dyna:run",
             "equirl-train-ppo = tf_equirl.launchers.train_ppo:run",
             "equirl-train-transition-model = tf_equirl.launchers.train_transition_model:run",
+            "equirl-tune = tf_equirl.launchers.tune:run",
             "equirl-zoo = tf_equirl.launchers.zoo_models:run",
         ]
     },

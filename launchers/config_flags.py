@@ -7,12 +7,15 @@ called as its `flat` calls it.
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from absl import flags
 
+from tf_equirl._checks import within
 from tf_equirl.training.config import field_text
 
 from . import common
@@ -86,6 +89,52 @@ def define_config_flags(
             flags.DEFINE_string(name, field.default, text)
         else:
             flags.DEFINE_integer(name, field.default, text)
+
+
+def define_base_flags() -> None:
+    """Defines `--config` and `--preset`, which say what flags that are not given are."""
+    flags.DEFINE_string(
+        "config",
+        None,
+        "JSON file of a config, such as best.json of a search or run.json of a run; other flags "
+        "change it",
+    )
+    flags.DEFINE_string(
+        "preset", None, "config with a name, see docs/tuning.md; other flags change it"
+    )
+
+
+def base_config(config_class: Any, found: Any = None) -> Any:
+    """The config that `--config` or `--preset` names, or else what is found; flags change it.
+
+    Args:
+      config_class: the class of the config.
+      found: the config of a run that is resumed, or None.
+
+    Raises:
+      ValueError: if both are given, or one beside a run that is resumed; if the file or the preset
+        is none of this class.
+    """
+    file, preset = flags.FLAGS.config, flags.FLAGS.preset
+    if sum(x is not None for x in (file, preset, found)) > 1:
+        raise ValueError(
+            "give one of --config, --preset and --resume. Received: "
+            f"--config={file} --preset={preset} --resume={str(found is not None).lower()}"
+        )
+    if preset is not None:
+        return config_class.preset(preset)
+    if file is None:
+        return found
+    try:
+        content = json.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"config must be a JSON file. Received: config={file} ({error})"
+        ) from error
+    if isinstance(content, dict) and isinstance(content.get("config"), dict):
+        content = content["config"]  # of a run
+    with within(f"config={file}"):
+        return config_class.from_json(content)
 
 
 def config_from_flags(config_class: type, base: Any = None) -> Any:

@@ -48,6 +48,7 @@ _KINDS = (
     "environment plans in the environment itself, a model without error"
 )
 config_flags.define_config_flags(DynaConfig, _SWEPT, {"model_kind": _KINDS})
+config_flags.define_base_flags()
 flags.adopt_module_key_flags(config_flags)  # so that --helpshort shows them
 flags.adopt_module_key_flags(run_flags)
 
@@ -141,8 +142,12 @@ def _from_flags(base: DynaSweep | None) -> DynaSweep:
     """What the flags describe; those that are not given stay as in `base`, if there is one."""
     from tf_equirl.experiments import DynaSweep
 
-    fields = config_flags.fields_from_flags(DynaConfig, base is not None, _SWEPT)
+    config = config_flags.base_config(DynaConfig, base and base.values)
+    named = base is None and config is not None
+    fields = config_flags.fields_from_flags(DynaConfig, base is not None or named, _SWEPT)
     values = {k: list(v) if k in _SWEPT else [v] for k, v in fields.items()}
+    if named:
+        values = {**{k: [v] for k, v in config.flat().items()}, **values}
     found = base and {"environment": base.environment, "seeds": base.seeds}
     kept = base is not None and not common.given("frozen_model")
     return DynaSweep(

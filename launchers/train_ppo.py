@@ -29,6 +29,7 @@ _TABLE = flags.DEFINE_list(
     "table_timesteps", None, "timesteps in the table (default: 10000, 100000, ... and the end)"
 )
 config_flags.define_config_flags(PPOConfig)
+config_flags.define_base_flags()
 flags.adopt_module_key_flags(config_flags)  # so that --helpshort shows them
 flags.adopt_module_key_flags(run_flags)
 
@@ -39,7 +40,8 @@ def main() -> None:
     from tf_equirl.agents import train_ppo
 
     found = run_flags.description("train_ppo")
-    base = None if found is None else PPOConfig.from_json(found["config"])
+    saved = None if found is None else PPOConfig.from_json(found["config"])
+    base = config_flags.base_config(PPOConfig, saved)
     config = config_flags.config_from_flags(PPOConfig, base)
     start_from = _START_FROM.value or (found or {}).get("start_from")
     env, seeds = run_flags.environment(found), run_flags.seeds(found)

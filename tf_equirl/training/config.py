@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from tf_equirl._checks import (
     LARGEST_BATCH,
@@ -37,6 +37,24 @@ class Config:
 
     Every message names the field, the rule and the value.
     """
+
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Configs with names, by the fields in which they differ from the defaults."""
+
+    @classmethod
+    def preset(cls: type[_Config], name: str, **changes: Any) -> _Config:
+        """A config with a name; docs/tuning.md says which there are and where they come from.
+
+        Args:
+          name: one of `PRESETS`.
+          **changes: fields of other values.
+
+        Raises:
+          ValueError: if there is none of this name, or a change breaks a field's rule.
+        """
+        one_of("name", name, cls.PRESETS)
+        fields = cls.from_json(cls.PRESETS[name])
+        return dataclasses.replace(fields, **changes)  # type: ignore[type-var]
 
     def to_json(self) -> dict[str, Any]:
         """The fields as plain JSON types."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_equirl._checks import number, refuse
+from tf_equirl._checks import number, refuse, shown
 
 _SPACE = "search_space"
 
@@ -153,3 +153,55 @@ def declared_spaces(config: Any) -> dict[str, Space]:
 def draw(spaces: Mapping[str, Space], random: np.random.Generator) -> dict[str, Any]:
     """A value of each space."""
     return {name: space.at(random.random()) for name, space in spaces.items()}
+
+
+def parse_space(name: str, text: str, declared: Space | None = None) -> Space:
+    """A space as it is written on a command line.
+
+    "1e-4..1e-2" is a range, of logarithms where the declared space is one of them; "0.9|0.95" are
+    the values to choose from.
+
+    Args:
+      name: of the hyperparameter, for messages.
+      text: what is written.
+      declared: the space that stands beside the field.
+
+    Raises:
+      ValueError: if it is neither, or breaks the rule of its kind.
+    """
+    if ".." in text:
+        try:
+            low, high = (float(part) for part in text.split(".."))
+        except ValueError as error:
+            raise ValueError(
+                f"the space of {name} must be low..high or value|value. Received: {text}"
+            ) from error
+        kind = LogUniform if isinstance(declared, LogUniform) else Uniform
+        return kind(low, high)
+    return Choice(tuple(_value(part) for part in text.split("|")))
+
+
+def space_from_json(fields: Mapping[str, Any]) -> Space:
+    """The space that `to_json` described.
+
+    Raises:
+      ValueError: if there is none such.
+    """
+    kinds: dict[Any, Any] = {"uniform": Uniform, "log-uniform": LogUniform, "choice": Choice}
+    arguments = dict(fields)
+    kind = kinds.get(arguments.pop("kind", None))
+    if kind is None or set(arguments) != {f.name for f in dataclasses.fields(kind)}:
+        raise ValueError(f"a space must be one of {', '.join(kinds)}. Received: {shown(fields)}")
+    return kind(**arguments)
+
+
+def _value(text: str) -> Any:
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

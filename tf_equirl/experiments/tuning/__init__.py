@@ -1,6 +1,18 @@
 """Searching hyperparameters: trials as members of compiled populations."""
 
-from tf_equirl.experiments.tuning.search import METHODS, OBJECTIVES, Search
-from tf_equirl.experiments.tuning.trials import Trial, Tuned
+from tf_equirl.experiments.tuning.importance import importance, plot_search
+from tf_equirl.experiments.tuning.search import METHODS, OBJECTIVES, Search, with_values
+from tf_equirl.experiments.tuning.trials import Trial, Tuned, trial_rows, trials_table
 
-__all__ = ["METHODS", "OBJECTIVES", "Search", "Trial", "Tuned"]
+__all__ = [
+    "METHODS",
+    "OBJECTIVES",
+    "Search",
+    "Trial",
+    "Tuned",
+    "importance",
+    "plot_search",
+    "trial_rows",
+    "trials_table",
+    "with_values",
+]

@@ -15,7 +15,7 @@ import numpy as np
 from tf_equirl import envs
 from tf_equirl._checks import instance, integer, one_of, positive_integer, refuse
 from tf_equirl._files import locked, write_text_atomically
-from tf_equirl.agents import NonFiniteError
+from tf_equirl.agents import NonFiniteError, PPOConfig
 from tf_equirl.dyna import DynaConfig
 from tf_equirl.dyna.learner import DynaLearner
 from tf_equirl.dyna.schedule import Schedule
@@ -38,7 +38,7 @@ from tf_equirl.training.learner import Learner
 from tf_equirl.training.members import structure
 from tf_equirl.training.run import train
 from tf_equirl.training.run_folder import describe_environment
-from tf_equirl.training.search_space import Space, draw
+from tf_equirl.training.search_space import Space, draw, space_from_json
 
 METHODS = ("random", "halving", "optuna")
 """Random search, successive halving, and Optuna's tree-structured Parzen estimator."""
@@ -155,12 +155,40 @@ class Search:
         """The search as plain JSON types."""
         return {
             **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)},
-            **describe_environment(environment_of(self.environment)),
+            **describe_environment(environment_of(self.environment)),  # its name, too
             "config": self.config.to_json(),
             "class": type(self.config).__name__,
             "space": {name: space.to_json() for name, space in self.space.items()},
             "seeds": list(self.seeds),
         }
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike, env: envs.Environment | None = None) -> Search:
+        """The search that was begun in a folder.
+
+        Args:
+          folder: of the search.
+          env: the environment, where its name alone does not make it.
+
+        Raises:
+          ValueError: if there is none, its file is damaged, or its config is of a class that is
+            neither `PPOConfig` nor `DynaConfig`.
+        """
+        file = Path(folder) / _FILE
+        if not file.exists():
+            raise ValueError(f"folder must hold a search (a {_FILE}). Received: folder={folder}")
+        found = _load(file)
+        try:
+            kinds: dict[str, Any] = {kind.__name__: kind for kind in (PPOConfig, DynaConfig)}
+            names = {f.name for f in dataclasses.fields(cls)}
+            fields = {name: found[name] for name in names}
+            fields["config"] = kinds[found["class"]].from_json(found["config"])
+            fields["space"] = {k: space_from_json(v) for k, v in found["space"].items()}
+            return cls(**{**fields, "environment": env or found["environment"]})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{_FILE} must describe a search. Received: {file} ({error})"
+            ) from error
 
     def run(
         self,

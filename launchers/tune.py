@@ -1,0 +1,178 @@
+"""Searches hyperparameters, many trials side by side in compiled programs.
+
+    python -m launchers.tune --search=learning_rate,entropy_coefficient --actor=gcnn
+    python -m launchers.tune --agent=dyna --search=learning_rate,model_learning_rate
+    python -m launchers.tune --search='learning_rate:1e-3..1e-1,gae_lambda:0.9|0.95|1'
+
+Flags of hyperparameters say what the others are. Prints the best trials and writes best.json, which
+--config of the launchers that train takes, trials.csv, and a plot of what mattered.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich
+from absl import flags
+
+from tf_equirl.agents import PPOConfig
+from tf_equirl.dyna.config import DynaConfig
+from tf_equirl.training.search_space import Space, declared_spaces, parse_space
+
+from . import common, config_flags, run_flags
+
+if TYPE_CHECKING:
+    from tf_equirl.experiments.tuning import Search
+
+_AGENT = flags.DEFINE_enum("agent", "ppo", ["ppo", "dyna"], "what is tuned")
+_SEARCH = flags.DEFINE_list(
+    "search",
+    ["learning_rate", "anneal_learning_rate", "entropy_coefficient"],
+    "hyperparameters that are searched: a name searches the space that is declared beside it, "
+    "name:low..high another range, name:value|value these values",
+)
+_TRIALS = flags.DEFINE_integer("trials", 32, "how many trials, at most")
+_METHOD = flags.DEFINE_enum(
+    "method",
+    "random",
+    ["random", "halving", "optuna"],
+    "random search; successive halving, where the best go on to longer runs; or Optuna's "
+    "tree-structured Parzen estimator (needs the extra `tune`)",
+)
+_OBJECTIVE = flags.DEFINE_enum(
+    "objective", "area", ["area", "final"], "mean return over the run, or at its end"
+)
+_ENVIRONMENT_STEPS = flags.DEFINE_integer(
+    "max_environment_steps", None, "environment steps of all trials and seeds, at most"
+)
+_GRADIENT_STEPS = flags.DEFINE_integer(
+    "max_gradient_steps", None, "gradient steps of all trials and seeds, at most"
+)
+_RANDOM_SEED = flags.DEFINE_integer("random_seed", 0, "of the choice of trials")
+run_flags.define(
+    16,
+    "agents of each trial",
+    "runs/<env>-tune-<agent>-<date and time>",
+    "go on with the search in run_dir; flags left out are taken from it",
+)
+flags.set_default(flags.FLAGS["first_seed"], 1000)
+config_flags.define_config_flags(DynaConfig)
+config_flags.define_base_flags()
+flags.adopt_module_key_flags(config_flags)  # so that --helpshort shows them
+flags.adopt_module_key_flags(run_flags)
+
+
+def main() -> None:
+    """Searches, prints the table, writes what was found."""
+    from tf_equirl import experiments
+    from tf_equirl._files import write_text_atomically
+    from tf_equirl.experiments import tuning
+
+    folder = run_flags.resumed()
+    search = _search(None if folder is None else tuning.Search.load(folder))
+    folder = run_flags.run_dir(flags.FLAGS.env.lower(), "tune", _AGENT.value)
+    resumed = run_flags.resumed() is not None
+    run_flags.claim(folder)
+    tuned = search.run(folder, resume=resumed, call=_call)
+    title = (
+        f"{search.environment}: mean return ({search.objective}) ± two standard errors over "
+        f"{len(search.seeds)} seeds, {len({t.number for t in tuned.trials})} trials"
+    )
+    rich.print(tuning.trials_table(tuned, title=title))
+    for name, share in tuning.importance(tuned, search.space).items():
+        print(f"{name} alone explains {100 * share:.0f} % of the differences")
+    print(
+        f"{tuned.environment_steps:,} environment steps, {tuned.gradient_steps:,} gradient steps, "
+        f"{sum(t.seconds for t in tuned.trials):.0f} s"
+    )
+    best = folder / "best.json"
+    write_text_atomically(best, json.dumps(tuned.best_config.to_json(), indent=2))
+    write_text_atomically(folder / "trials.csv", experiments.to_csv(tuning.trial_rows(tuned)))
+    tuning.plot_search(tuned, search.space, folder / "search.png")
+    print(f"folder: {folder}\nwhat mattered: {folder / 'search.png'}")
+    print(f"best config: {best}; train it with\n  train_{_AGENT.value} --config={best}")
+
+
+def _search(found: Search | None) -> Search:
+    """What the flags describe; those that are not given stay as in `found`, if there is one."""
+    from tf_equirl.experiments.tuning import Search
+
+    planning = _AGENT.value == "dyna" if found is None else isinstance(found.config, DynaConfig)
+    config_class: Any = DynaConfig if planning else PPOConfig
+    if found is not None and common.given("agent") and planning != (_AGENT.value == "dyna"):
+        raise ValueError(f"--agent must be that of the search. Received: --agent={_AGENT.value}")
+    base = config_flags.base_config(config_class, found and found.config) or config_class()
+    if planning:
+        fields = config_flags.fields_from_flags(DynaConfig, only_given=True)
+        config = DynaConfig.from_flat(**{**base.flat(), **fields}) if fields else base
+    else:
+        _refuse_planning()
+        fields = config_flags.fields_from_flags(PPOConfig, only_given=True)
+        config = dataclasses.replace(base, **fields)
+    options: dict[str, Any] = {
+        flag.name: flag.value
+        for flag in (
+            _TRIALS,
+            _METHOD,
+            _OBJECTIVE,
+            _ENVIRONMENT_STEPS,
+            _GRADIENT_STEPS,
+            _RANDOM_SEED,
+        )
+        if found is None or common.given(flag.name)
+    }
+    if found is None:
+        return Search(
+            flags.FLAGS.env, config, _spaces(config), seeds=run_flags.seeds(None), **options
+        )
+    if common.given("env"):
+        options["environment"] = flags.FLAGS.env
+    if common.given("search"):
+        options["space"] = _spaces(config)
+    options["seeds"] = run_flags.seeds({"seeds": found.seeds})
+    return dataclasses.replace(found, config=config, **options)
+
+
+def _spaces(config: Any) -> dict[str, Space]:
+    declared = declared_spaces(config)
+    spaces = {}
+    for item in _SEARCH.value:
+        name, colon, text = item.partition(":")
+        if colon:
+            spaces[name] = parse_space(name, text, declared.get(name))
+        elif name in declared:
+            spaces[name] = declared[name]
+        else:
+            raise ValueError(
+                f"search must name hyperparameters with a declared space ({', '.join(declared)}), "
+                f"or say which: {name}:low..high. Received: search={','.join(_SEARCH.value)}"
+            )
+    return spaces
+
+
+def _refuse_planning() -> None:
+    known = config_flags.config_fields(PPOConfig)
+    given = [n for n in config_flags.config_fields(DynaConfig) if n not in known]
+    given = [name for name in given if common.given(name)]
+    if given:
+        raise ValueError(
+            f"--{given[0]} is a hyperparameter of planning, for --agent=dyna. Received: --agent=ppo"
+        )
+
+
+def _call(trainer: Any, *arguments: Any, **options: Any) -> Any:
+    """Calls the trainer with a progress bar that names the trials."""
+    run_dir = next(x for x in arguments if isinstance(x, Path))
+    return common.with_progress(trainer, *arguments, label=run_dir.name, **options)
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    common.launch(main, lambda: run_flags.how_to_go_on("tune"))
+
+
+if __name__ == "__main__":
+    run()
