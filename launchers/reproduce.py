@@ -1,4 +1,4 @@
-"""Reproduces a table or a figure of the thesis: trains what is missing, then writes the report.
+"""Reproduces a table or a figure: trains what is missing, then writes the report.
 
     python -m launchers.reproduce --table=4.2
 
@@ -16,9 +16,11 @@
     --figure=4.11, --figure=4.12      Dyna by planning ratio and iterations, CartPole and Catch
     --table=dyna-cartpole             Dyna with models learned online, with a figure of that name;
     --table=dyna-catch                the same on Catch
+    --table=race-cartpole             the race: all agents tuned alike, with a figure
+    --table=race-catch                the same on Catch
 
 Interrupted, the same command goes on where it was. What it writes is explained in
-docs/reproduction.md, docs/transition_models.md and docs/dyna.md.
+docs/reproduction.md, docs/transition_models.md, docs/dyna.md and docs/race.md.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from . import common
 # Named here, too, so that help need not wait for what makes them.
 _TABLES = ["4.2", "4.4", "transitions-cartpole", "transitions-catch", "transitions-equivariance"]
 _TABLES += ["transitions-sizes", "4.5", "4.6", "dyna-cartpole", "dyna-catch"]
+_TABLES += ["race-cartpole", "race-catch"]
 _FIGURES = ["4.3", "4.4", "4.5", "4.6", "4.7", "4.9", "4.8", "4.10", "dyna-cartpole", "dyna-catch"]
 _FIGURES += ["5.2", "5.7", "4.11", "4.12"]
 
@@ -62,12 +65,13 @@ def main() -> None:
     """Trains, then writes the table and the figure that were asked for."""
     if _TABLE.value is None and _FIGURE.value is None:
         raise ValueError("--table or --figure must be given. Received: neither")
-    from tf_equirl.reproductions import thesis
+    from tf_equirl.reproductions import race, thesis
 
     work = thesis.Work(
         Path(_OUT_DIR.value), _NUM_SEEDS.value, _SEEDS_PER_CHUNK.value, _SCHEDULE.value, _call
     )
-    for outputs, flag in ((thesis.TABLES, _TABLE), (thesis.FIGURES, _FIGURE)):
+    tables = {**thesis.TABLES, **race.TABLES}
+    for outputs, flag in ((tables, _TABLE), (thesis.FIGURES, _FIGURE)):
         if flag.value is None:
             continue
         output = outputs[flag.value]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ run_flags.define(
     "runs/<env>-tune-<agent>-<date and time>",
     "go on with the search in run_dir; flags left out are taken from it",
 )
-flags.set_default(flags.FLAGS["first_seed"], 1000)
+flags.FLAGS.set_default("first_seed", 1000)
 config_flags.define_config_flags(DynaConfig)
 config_flags.define_base_flags()
 flags.adopt_module_key_flags(config_flags)  # so that --helpshort shows them
@@ -83,7 +84,8 @@ def main() -> None:
     )
     rich.print(tuning.trials_table(tuned, title=title))
     for name, share in tuning.importance(tuned, search.space).items():
-        print(f"{name} alone explains {100 * share:.0f} % of the differences")
+        told = "too few trials to tell" if math.isnan(share) else f"{100 * share:.0f} %"
+        print(f"differences between trials that {name} alone explains: {told}")
     print(
         f"{tuned.environment_steps:,} environment steps, {tuned.gradient_steps:,} gradient steps, "
         f"{sum(t.seconds for t in tuned.trials):.0f} s"
@@ -93,7 +95,8 @@ def main() -> None:
     write_text_atomically(folder / "trials.csv", experiments.to_csv(tuning.trial_rows(tuned)))
     tuning.plot_search(tuned, search.space, folder / "search.png")
     print(f"folder: {folder}\nwhat mattered: {folder / 'search.png'}")
-    print(f"best config: {best}; train it with\n  train_{_AGENT.value} --config={best}")
+    kind = "train_dyna" if isinstance(search.config, DynaConfig) else "train_ppo"
+    print(f"best config: {best}, for --config of {kind}")
 
 
 def _search(found: Search | None) -> Search:

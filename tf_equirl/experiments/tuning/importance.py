@@ -13,6 +13,7 @@ from tf_equirl.experiments.tuning.trials import Trial, Tuned, short_text
 from tf_equirl.training.search_space import Choice, LogUniform, Space
 
 _GROUPS = 4  # of equally many trials, in which the values of a range are compared
+_TRIALS_OF_GROUP = 3  # on average at least
 _PANELS_IN_ROW = 3
 
 
@@ -97,7 +98,7 @@ def _groups(space: Space, values: list) -> np.ndarray:
 def _explained(groups: np.ndarray, scores: np.ndarray) -> float:
     count, kinds = len(scores), len(set(groups))
     total = ((scores - scores.mean()) ** 2).sum()
-    if kinds < 2 or count <= kinds or not np.isfinite(total) or total == 0:
+    if kinds < 2 or count < _TRIALS_OF_GROUP * kinds or not np.isfinite(total) or total == 0:
         return math.nan
     within = sum(
         ((scores[groups == g] - scores[groups == g].mean()) ** 2).sum() for g in set(groups)
