@@ -15,7 +15,7 @@ from . import common
 if TYPE_CHECKING:
     from tf_equirl import envs
 
-_BEGUN = ("run.json", "sweep.json")
+_BEGUN = ("run.json", "sweep.json", "search.json")
 _chosen: list[Path] = []
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import keras
 
 from tf_equirl._checks import optional_text
+from tf_equirl.agents.ppo.presets import PRESETS
 from tf_equirl.envs import Environment
 from tf_equirl.models import ACTOR_KINDS, CRITIC_KINDS
 from tf_equirl.training.config import OnPolicyConfig
@@ -55,6 +56,8 @@ class PPOConfig(OnPolicyConfig):
       value_coefficient: weight of the value loss, which is half the squared error.
       entropy_coefficient: weight of the entropy bonus.
     """
+
+    PRESETS = PRESETS
 
     actor: str = "gcnn"
     critic: str = "mlp"
