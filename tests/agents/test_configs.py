@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from agent_cases import SMALL, assert_same
 
-from tf_equirl import envs
+from tf_equirl import envs, models
 from tf_equirl.agents import PPOConfig, load_result, make_ppo_agent, train_ppo
 from tf_equirl.agents.ppo.learner import PPOLearner
 from tf_equirl.agents.ppo.tf_agents_ppo import MemberAgent, clip_agent
@@ -112,7 +112,8 @@ def test_the_loss_is_that_of_an_agent_of_tf_agents_with_these_numbers(clip_value
         clip_value=clip_value,
         entropy_coefficient=0.3,
     )
-    networks = config.networks(env)
+    with models.seeded(0):
+        networks = config.networks(env)
     theirs = make_ppo_agent(env, config, *networks)
     plain = PPOConfig(actor="mlp", hidden_units=(7,), clip_value=float(clip_value > 0))
     plain = dataclasses.replace(plain, value_coefficient=0.5, entropy_coefficient=1.0)
@@ -142,7 +143,7 @@ def test_the_loss_is_that_of_an_agent_of_tf_agents_with_these_numbers(clip_value
         steps, action, log_prob, returns, advantage, (), tf.ones([rows]), theirs.train_step_counter,
         False, old_value_predictions=value, training=True,
     )  # fmt: skip
-    np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-6)
+    np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-5)
     for name in ("policy_gradient_loss", "value_estimation_loss", "entropy_regularization_loss"):
         np.testing.assert_allclose(
             getattr(found.extra, name), getattr(expected.extra, name), rtol=1e-5

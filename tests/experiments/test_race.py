@@ -17,6 +17,8 @@ from tf_equirl.reproductions.race.outputs import run_race, write_race
 from tf_equirl.reproductions.race.report import _gradients_at, environment_timesteps
 from tf_equirl.reproductions.thesis.outputs import Work
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 
 def curves(slope, seeds=16, unknown=7, length=400, seed=0):
     """A result whose returns rise, with a beginning in which some are not known."""

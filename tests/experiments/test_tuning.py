@@ -28,6 +28,8 @@ from tf_equirl.training.search_space import (
     space_from_json,
 )
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 CONFIG = PPOConfig(
     actor="mlp",
     hidden_units=(8,),

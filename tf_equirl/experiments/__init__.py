@@ -34,6 +34,7 @@ from tf_equirl.experiments.tables import (
     returns_table,
     transition_table,
 )
+from tf_equirl.experiments.tuning import Search, Tuned, tune
 
 __all__ = [
     "Column",
@@ -41,6 +42,8 @@ __all__ = [
     "DynaSweep",
     "Estimate",
     "Experiment",
+    "Search",
+    "Tuned",
     "area_under_curve",
     "common_part",
     "default_timesteps",
@@ -66,5 +69,6 @@ __all__ = [
     "to_markdown",
     "train_in_chunks",
     "transition_table",
+    "tune",
     "worst_tenth",
 ]

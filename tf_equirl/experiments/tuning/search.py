@@ -325,6 +325,33 @@ class Search:
         return found
 
 
+def tune(
+    env: envs.Environment | str,
+    config: OnPolicyConfig | DynaConfig,
+    space: Mapping[str, Space],
+    folder: str | os.PathLike,
+    *,
+    resume: bool = False,
+    call: Call = call_trainer,
+    **options: Any,
+) -> Tuned:
+    """Searches hyperparameters: `Search(env, config, space, **options).run(folder, ...)`.
+
+    Args:
+      env: the environment, or its name.
+      config: what is not searched.
+      space: what is searched, by name.
+      folder: see `Search.run`.
+      resume: see `Search.run`.
+      call: see `Search.run`.
+      **options: further fields of `Search`, such as `trials`, `seeds` and `method`.
+
+    Raises:
+      ValueError: as `Search` and `Search.run` do.
+    """
+    return Search(env, config, space, **options).run(folder, resume=resume, call=call)
+
+
 def with_values(config: Any, values: Mapping[str, Any]) -> Any:
     """A config with other hyperparameters, named as in `DynaConfig.flat`.
 
