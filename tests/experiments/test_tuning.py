@@ -254,6 +254,29 @@ def test_a_search_that_is_killed_goes_on_to_the_same_trials(method, tmp_path):
     assert again.best_config == whole.best_config
 
 
+def test_widths_are_searched_and_read_again(tmp_path):
+    space = {"hidden_units": Choice(((4,), (8, 4)))}
+    tuned = search(space=space, trials=4).run(tmp_path / "search")
+    assert {t.values["hidden_units"] for t in tuned.trials} == {(4,), (8, 4)}
+    assert Search.load(tmp_path / "search").space == space
+    again = search(space=space, trials=4).run(tmp_path / "search", resume=True)
+    assert again == tuned
+    assert tuned.best_config.hidden_units == tuned.best.values["hidden_units"]
+    tuning.plot_search(again, space, tmp_path / "search.png")
+
+
+def test_nothing_is_removed_before_its_scores_are_written(tmp_path, monkeypatch):
+    from tf_equirl.experiments.tuning import search as module
+
+    def fails(file, trials):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(module, "_write", fails)
+    with pytest.raises(OSError, match="no space"):
+        search().run(tmp_path / "search")
+    assert list(tmp_path.rglob("checkpoint.npz"))
+
+
 def test_trials_of_other_programs_are_trained_apart(tmp_path):
     space = {**SPACE, "num_epochs": Choice((1, 2))}
     trained = []

@@ -111,7 +111,7 @@ class Choice(Space):
         Raises:
           ValueError: if there is none, or one stands there twice.
         """
-        object.__setattr__(self, "values", tuple(self.values))
+        object.__setattr__(self, "values", tuple(as_tuple(v) for v in self.values))
         if not self.values or len({repr(v) for v in self.values}) < len(self.values):
             refuse("values", "different values, at least one", self.values)
 
@@ -126,6 +126,11 @@ class Choice(Space):
     def to_json(self) -> dict[str, Any]:
         """See `Space.to_json`."""
         return {"kind": "choice", "values": list(self.values)}
+
+
+def as_tuple(value: Any) -> Any:
+    """A list, as JSON gives back a tuple, as a tuple; everything else as it is."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def searched(default: Any, space: Space) -> Any:

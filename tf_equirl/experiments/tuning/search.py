@@ -14,7 +14,7 @@ import numpy as np
 
 from tf_equirl import envs
 from tf_equirl._checks import instance, integer, one_of, positive_integer, refuse
-from tf_equirl._files import locked, write_text_atomically
+from tf_equirl._files import locked, remove_partial, write_text_atomically
 from tf_equirl.agents import NonFiniteError, PPOConfig
 from tf_equirl.dyna import DynaConfig
 from tf_equirl.dyna.learner import DynaLearner
@@ -38,7 +38,7 @@ from tf_equirl.training.learner import Learner
 from tf_equirl.training.members import structure
 from tf_equirl.training.run import train
 from tf_equirl.training.run_folder import describe_environment
-from tf_equirl.training.search_space import Space, draw, space_from_json
+from tf_equirl.training.search_space import Space, as_tuple, draw, space_from_json
 
 METHODS = ("random", "halving", "optuna")
 """Random search, successive halving, and Optuna's tree-structured Parzen estimator."""
@@ -215,6 +215,7 @@ class Search:
         folder = Path(folder)
         self._claim(folder, resume)
         with locked(folder, "folder"):
+            remove_partial(folder)
             write_text_atomically(folder / _FILE, json.dumps(self.to_json(), indent=2))
             finished = _read(folder / _TRIALS)
             sampler = self._sampler(folder)
@@ -226,6 +227,8 @@ class Search:
                     finished += self._train(folder, each, trials, call)
                     finished.sort(key=lambda t: (t.number, t.rung))
                     _write(folder / _TRIALS, finished)
+                    # Gigabytes, of many trials; nothing is lost now.
+                    (_run_dir(folder, each, trials) / "checkpoint.npz").unlink(missing_ok=True)
                     if on_trials is not None:
                         on_trials(finished)
         best = best_trial(finished)
@@ -290,7 +293,7 @@ class Search:
     ) -> list[Trial]:
         configs = list(trials.values())
         numbers = list(trials)
-        run_dir = folder / "runs" / f"rung-{each.rung}-trial-{numbers[0]}"
+        run_dir = _run_dir(folder, each, trials)
         resume = (run_dir / "run.json").exists()
         try:
             results = call(
@@ -321,7 +324,6 @@ class Search:
                     result.run_seconds + result.compile_seconds,
                 )
             )
-        (run_dir / "checkpoint.npz").unlink(missing_ok=True)  # gigabytes, of many trials
         return found
 
 
@@ -426,6 +428,10 @@ def train_side_by_side(
     return train(learner, seeds, run_dir, configs=configs, resume=resume, on_progress=on_progress)
 
 
+def _run_dir(folder: Path, each: Round, trials: Mapping[int, Config]) -> Path:
+    return folder / "runs" / f"rung-{each.rung}-trial-{min(trials)}"
+
+
 def _load(file: Path) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
@@ -437,8 +443,17 @@ def _read(file: Path) -> list[Trial]:
     if not file.exists():
         return []
     try:
-        return [Trial(**{**fields, "scores": tuple(fields["scores"])}) for fields in _load(file)]
-    except (TypeError, KeyError) as error:
+        return [
+            Trial(
+                **{
+                    **fields,
+                    "scores": tuple(fields["scores"]),
+                    "values": {k: as_tuple(v) for k, v in fields["values"].items()},
+                }
+            )
+            for fields in _load(file)
+        ]
+    except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{file.name} must hold trials. Received: {file} ({error})") from error
 
 
