@@ -55,3 +55,35 @@ def test_it_is_frozen_and_survives_json():
     assert PPOConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
     with pytest.raises(ValueError, match="colour"):
         PPOConfig.from_json({**config.to_json(), "colour": "blue"})
+
+
+def test_presets_are_configs_that_changes_apply_to():
+    assert PPOConfig.preset("thesis") == PPOConfig()
+    for name in PPOConfig.PRESETS:
+        config = PPOConfig.preset(name, total_timesteps=10_000, learning_rate=0.5)
+        assert config.learning_rate == 0.5 and config.total_timesteps == 10_000
+        assert PPOConfig.from_json(config.to_json()) == config
+    with pytest.raises(ValueError, match="`name` must be one of thesis, start, .*name='best'"):
+        PPOConfig.preset("best")
+    with pytest.raises(ValueError, match="`clip_ratio` must be a number between 0 and 1"):
+        PPOConfig.preset("start", clip_ratio=2)
+
+
+def test_presets_of_the_race_are_settings_that_it_tried():
+    from tf_equirl.experiments.tuning.samplers import RandomSearch
+    from tf_equirl.reproductions.race import race
+
+    for environment in ("CartPole", "Catch"):
+        contest = race(environment)
+        columns = {column.name: column for column in contest.experiment.columns}
+        for suffix, column in (("", columns["both"]), ("-mlp", columns["mlp"])):
+            search = contest.search(column)
+            drawn = RandomSearch(search.space, search.trials, search.random_seed).drawn()
+            preset = PPOConfig.preset(environment.lower() + suffix)
+            tried = [dataclasses.replace(column.config, **values) for values in drawn.values()]
+            assert preset in tried
+            start = PPOConfig.preset("start")
+            assert any(
+                all(getattr(start, name) == value for name, value in values.items())
+                for values in drawn.values()
+            )

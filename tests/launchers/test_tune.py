@@ -84,7 +84,7 @@ def test_dyna_is_tuned_and_its_best_config_is_trained(tmp_path):
     folder = tmp_path / "search"
     planning = ["--dyna_iterations=2", "--model_hidden_units=8", "--max_model_steps=2"]
     found = run_here(
-        *("tune", "--agent=dyna", *QUICK, *planning, "--method=halving", "--env=CartPole"),
+        *("tune", "--agent=dyna", *QUICK, *planning, "--env=CartPole"),
         *("--search=learning_rate,model_learning_rate", f"--run_dir={folder}"),
     )
     assert found.returncode == 0, found.stderr

@@ -52,6 +52,8 @@ class Config:
         Raises:
           ValueError: if there is none of this name, or a change breaks a field's rule.
         """
+        if not cls.PRESETS:
+            raise ValueError(f"{cls.__name__} has no presets. Received: name={shown(name)}")
         one_of("name", name, cls.PRESETS)
         fields = cls.from_json(cls.PRESETS[name])
         return dataclasses.replace(fields, **changes)  # type: ignore[type-var]

@@ -140,6 +140,7 @@ def race(environment: str) -> Race:
         ),
         savings=(
             ("symmetry in the actor", "gcnn", "mlp"),
+            ("symmetry in the actor, Symmetrizer", "symmetrizer", "mlp"),
             ("symmetry in actor and critic", "both", "mlp"),
             ("the same, many epochs", "both-epochs", "mlp-epochs"),
             ("symmetry in the model", "dyna-model", "dyna-mlp"),
