@@ -55,8 +55,13 @@ def main() -> None:
     for kind in _ACTORS.value:
         print(f"{kind} ...", flush=True)
         rows += compare(kind) if _COMPARE.value else [measure(kind)]
-    title = "what searches find" if _COMPARE.value else "a search"
-    table = common.table(f"{_ENV.value}: {title}", "", "actor", tuple(rows[0])[1:])
+    title, caption = (
+        "a search",
+        "Seconds and trials an hour: side by side, one by one, compiled anew.",
+    )
+    if _COMPARE.value:
+        title, caption = "what searches find", "Gain: over random search. ±: two standard errors."
+    table = common.table(f"{_ENV.value}: {title}", caption, "actor", tuple(rows[0])[1:])
     for row in rows:
         table.add_row(*(f"{x:.4g}" if isinstance(x, float) else str(x) for x in row.values()))
     rich.print(table)
@@ -89,11 +94,11 @@ def measure(kind: str) -> dict[str, Any]:
         "actor": kind,
         "trials": len(configs),
         "seeds": len(wanted.seeds),
-        "side by side, s": together,
-        "one by one, s": shared,
-        "compiled anew, s": alone,
-        "trials/h": hour / together,
-        "one by one/h": hour / shared,
+        "side, s": together,
+        "one, s": shared,
+        "anew, s": alone,
+        "side/h": hour / together,
+        "one/h": hour / shared,
         "anew/h": hour / alone,
     }
 
@@ -135,9 +140,9 @@ def compare(kind: str) -> list[dict[str, Any]]:
                 "method": method,
                 "searches": len(scores),
                 "score": mean,
-                "two errors": error,
-                "gain over random": of_gain,
-                "two errors of it": gain_error,
+                "±": error,
+                "gain": of_gain,
+                "± of it": gain_error,
             }
         )
     return rows
