@@ -70,6 +70,7 @@ def main() -> None:
     """Searches, prints the table, writes what was found."""
     from tf_equirl import experiments
     from tf_equirl._files import write_text_atomically
+    from tf_equirl.envs.registry import environment_of
     from tf_equirl.experiments import tuning
 
     folder = run_flags.resumed()
@@ -78,8 +79,9 @@ def main() -> None:
     resumed = run_flags.resumed() is not None
     run_flags.claim(folder)
     tuned = search.run(folder, resume=resumed, call=_call)
+    name = environment_of(search.env).name
     title = (
-        f"{search.environment}: mean return ({search.objective}) ± two standard errors over "
+        f"{name}: mean return ({search.objective}) ± two standard errors over "
         f"{len(search.seeds)} seeds, {len({t.number for t in tuned.trials})} trials"
     )
     rich.print(tuning.trials_table(tuned, title=title))
@@ -132,7 +134,7 @@ def _search(found: Search | None) -> Search:
             flags.FLAGS.env, config, _spaces(config), seeds=run_flags.seeds(None), **options
         )
     if common.given("env"):
-        options["environment"] = flags.FLAGS.env
+        options["env"] = flags.FLAGS.env
     if common.given("search"):
         options["space"] = _spaces(config)
     options["seeds"] = run_flags.seeds({"seeds": found.seeds})

@@ -36,12 +36,13 @@ from tf_equirl import (
     dynamics,
     envs,
     evaluation,
+    experiments,
     groups,
     layers,
     models,
 )
 from tf_equirl.models import heads
-from tf_equirl.training import OnPolicyConfig
+from tf_equirl.training import OnPolicyConfig, search_space
 
 OF_KERAS = re.compile(r"=<list in itself>\): RecursionError: .*flattening the tree")
 """The lines of trials that no layer can end well."""
@@ -625,7 +626,51 @@ def _configs() -> list[Subject]:
 
         return build
 
+    def list_of_plain(value):
+        if not isinstance(value, (list, tuple)) or not value:
+            return False
+        flat = [y for x in value for y in (x if isinstance(x, list) else [x])]
+        return all(x is None or isinstance(x, (bool, int, float, str)) for x in flat)
+
+    short = agents.PPOConfig(total_timesteps=512)
+    search = {
+        "env": "CartPole",
+        "config": short,
+        "space": {"learning_rate": search_space.LogUniform(1e-4, 1e-2)},
+        "trials": 2,
+        "seeds": (0,),
+        "method": "random",
+        "objective": "area",
+        "max_environment_steps": None,
+        "max_gradient_steps": None,
+        "reduction": 2,
+        "rungs": 2,
+        "at_once": 1,
+        "random_seed": 0,
+    }
+    of_search = {
+        "trials": integer(1, 100_000),
+        "seeds": sequence_of(integer(0, MOST)),
+        "max_environment_steps": either(none, integer(1, 2**63)),
+        "max_gradient_steps": either(none, integer(1, 2**63)),
+        "reduction": integer(2, 1000),
+        "rungs": integer(1, 100),
+        "at_once": integer(1, 100_000),
+        "random_seed": integer(0, MOST),
+    }
     return [
+        Subject(experiments.Search, search, of_search),
+        Subject(
+            search_space.Uniform,
+            {"low": 0.0, "high": 1.0},
+            {"low": number(-math.inf, 1), "high": number(0)},
+        ),
+        Subject(
+            search_space.LogUniform,
+            {"low": 1.0, "high": 2.0},
+            {"low": number(0, 2), "high": number(1)},
+        ),
+        Subject(search_space.Choice, {"values": (1, 2)}, {"values": list_of_plain}),
         Subject(OnPolicyConfig, defaults(OnPolicyConfig()), on_policy),
         Subject(agents.PPOConfig, defaults(agents.PPOConfig()), ppo),
         Subject(dynamics.TransitionModelConfig, defaults(dynamics.TransitionModelConfig()), model),

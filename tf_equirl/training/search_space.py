@@ -13,6 +13,7 @@ import numpy as np
 from tf_equirl._checks import number, refuse, shown
 
 _SPACE = "search_space"
+_MOST_VALUES = 10_000
 
 
 class Space(abc.ABC):
@@ -53,8 +54,9 @@ class Uniform(Space):
         Raises:
           ValueError: unless low < high, both finite.
         """
-        number("low", self.low, "a finite number", math.isfinite)
-        number("high", self.high, "a finite number", math.isfinite)
+        for field in ("low", "high"):
+            value = number(field, getattr(self, field), "a finite number", math.isfinite)
+            object.__setattr__(self, field, value)
         if not self.low < self.high:
             refuse("high", f"larger than low={self.low}", self.high)
 
@@ -100,7 +102,8 @@ class Choice(Space):
     """Some values, all equally likely.
 
     Attributes:
-      values: the values, at least one, each once.
+      values: None, booleans, numbers, texts, and tuples of these; at least one, each once, at most
+        10,000.
     """
 
     values: tuple[Any, ...]
@@ -109,11 +112,17 @@ class Choice(Space):
         """Validates the values.
 
         Raises:
-          ValueError: if there is none, or one stands there twice.
+          ValueError: if there is none, one stands there twice, or one is not plain.
         """
-        object.__setattr__(self, "values", tuple(as_tuple(v) for v in self.values))
-        if not self.values or len({repr(v) for v in self.values}) < len(self.values):
-            refuse("values", "different values, at least one", self.values)
+        rule = "a list of different plain values, at least one"
+        if not isinstance(self.values, (list, tuple)) or len(self.values) > _MOST_VALUES:
+            refuse("values", rule, self.values)
+        values = tuple(as_tuple(value) for value in self.values)
+        if not values or not all(map(_is_plain, values)):
+            refuse("values", rule, self.values)
+        if len({repr(value) for value in values}) < len(values):
+            refuse("values", rule, self.values)
+        object.__setattr__(self, "values", values)
 
     def at(self, share: float) -> Any:
         """See `Space.at`."""
@@ -198,6 +207,13 @@ def space_from_json(fields: Mapping[str, Any]) -> Space:
     if kind is None or set(arguments) != {f.name for f in dataclasses.fields(kind)}:
         raise ValueError(f"a space must be one of {', '.join(kinds)}. Received: {shown(fields)}")
     return kind(**arguments)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(not isinstance(v, (list, tuple)) and _is_plain(v) for v in value)
+    real = isinstance(value, float) and math.isfinite(value)
+    return value is None or isinstance(value, (bool, int, str)) or real
 
 
 def _value(text: str) -> Any:

@@ -45,6 +45,7 @@ METHODS = ("random", "halving", "optuna")
 OBJECTIVES = ("area", "final")
 """Mean of the learning curve over the run, or at its end; see `experiments.metrics`."""
 _FILE, _TRIALS = "search.json", "trials.json"
+_MOST_TRIALS = 100_000
 _MEMBERS_AT_ONCE = 256  # that one run holds; more need memory and gain no speed
 
 
@@ -56,7 +57,7 @@ class Search:
     of one program; others have one for each kind of them.
 
     Attributes:
-      environment: the environment, or its name.
+      env: the environment, or its name.
       config: what is not searched; a `PPOConfig`, another `OnPolicyConfig`, or a `DynaConfig`.
       space: what is searched, by name; of a `DynaConfig` as its `flat` calls them.
       trials: how many, at most; of the first rung, for successive halving.
@@ -73,7 +74,7 @@ class Search:
       random_seed: of the choice of trials.
     """
 
-    environment: str | envs.Environment
+    env: envs.Environment | str
     config: OnPolicyConfig | DynaConfig
     space: Mapping[str, Space]
     trials: int = 32
@@ -93,19 +94,21 @@ class Search:
         Raises:
           ValueError: naming the first field that breaks its rule.
         """
-        environment_of(self.environment)
+        environment_of(self.env)
         if not isinstance(self.config, (OnPolicyConfig, DynaConfig)):
             refuse("config", "a PPOConfig, another OnPolicyConfig, or a DynaConfig", self.config)
-        instance("space", self.space, Mapping, "a dict of spaces by name")
+        rule = "a dict of spaces by the names of hyperparameters"
+        instance("space", self.space, Mapping, rule)
         if not self.space:
             raise ValueError("space must name at least one hyperparameter. Received: space={}")
         for name, space in self.space.items():
-            instance(f"space[{name!r}]", space, Space)
+            if not isinstance(name, str) or not isinstance(space, Space):
+                refuse("space", rule, self.space)
         object.__setattr__(self, "seeds", check_seeds(self.seeds))
-        for field in ("trials", "rungs", "at_once"):
-            positive_integer(field, getattr(self, field))
-        integer("reduction", self.reduction, 2, 1000)
-        integer("random_seed", self.random_seed, 0)
+        for field, most in (("trials", _MOST_TRIALS), ("rungs", 100), ("at_once", _MOST_TRIALS)):
+            object.__setattr__(self, field, positive_integer(field, getattr(self, field), most))
+        object.__setattr__(self, "reduction", integer("reduction", self.reduction, 2, 1000))
+        object.__setattr__(self, "random_seed", integer("random_seed", self.random_seed, 0))
         one_of("method", self.method, METHODS)
         one_of("objective", self.objective, OBJECTIVES)
         for values in self._examples():
@@ -126,7 +129,7 @@ class Search:
             budget = getattr(self, field)
             if budget is None:
                 continue
-            positive_integer(field, budget, 2**63)
+            object.__setattr__(self, field, positive_integer(field, budget, 2**63))
             of_trial = max(cost(with_values(self.config, values)) for values in self._examples())
             of_trial *= len(self.seeds)
             while found and self._runs(found) * of_trial > budget:
@@ -154,8 +157,8 @@ class Search:
     def to_json(self) -> dict[str, Any]:
         """The search as plain JSON types."""
         return {
-            **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)},
-            **describe_environment(environment_of(self.environment)),  # its name, too
+            **{f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "env"},
+            **describe_environment(environment_of(self.env)),
             "config": self.config.to_json(),
             "class": type(self.config).__name__,
             "space": {name: space.to_json() for name, space in self.space.items()},
@@ -180,11 +183,11 @@ class Search:
         found = _load(file)
         try:
             kinds: dict[str, Any] = {kind.__name__: kind for kind in (PPOConfig, DynaConfig)}
-            names = {f.name for f in dataclasses.fields(cls)}
+            names = {f.name for f in dataclasses.fields(cls)} - {"env"}
             fields = {name: found[name] for name in names}
             fields["config"] = kinds[found["class"]].from_json(found["config"])
             fields["space"] = {k: space_from_json(v) for k, v in found["space"].items()}
-            return cls(**{**fields, "environment": env or found["environment"]})
+            return cls(env or found["environment"], **fields)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{_FILE} must describe a search. Received: {file} ({error})"
@@ -273,7 +276,7 @@ class Search:
         """The trials of a round that are not finished, as many as one run can hold at once."""
         known = {t.number for t in finished if t.rung == each.rung}
         length = shortened(self.config, each.share)
-        env = environment_of(self.environment)
+        env = environment_of(self.env)
         per_member = _learner(env, self.config).per_member
         kinds: dict[str, dict[int, Config]] = {}
         for number, values in each.trials.items():
@@ -298,7 +301,7 @@ class Search:
         try:
             results = call(
                 train_side_by_side,
-                environment_of(self.environment),
+                environment_of(self.env),
                 configs,
                 self.seeds,
                 run_dir,
