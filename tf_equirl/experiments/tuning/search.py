@@ -152,7 +152,7 @@ class Search:
         """Many values of the space, by which it is checked and its cost is known beforehand."""
         random = np.random.default_rng(0)
         ends = [{n: s.at(share) for n, s in self.space.items()} for share in (0.0, 1 - 1e-9)]
-        return ends + [draw(self.space, random) for _ in range(500)]
+        return ends + [draw(self.space, random) for _ in range(200)]
 
     def to_json(self) -> dict[str, Any]:
         """The search as plain JSON types."""
