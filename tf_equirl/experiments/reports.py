@@ -34,6 +34,8 @@ from tf_equirl.models.widths import trained_parameters
 
 Results = Mapping[Column, TrainingResult]
 
+_COLUMNS_IN_TERMINAL = 3  # with errors beside the means and not below them
+
 
 def summary_table(experiment: Experiment, results: Results) -> Table:
     """Mean returns with two standard errors and numbers of weights; a row for each agent.
@@ -53,6 +55,8 @@ def summary_table(experiment: Experiment, results: Results) -> Table:
     for column, result in results.items():
         thesis = experiment.thesis(column)
         cells = [rounded(*mean_and_error(return_at(result, t))) for t in experiment.timesteps]
+        if len(cells) > _COLUMNS_IN_TERMINAL:
+            cells = [cell.replace(" ±", "\n±") for cell in cells]
         cells = [
             f"{cell}\n({_as_printed(*thesis[t])})" if t in thesis else cell
             for t, cell in zip(experiment.timesteps, cells, strict=True)
