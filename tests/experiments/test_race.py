@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from tf_equirl.agents import PPOConfig
-from tf_equirl.dyna import DynaConfig
 from tf_equirl.experiments import first_timestep_reaching
 from tf_equirl.experiments.savings import first_timesteps, saving, steps_to_level
 from tf_equirl.experiments.tuning.search import gradient_steps
@@ -112,12 +111,8 @@ def test_a_small_race_is_run_written_and_not_run_again(tmp_path):
         num_epochs=1,
         total_timesteps=64 * 16,
     )
-    model = dataclasses.replace(DynaConfig().model, hidden_units=(8,))
-    planner = DynaConfig(
-        agent=agent, model=model, planning_ratio=1.0, dyna_iterations=4, max_model_steps=3
-    )
     contest = race("CartPole")
-    kept = {"mlp": agent, "dyna-mlp": planner}
+    kept = {"mlp": agent, "gcnn": dataclasses.replace(agent, actor="gcnn")}
     columns = tuple(
         dataclasses.replace(c, config=kept[c.name])
         for c in contest.experiment.columns
@@ -144,7 +139,7 @@ def test_a_small_race_is_run_written_and_not_run_again(tmp_path):
     for result, config in zip(finish.results.values(), best.values(), strict=True):
         assert result.config == config and result.seeds == (0, 1, 2, 3)
     assert "Every agent had 8 trials" in page and "of 256 and 1,024 steps" in page
-    row = next(line for line in page.splitlines() if line.startswith("| planning, without"))
+    row = next(line for line in page.splitlines() if line.startswith("| symmetry in the actor "))
     assert row.count("|") == 5 and "–" in row  # nobody reaches 400
     assert "> 1,024" in page and "race_frontier.csv" in told
     for suffix in (".md", ".csv", "_frontier.csv", ".png"):
