@@ -73,12 +73,11 @@ def main() -> None:
     from tf_equirl.envs.registry import environment_of
     from tf_equirl.experiments import tuning
 
-    folder = run_flags.resumed()
-    search = _search(None if folder is None else tuning.Search.load(folder))
+    begun = run_flags.resumed()
+    search = _search(None if begun is None else tuning.Search.load(begun))
     folder = run_flags.run_dir(flags.FLAGS.env.lower(), "tune", _AGENT.value)
-    resumed = run_flags.resumed() is not None
     run_flags.claim(folder)
-    tuned = search.run(folder, resume=resumed, call=_call)
+    tuned = search.run(folder, resume=begun is not None, call=_call)
     name = environment_of(search.env).name
     title = (
         f"{name}: mean return ({search.objective}) ± two standard errors over "

@@ -9,11 +9,11 @@ import pytest
 from tf_equirl.agents import PPOConfig
 from tf_equirl.experiments import first_timestep_reaching
 from tf_equirl.experiments.savings import first_timesteps, saving, steps_to_level
-from tf_equirl.experiments.tuning.search import gradient_steps
+from tf_equirl.experiments.tuning.search import environment_steps, gradient_steps
 from tf_equirl.reproductions.race import TABLES, Race, race
 from tf_equirl.reproductions.race.contest import SEARCH_SEEDS
 from tf_equirl.reproductions.race.outputs import run_race, write_race
-from tf_equirl.reproductions.race.report import _gradients_at, environment_timesteps
+from tf_equirl.reproductions.race.report import _gradients_at
 from tf_equirl.reproductions.thesis.outputs import Work
 
 pytestmark = pytest.mark.usefixtures("without_xla")
@@ -76,7 +76,7 @@ def test_every_agent_is_tuned_alike(environment):
         assert set(search.space) == {*searches[0].space, *own}
         assert {k: search.space[k] for k in searches[0].space} == dict(searches[0].space)
         assert search.space["learning_rate"].high == 3e-2
-    steps = {environment_timesteps(column) for column in contest.experiment.columns}
+    steps = {environment_steps(column.config) for column in contest.experiment.columns}
     assert len(steps) == 1, "all have as many real steps"
     for what, ours, theirs in contest.savings:
         assert {ours, theirs} <= set(names), what
@@ -96,7 +96,7 @@ def test_many_epochs_are_as_many_updates_as_planning_makes():
 
 def test_gradient_steps_at_the_end_are_those_of_the_run():
     for column in race("Catch").experiment.columns:
-        total = environment_timesteps(column)
+        total = environment_steps(column.config)
         made = _gradients_at(column, np.array([0.0, total / 2, total]))
         assert made[0] == 0 and made[2] == gradient_steps(column.config)
         assert 0.3 < made[1] / made[2] < 0.7

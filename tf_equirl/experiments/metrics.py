@@ -136,7 +136,12 @@ def _mean_from_first_known(returns: np.ndarray) -> np.ndarray:
 
 def agent_config(result: TrainingResult) -> Any:
     """The hyperparameters of a run's agent, which plans or does not."""
-    return getattr(result.config, "agent", result.config)
+    return agent_of(result.config)
+
+
+def agent_of(config: Any) -> Any:
+    """The part of a config that is the agent's: of one that plans, and of any other itself."""
+    return getattr(config, "agent", config)
 
 
 def _check_timestep(result: TrainingResult, timestep: int) -> None:

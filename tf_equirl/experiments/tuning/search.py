@@ -22,7 +22,7 @@ from tf_equirl.dyna.schedule import Schedule
 from tf_equirl.dyna.train import transition_model
 from tf_equirl.envs.registry import environment_of
 from tf_equirl.experiments.calls import Call, call_trainer
-from tf_equirl.experiments.metrics import area_under_curve, return_at
+from tf_equirl.experiments.metrics import agent_of, area_under_curve, return_at
 from tf_equirl.experiments.tuning.samplers import (
     OptunaSearch,
     RandomSearch,
@@ -111,6 +111,9 @@ class Search:
         object.__setattr__(self, "random_seed", integer("random_seed", self.random_seed, 0))
         one_of("method", self.method, METHODS)
         one_of("objective", self.objective, OBJECTIVES)
+        for field in ("max_environment_steps", "max_gradient_steps"):
+            if (budget := getattr(self, field)) is not None:
+                object.__setattr__(self, field, positive_integer(field, budget, 2**63))
         for values in self._examples():
             with_values(self.config, values)
         self.affordable_trials()
@@ -129,7 +132,6 @@ class Search:
             budget = getattr(self, field)
             if budget is None:
                 continue
-            object.__setattr__(self, field, positive_integer(field, budget, 2**63))
             of_trial = max(cost(with_values(self.config, values)) for values in self._examples())
             of_trial *= len(self.seeds)
             while found and self._runs(found) * of_trial > budget:
@@ -400,7 +402,7 @@ def shortened(config: Any, share: float) -> Any:
 
 def environment_steps(config: Any) -> int:
     """Environment steps of a seed in a whole run."""
-    agent = config.agent if isinstance(config, DynaConfig) else config
+    agent = agent_of(config)
     return agent.num_updates * agent.batch_size
 
 
@@ -466,5 +468,4 @@ def _write(file: Path, trials: Sequence[Trial]) -> None:
 
 
 def _timesteps(config: Any) -> int:
-    agent = config.agent if isinstance(config, DynaConfig) else config
-    return agent.total_timesteps
+    return agent_of(config).total_timesteps

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from tf_equirl.dyna import DynaConfig
 from tf_equirl.experiments.calls import Call, call_trainer
 from tf_equirl.experiments.experiment import Column, Experiment
 from tf_equirl.experiments.tuning import Search, Tuned
+from tf_equirl.reproductions.thesis.planning import planning_config
 from tf_equirl.training.config import OnPolicyConfig
 from tf_equirl.training.search_space import Space, declared_spaces
 
@@ -24,23 +26,17 @@ SEARCH_SEEDS = tuple(range(1000, 1032))
 """Seeds of the search; what is reported is trained on others."""
 _TRIALS = 24
 
-# Parameters of actor and critic with two hidden layers of 64, and of the published models.
-_AGENT = {"CartPole": (4610, 4545), "Catch": (7619, 7489)}
-_MODEL = {
-    "CartPole": {"model_hidden_units": (64, 64), "model_match_parameters": 4868},
-    "Catch": {"model_hidden_units": (64,), "model_match_parameters": 7031},
-}
 _PLANNING = {
     "CartPole": {"planning_ratio": 8.0, "dyna_iterations": 40, "max_model_steps": 400},
     "Catch": {"planning_ratio": 8.0, "dyna_iterations": 50, "max_model_steps": 200},
 }
-_ROLLOUT = {"CartPole": {}, "Catch": {"rollout_steps": 10}}
-# (kind of actor, kind of critic) by name.
+# By name the kind of actor, and what differs from an agent with such an actor.
+_MLP_CRITIC: dict[str, Any] = {"critic": "mlp", "match_critic_parameters": None}
 _AGENTS = {
-    "mlp": ("mlp", "mlp"),
-    "gcnn": ("gcnn", "mlp"),
-    "symmetrizer": ("symmetrizer", "mlp"),
-    "both": ("gcnn", "invariant"),
+    "mlp": ("mlp", {}),
+    "gcnn": ("gcnn", _MLP_CRITIC),
+    "symmetrizer": ("symmetrizer", _MLP_CRITIC),
+    "both": ("gcnn", {}),
 }
 
 
@@ -100,11 +96,13 @@ def race(environment: str) -> Race:
         "Catch": (10_000, (500, 1_000, 2_000, 5_000, 10_000), (0.0, 0.5, 0.9)),
     }[environment]
 
-    def agent(name: str, **fields) -> OnPolicyConfig:
-        return _dyna(environment, name, "environment", total, **fields).agent
+    def dyna(name: str, kind: str, **fields: Any) -> DynaConfig:
+        actor, own = _AGENTS[name]
+        fields = {**_PLANNING[environment], **own, **fields}
+        return planning_config(environment, kind, actor, total, **fields)
 
-    def dyna(name: str, kind: str) -> DynaConfig:
-        return _dyna(environment, name, kind, total)
+    def agent(name: str, **fields: Any) -> OnPolicyConfig:
+        return dyna(name, "environment", **fields).agent
 
     epochs = 4 * (1 + int(_PLANNING[environment]["planning_ratio"]))
     columns = (
@@ -158,19 +156,3 @@ def _space(config: OnPolicyConfig | DynaConfig) -> dict[str, Space]:
     declared = declared_spaces(config)
     names = [*SEARCHED, *(["model_learning_rate"] if "model_learning_rate" in declared else [])]
     return {name: declared[name] for name in names}
-
-
-def _dyna(environment: str, name: str, kind: str, total_timesteps: int, **fields) -> DynaConfig:
-    actor, critic = _AGENTS[name]
-    budget, critic_budget = _AGENT[environment]
-    return DynaConfig.from_flat(
-        actor=actor,
-        critic=critic,
-        match_parameters=None if actor == "mlp" else budget,
-        match_critic_parameters=None if critic == "mlp" else critic_budget,
-        total_timesteps=total_timesteps,
-        model_kind=kind,
-        model_epochs=100.0,
-        model_batch_size=128,
-        **{**_ROLLOUT[environment], **_MODEL[environment], **_PLANNING[environment], **fields},
-    )

@@ -13,12 +13,13 @@ from tf_equirl.agents import TrainingResult
 from tf_equirl.dyna import DynaConfig
 from tf_equirl.dyna.schedule import Schedule
 from tf_equirl.experiments.experiment import Column, Experiment
+from tf_equirl.experiments.metrics import agent_of
 from tf_equirl.experiments.plots import COLORS, draw_mean, new_figure, save_png, smoothed, tidy
 from tf_equirl.experiments.savings import saving, steps_to_level
 from tf_equirl.experiments.statistics import Estimate
 from tf_equirl.experiments.tables import markdown_table
 from tf_equirl.experiments.tuning import Tuned
-from tf_equirl.experiments.tuning.search import gradient_steps
+from tf_equirl.experiments.tuning.search import environment_steps, gradient_steps
 from tf_equirl.experiments.tuning.trials import short_text
 from tf_equirl.reproductions.race.contest import Race
 
@@ -82,12 +83,7 @@ def plot_frontier(finish: Finish, path: Path) -> None:
             continue
         color = COLORS[number % len(COLORS)]
         style = "-" if number < len(COLORS) else "--"
-        share = times / (environment_timesteps(column) or 1)
-        for panel, costs in zip(
-            panels,
-            (times, _gradients_at(column, times), share * seconds_of_run(result)),
-            strict=True,
-        ):
+        for panel, costs in zip(panels, _costs(column, result, times), strict=True):
             draw_mean(panel, costs, returns, column.label, color)
             panel.lines[-1].set_linestyle(style)
     for panel, label in zip(
@@ -108,20 +104,13 @@ def frontier_rows(finish: Finish) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for column, result in finish.results.items():
         times, returns = smoothed(result)
-        gradients = _gradients_at(column, times)
-        seconds = times / environment_timesteps(column) * seconds_of_run(result)
+        costs = _costs(column, result, times)
         error = 2 * returns.std(axis=0, ddof=1) / math.sqrt(len(returns))
-        for point in zip(times, gradients, seconds, returns.mean(axis=0), error, strict=True):
+        for point in zip(*costs, returns.mean(axis=0), error, strict=True):
             names = ("timestep", "gradient_steps", "seconds", "mean_return", "error")
             numbers = {n: f"{float(x):.6g}" for n, x in zip(names, point, strict=True)}
             rows.append({"agent": column.name, **numbers})
     return rows
-
-
-def environment_timesteps(column: Column) -> int:
-    """Environment steps of a seed's whole run."""
-    agent = column.config.agent if isinstance(column.config, DynaConfig) else column.config
-    return agent.num_updates * agent.batch_size
 
 
 def seconds_of_run(result: TrainingResult) -> float:
@@ -129,10 +118,18 @@ def seconds_of_run(result: TrainingResult) -> float:
     return result.run_seconds * min(1.0, _SIDE_BY_SIDE / len(result.seeds))
 
 
+def _costs(
+    column: Column, result: TrainingResult, times: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Environment steps, gradient steps and seconds up to some timesteps."""
+    seconds = times / environment_steps(column.config) * seconds_of_run(result)
+    return times, _gradients_at(column, times), seconds
+
+
 def _gradients_at(column: Column, timesteps: np.ndarray) -> np.ndarray:
     """Gradient steps that were made when so many environment steps were."""
     config = column.config
-    agent = config.agent if isinstance(config, DynaConfig) else config
+    agent = agent_of(config)
     updates = timesteps / agent.batch_size
     if not isinstance(config, DynaConfig):
         return updates * agent.gradient_steps
@@ -207,7 +204,7 @@ def _ratio(estimate: Estimate) -> str:
 def _cost_row(column: Column, result: TrainingResult) -> list[str]:
     return [
         column.label,
-        f"{environment_timesteps(column):,}",
+        f"{environment_steps(column.config):,}",
         f"{gradient_steps(column.config):,}",
         f"{seconds_of_run(result):.0f}",
     ]

@@ -8,6 +8,7 @@ with a constant learning rate, which is what the thesis plans with.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from tf_equirl.dyna import DynaConfig
 from tf_equirl.experiments.experiment import Column, Experiment
@@ -65,7 +66,7 @@ def _supervised(
     environment, total_timesteps, timesteps, levels, ratios, thesis, num_seeds
 ) -> Experiment:
     mlp, gcnn, perfect = ratios
-    base = _dyna(environment, "mlp", total_timesteps=total_timesteps, dyna_iterations=50)
+    base = planning_config(environment, "mlp", total_timesteps=total_timesteps, dyna_iterations=50)
     name = environment.lower()
     columns = [
         Column("mlp", "MLP PPO", _model_free(base, total_timesteps), thesis[0]),
@@ -93,7 +94,7 @@ def supervised_ratios(environment: str) -> Experiment:
       environment: "CartPole" or "Catch".
     """
     total, iterations = {"CartPole": (100_000, 10), "Catch": (20_000, 50)}[environment]
-    base = _dyna(environment, "mlp", total_timesteps=total, dyna_iterations=iterations)
+    base = planning_config(environment, "mlp", total_timesteps=total, dyna_iterations=iterations)
     columns = [Column("mlp", "MLP PPO", _model_free(base, total))]
     name = environment.lower()
     columns += [_frozen(name, base, kind, r) for kind in ("mlp", "gcnn") for r in RATIOS]
@@ -141,11 +142,11 @@ def _online(
     environment, total_timesteps, model_free_timesteps, timesteps, levels, **fields
 ) -> Experiment:
     def dyna(name, label, kind, actor="mlp", **changes):
-        config = _dyna(environment, kind, actor, total_timesteps, **{**fields, **changes})
+        config = planning_config(environment, kind, actor, total_timesteps, **{**fields, **changes})
         return Column(name, label, config)
 
-    invariant = _dyna(environment, "mlp", "gcnn", total_timesteps)
-    mlp = _dyna(environment, "mlp", "mlp", total_timesteps)
+    invariant = planning_config(environment, "mlp", "gcnn", total_timesteps)
+    mlp = planning_config(environment, "mlp", "mlp", total_timesteps)
     columns = (
         Column("mlp", "MLP PPO", _model_free(mlp, model_free_timesteps)),
         Column("gcnn", "equivariant PPO", _model_free(invariant, model_free_timesteps)),
@@ -178,12 +179,12 @@ def dyna_sweep(environment: str) -> Experiment:
       environment: "CartPole" or "Catch".
     """
     total, steps = {"CartPole": (51_200, 200), "Catch": (6_000, 100)}[environment]
-    mlp = _dyna(environment, "mlp", "mlp", total)
+    mlp = planning_config(environment, "mlp", "mlp", total)
     columns = [Column("mlp", "MLP PPO", _model_free(mlp, total))]
     for name, kind in (("mlp", "mlp"), ("gcnn", "gcnn-readout")):
         for ratio in SWEPT_RATIOS:
             for iterations in SWEPT_ITERATIONS:
-                config = _dyna(
+                config = planning_config(
                     environment,
                     kind,
                     total_timesteps=total,
@@ -215,8 +216,18 @@ def sweep_name(model: str, ratio: float, iterations: int) -> str:
     return f"{model}-ratio-{ratio:g}-iterations-{iterations}"
 
 
-def _dyna(environment, kind, actor="mlp", total_timesteps=500_000, **fields) -> DynaConfig:
-    """The config that all of these share."""
+def planning_config(
+    environment: str, kind: str, actor: str = "mlp", total_timesteps: int = 500_000, **fields: Any
+) -> DynaConfig:
+    """What all agents that plan share: models and networks of the published sizes.
+
+    Args:
+      environment: "CartPole" or "Catch".
+      kind: of transition model; "environment" for none.
+      actor: its kind; any but "mlp" has an invariant critic, and the MLP's number of parameters.
+      total_timesteps: environment steps of a seed.
+      **fields: others, as `DynaConfig.flat` calls them.
+    """
     budgets = {}
     if actor != "mlp":
         match, critic = _AGENT[environment]
