@@ -28,7 +28,7 @@ def success_return() -> float | None:
         return None
 
 
-def model_and_environment() -> tuple[keras.Model, envs.Environment]:
+def model_and_environment() -> tuple[keras.Model, envs.BaseEnvironment]:
     """What the flags name.
 
     Raises:

@@ -60,7 +60,7 @@ def description(trainer: str) -> dict[str, Any] | None:
     return None if folder is None else read_description(folder, trainer)
 
 
-def environment(found: dict[str, Any] | None) -> envs.Environment:
+def environment(found: dict[str, Any] | None) -> envs.BaseEnvironment:
     """That of the flags, or of a run that is resumed.
 
     Raises:

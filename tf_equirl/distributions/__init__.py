@@ -6,5 +6,6 @@ require_tensorflow("tf_equirl.distributions")
 
 from tf_equirl.distributions.categorical import Categorical
 from tf_equirl.distributions.distribution import Distribution
+from tf_equirl.distributions.gaussian import Gaussian, SquashedGaussian
 
-__all__ = ["Categorical", "Distribution"]
+__all__ = ["Categorical", "Distribution", "Gaussian", "SquashedGaussian"]

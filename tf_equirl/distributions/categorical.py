@@ -31,9 +31,15 @@ class Categorical(Distribution):
     action_shape = ()
     action_dtype = tf.int32
     parameters = "one logit for each of the actions"
+    outputs = "logits"
 
     def __init__(self, num_actions: int):
         self.num_parameters = positive_integer("num_actions", num_actions)
+
+    @property
+    def key(self) -> tuple[type, int]:
+        """See `Distribution.key`."""
+        return type(self), self.num_parameters
 
     def sample(self, parameters: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
         """Actions `[...]` int32, by inverting the distribution function.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Hashable
 
 import tensorflow as tf
 
@@ -21,6 +22,7 @@ class Distribution(abc.ABC):
       action_shape: shape of one action.
       action_dtype: its type.
       parameters: what they are, in words, such as "one logit for each of the actions".
+      outputs: the same in a word or two, such as "logits".
     """
 
     num_parameters: int
@@ -28,6 +30,7 @@ class Distribution(abc.ABC):
     action_shape: tuple[int, ...]
     action_dtype: tf.DType
     parameters: str
+    outputs: str
 
     @abc.abstractmethod
     def sample(self, parameters: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
@@ -60,6 +63,15 @@ class Distribution(abc.ABC):
 
         A policy is equivariant when moving the observation moves its parameters by this.
         """
+
+    @property
+    @abc.abstractmethod
+    def key(self) -> Hashable:
+        """Equal for distributions that compute the same."""
+
+    def executed(self, action: tf.Tensor) -> tf.Tensor:
+        """What an environment is given for actions, of which probabilities are told: themselves."""
+        return action
 
     def act(self, parameters: tf.Tensor, uniforms: tf.Tensor, greedy: bool) -> tf.Tensor:
         """`mode` where `greedy`, else `sample`."""

@@ -19,7 +19,7 @@ from tf_equirl.dyna.result import DynaResult
 from tf_equirl.dynamics.fit import build_model
 from tf_equirl.dynamics.learner import check_transition_model
 from tf_equirl.dynamics.model_loss import ROLE
-from tf_equirl.envs.registry import environment_of
+from tf_equirl.envs.registry import tensor_environment_of
 from tf_equirl.training.members import as_configs
 from tf_equirl.training.run import train
 from tf_equirl.training.saved import read_run
@@ -102,7 +102,7 @@ def train_dyna(
       NonFiniteError: if a seed's numbers become infinite or NaN; what was computed is kept.
       KeyboardInterrupt: on Ctrl-C, after a checkpoint was written.
     """
-    env = environment_of(env)
+    env = tensor_environment_of(env)
     config, configs = as_configs(config, DynaConfig)
     model, frozen = transition_model(env, config, frozen_model)
     agent = config.agent.learner(env, actor, critic)

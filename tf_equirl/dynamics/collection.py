@@ -25,7 +25,7 @@ from tf_equirl._checks import (
 )
 from tf_equirl.dynamics.transitions import Transitions
 from tf_equirl.envs import Environment
-from tf_equirl.envs.registry import environment_of
+from tf_equirl.envs.registry import tensor_environment_of
 from tf_equirl.evaluation.fitting import check_policy
 from tf_equirl.training import programs
 from tf_equirl.training.collect import act, num_uniforms
@@ -78,7 +78,7 @@ def collect_transitions(
         ValueError: If an argument is not one of those, the policy does not fit the environment, or
             it gives a logit that is not a number.
     """
-    env = environment_of(env)
+    env = tensor_environment_of(env)
     num_transitions = positive_integer("num_transitions", num_transitions, LARGEST_SAMPLE)
     num_environments = positive_integer("num_environments", num_environments, LARGEST_BATCH)
     seed, greedy = random_seed(seed), flag("greedy", greedy)

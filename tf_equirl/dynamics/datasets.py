@@ -14,7 +14,7 @@ from tf_equirl._checks import LARGEST_SAMPLE, integer, one_of, positive_integer,
 from tf_equirl.dynamics.collection import collect_transitions, versions
 from tf_equirl.dynamics.transitions import Transitions, join
 from tf_equirl.envs import Environment
-from tf_equirl.envs.registry import environment_of
+from tf_equirl.envs.registry import tensor_environment_of
 
 __all__ = [
     "DATASET_KINDS",
@@ -50,7 +50,7 @@ def half_and_half(
     Raises:
         ValueError: As `collect_transitions` does.
     """
-    env = environment_of(env)
+    env = tensor_environment_of(env)
     rule = f"at least 2, one of each policy, and at most {LARGEST_SAMPLE:,}"
     num_transitions = integer("num_transitions", num_transitions, 2, LARGEST_SAMPLE, rule)
     expert = _expert(env, expert)
@@ -72,7 +72,7 @@ def one_action_of_each_orbit(env: Environment | str) -> tuple[int, ...]:
     Raises:
         ValueError: If the group does not permute the actions.
     """
-    env = environment_of(env)
+    env = tensor_environment_of(env)
     permutations = env.symmetry.action.permutations
     if permutations is None:
         raise ValueError(
@@ -105,7 +105,7 @@ def make_dataset(
     Raises:
         ValueError: If an argument is not one of those; see `half_and_half`.
     """
-    env = environment_of(env)
+    env = tensor_environment_of(env)
     one_of("kind", kind, DATASET_KINDS)
     num_transitions = positive_integer("num_transitions", num_transitions, LARGEST_SAMPLE)
     seed = random_seed(seed)
@@ -129,7 +129,7 @@ def all_transitions(env: Environment | str) -> Transitions:
     Raises:
         ValueError: If the environment does not list its states (`Environment.all_states`).
     """
-    env = environment_of(env)
+    env = tensor_environment_of(env)
     states = env.all_states()
     count = len(states.steps)
     state = tf.nest.map_structure(lambda x: tf.repeat(x, env.num_actions, axis=0), states)

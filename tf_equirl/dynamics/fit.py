@@ -14,7 +14,7 @@ from tf_equirl.dynamics.learner import TransitionLearner
 from tf_equirl.dynamics.progress import FitProgress
 from tf_equirl.dynamics.result import TransitionResult
 from tf_equirl.dynamics.transitions import Transitions, check_transitions
-from tf_equirl.envs.registry import environment_of
+from tf_equirl.envs.registry import tensor_environment_of
 from tf_equirl.models.heads import RealHead
 from tf_equirl.training.members import as_configs
 from tf_equirl.training.run import train
@@ -94,7 +94,7 @@ def fit_transition_model(
       NonFiniteError: if a seed's numbers become infinite or NaN; what was computed is kept.
       KeyboardInterrupt: on Ctrl-C, after a checkpoint of the last finished epoch was written.
     """
-    env = environment_of(env)
+    env = tensor_environment_of(env)
     config, configs = as_configs(config, TransitionModelConfig)
     check_transitions("data", data, env)
     if validation is not None:

@@ -92,7 +92,7 @@ def load_transition_result(run_dir: str | os.PathLike, env: envs.Environment | N
 
 
 def transition_result(
-    env: envs.Environment,
+    env: Any,
     config: TransitionModelConfig,
     networks: dict[str, keras.Model],
     outcome: Outcome,

@@ -16,9 +16,11 @@ import gymnasium
 
 from tf_equirl.envs.adapters.gymnasium_env import GymnasiumEnv
 from tf_equirl.envs.adapters.gymnasium_vector import GymnasiumVectorEnv
+from tf_equirl.envs.base import BaseEnvironment
 from tf_equirl.envs.cartpole import CartPole, CartPoleState
 from tf_equirl.envs.catch import Catch, CatchState
 from tf_equirl.envs.environment import Environment
+from tf_equirl.envs.host import HostEnvironment, observation_representation
 from tf_equirl.envs.registry import make, names, register
 from tf_equirl.envs.symmetry_check import SymmetryReport, check_symmetry
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from tf_equirl.envs.adapters.tf_agents_env import TFAgentsEnvironment
 
 __all__ = [
+    "BaseEnvironment",
     "CartPole",
     "CartPoleState",
     "Catch",
@@ -33,11 +36,13 @@ __all__ = [
     "Environment",
     "GymnasiumEnv",
     "GymnasiumVectorEnv",
+    "HostEnvironment",
     "SymmetryReport",
     "check_symmetry",
     "make",
     "make_tf_agents",
     "names",
+    "observation_representation",
     "register",
 ]
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_equirl.envs.base import BaseEnvironment
 from tf_equirl.envs.environment import Environment
 
 _LEADING = (2, 3)
-_checked: weakref.WeakSet[Environment] = weakref.WeakSet()
+_checked: weakref.WeakSet[BaseEnvironment] = weakref.WeakSet()
 
 
-def check_environment(env: Environment) -> None:
+def check_environment(env: BaseEnvironment) -> None:
     """Traces a reset and a step, for a batch of environments, without computing anything.
 
     Args:
@@ -24,11 +25,12 @@ def check_environment(env: Environment) -> None:
       ValueError: naming the function of the environment that returns something else than it
         should, or raises an error, and what it returned.
     """
-    if not isinstance(env, Environment):
+    if not isinstance(env, BaseEnvironment):
         raise ValueError(f"env must be an Environment. Received: env={env!r}")
     if env in _checked:
         return
-    tf.function(lambda: _check(env), autograph=False).get_concrete_function()
+    if isinstance(env, Environment):
+        tf.function(lambda: _check(env), autograph=False).get_concrete_function()
     _checked.add(env)
 
 

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import abc
-import contextlib
-import inspect
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_equirl._checks import refuse
 from tf_equirl.distributions import Categorical, Distribution
-from tf_equirl.groups import Symmetry
+from tf_equirl.envs.base import BaseEnvironment
 from tf_equirl.models.heads import Head, RealHead
 
 
-class Environment(abc.ABC):
+class Environment(BaseEnvironment):
     """A Markov decision process with discrete actions, written as pure TensorFlow functions.
 
     Every function is batched over any leading dimensions, has static shapes and no side effects,
@@ -36,49 +33,23 @@ class Environment(abc.ABC):
     one that selects among cases is to be used as it comes, since narrowing it can round it to 1.
 
     Attributes:
-        name: Name in the registry.
-        observation_shape: Shape of one observation.
         num_actions: Actions are 0 .. num_actions - 1.
-        max_episode_steps: Steps after which an episode is truncated.
-        symmetry: The symmetry that the dynamics has, acting on flattened observations and actions.
         version: Version of the gymnasium id, "tf_equirl/<name>-v<version>".
         num_uniforms: Uniform numbers consumed per step, also enough for one reset.
         random_transitions: Whether `transition` uses them; False where resets alone do.
         reset_options: Names of the options that `initial_state` takes.
-        render_modes: Modes that `render` knows, of gymnasium's "ansi" and "rgb_array".
-        render_fps: Frames per second at which an episode is to be watched.
     """
 
-    name: str
-    observation_shape: tuple[int, ...]
     num_actions: int
-    max_episode_steps: int
-    symmetry: Symmetry
     num_uniforms: int
     random_transitions: bool = True
     reset_options: tuple[str, ...] = ()
     version: int = 0
-    render_modes: tuple[str, ...] = ()
-    render_fps: int = 4
-    _arguments: Mapping[str, Any]
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Environment:
-        """Keeps the arguments, which tell this environment from others of its class."""
-        env = super().__new__(cls)
-        with contextlib.suppress(TypeError):  # wrong arguments, which `__init__` refuses itself
-            bound = inspect.signature(cls.__init__).bind(env, *args, **kwargs)
-            bound.apply_defaults()
-            env._arguments = dict(list(bound.arguments.items())[1:])
-        return env
 
     @property
-    def symmetry_in_words(self) -> dict[str, str]:
-        """How the group acts, a text each for "state" and "action"; a subclass says it better."""
-        state, action = self.symmetry.state, self.symmetry.action
-        return {
-            "state": f"a representation of dimension {state.dim}",
-            "action": f"a representation of dimension {action.dim}",
-        }
+    def gymnasium_id(self) -> str:
+        """See `BaseEnvironment.gymnasium_id`; under this one those of the registry are known."""
+        return f"tf_equirl/{self.name}-v{self.version}"
 
     def get_config(self) -> dict[str, Any]:
         """What tells this environment from others of its name, as plain JSON types.
@@ -206,14 +177,6 @@ class Environment(abc.ABC):
             f"observation={observation!r}"
         )
 
-    def program_key(self) -> Hashable:
-        """What decides what compiled programs make of this environment.
-
-        Environments with equal keys share programs. An object is equal to none but itself; a class
-        may return something else if that says all there is to know.
-        """
-        return self
-
     @property
     def action_distribution(self) -> Distribution:
         """What the outputs of a policy for this environment mean: logits of its actions."""
@@ -225,11 +188,6 @@ class Environment(abc.ABC):
         None, the default, keeps to what the replay buffer has seen; infinite bounds are none.
         """
         return None
-
-    def observation_bounds(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Lower and upper bounds of observations, each of shape `observation_shape`."""
-        bound = np.full(self.observation_shape, np.inf, np.float32)
-        return -bound, bound
 
     def render(self, state: Any, mode: str) -> NDArray[np.uint8] | str:
         """Draws one state, on the host.
@@ -254,20 +212,6 @@ class Environment(abc.ABC):
     def draw(self, state: Any, mode: str) -> NDArray[np.uint8] | str:
         """What `render` returns, its arguments being checked. To be defined with `render_modes`."""
         raise NotImplementedError(f"{self.name} has render modes but does not define `draw`.")
-
-    def validate_render_mode(self, mode: object, argument: str = "render_mode") -> None:
-        """Checks that `mode` is one of `render_modes`.
-
-        Args:
-            mode: The mode.
-            argument: What the message calls it.
-
-        Raises:
-            ValueError: If it is not; the message names those.
-        """
-        if not isinstance(mode, str) or mode not in self.render_modes:
-            known = ", ".join(self.render_modes) or "none"
-            refuse(argument, f"one of the modes of {self.name}: {known}", mode)
 
     def validate_reset_options(self, options: Mapping[str, Any] | None) -> dict[str, Any]:
         """Returns the options, to be passed to `initial_state`.

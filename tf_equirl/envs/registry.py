@@ -6,26 +6,31 @@ import difflib
 from collections.abc import Callable
 from typing import Any
 
+import gymnasium
+
 from tf_equirl._checks import instance, refuse, shown
+from tf_equirl.envs.base import BaseEnvironment
 from tf_equirl.envs.cartpole import CartPole
 from tf_equirl.envs.catch import Catch
 from tf_equirl.envs.environment import Environment
+from tf_equirl.envs.host import HostEnvironment
 
 _CONSTRUCTORS: dict[str, Callable[..., Environment]] = {"CartPole": CartPole, "Catch": Catch}
 
 
-def make(environment: str | Environment, **kwargs: Any) -> Environment:
-    """Makes an environment.
+def make(environment: str | BaseEnvironment, **kwargs: Any) -> Any:
+    """Makes an environment: an `Environment` or a `HostEnvironment`.
 
     Args:
-        environment: A registered name, or an environment, which is returned as it is.
+        environment: A registered name; an id of gymnasium's, which makes a `HostEnvironment`; or an
+            environment, which is returned as it is.
         **kwargs: Arguments of the environment's constructor.
 
     Raises:
         ValueError: If the name is unknown, the arguments are not the constructor's, or there are
             arguments for an environment that is made already.
     """
-    if isinstance(environment, Environment):
+    if isinstance(environment, BaseEnvironment):
         if kwargs:
             raise ValueError(
                 "An environment that is made already takes no further arguments. Received: "
@@ -33,6 +38,8 @@ def make(environment: str | Environment, **kwargs: Any) -> Environment:
             )
         return environment
     _check_name("environment", environment)
+    if environment not in _CONSTRUCTORS:
+        return HostEnvironment(environment, **kwargs)
     try:
         return _CONSTRUCTORS[environment](**kwargs)
     except TypeError as error:
@@ -42,15 +49,30 @@ def make(environment: str | Environment, **kwargs: Any) -> Environment:
         ) from error
 
 
-def environment_of(env: str | Environment) -> Environment:
+def environment_of(env: str | BaseEnvironment) -> Environment | HostEnvironment:
     """Returns what the argument `env` of another function stands for, as `make` does.
 
     Raises:
-        ValueError: If it is neither an environment nor a registered name.
+        ValueError: If it is neither an environment nor a name that `make` knows.
     """
-    if not isinstance(env, Environment):
+    if not isinstance(env, (Environment, HostEnvironment)):
         _check_name("env", env)
     return make(env)
+
+
+def tensor_environment_of(env: str | BaseEnvironment) -> Environment:
+    """Returns what the argument `env` stands for where it must consist of functions of tensors.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    found = environment_of(env)
+    if not isinstance(found, Environment):
+        raise ValueError(
+            "`env` must be written in TensorFlow here (tf_equirl.envs.Environment), for a program "
+            f"that contains it. Received: env={found.name}, which is stepped on the host"
+        )
+    return found
 
 
 def names() -> list[str]:
@@ -77,11 +99,20 @@ def register(name: str, constructor: Callable[..., Environment]) -> None:
 
 
 def _check_name(argument: str, name: object) -> None:
-    if not isinstance(name, str) or name not in _CONSTRUCTORS:
+    if not isinstance(name, str) or not (name in _CONSTRUCTORS or _is_of_gymnasium(name)):
         raise ValueError(
-            f"`{argument}` must be one of: {', '.join(names())}.{_suggestion(name)} "
-            f"Received: {argument}={shown(name)}"
+            f"`{argument}` must be one of: {', '.join(names())}, or an id of gymnasium's."
+            f"{_suggestion(name)} Received: {argument}={shown(name)}"
         )
+
+
+def _is_of_gymnasium(name: str) -> bool:
+    """Whether gymnasium knows an id, whose module ("module:id") is imported for it."""
+    try:
+        gymnasium.spec(name)
+    except (gymnasium.error.Error, ImportError):
+        return False
+    return True
 
 
 def _suggestion(name: object) -> str:

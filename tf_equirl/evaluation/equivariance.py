@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tf_equirl._checks import LARGEST_SAMPLE, instance, positive_integer, random_seed
-from tf_equirl.envs import Environment, GymnasiumVectorEnv
+from tf_equirl.envs import BaseEnvironment, GymnasiumVectorEnv, HostEnvironment
 from tf_equirl.envs.registry import environment_of
 from tf_equirl.groups import trivial_representation
 from tf_equirl.testing import EquivarianceError, equivariance_error
@@ -18,12 +18,13 @@ _STEPS = 32
 
 
 def model_equivariance_error(
-    model: keras.Model, env: Environment | str, states: int = 1000, seed: int = 0
+    model: keras.Model, env: BaseEnvironment | str, states: int = 1000, seed: int = 0
 ) -> EquivarianceError:
     """Measures how far a model is from the law that the environment's symmetry asks for.
 
-    That is `pi(rho_S(g) s) = rho_A(g) pi(s)` for logits [batch, num_actions], and
-    `V(rho_S(g) s) = V(s)` for values [batch, 1]; the states s are `visited_observations`.
+    That is `pi(rho_S(g) s) = rho_A(g) pi(s)` for logits [batch, num_actions], likewise for the
+    parameters of other distributions of actions, and `V(rho_S(g) s) = V(s)` for values [batch, 1];
+    the states s are `visited_observations`.
 
     Args:
         model: A policy or a critic of the environment's observations.
@@ -44,21 +45,24 @@ def model_equivariance_error(
         return np.asarray(keras.ops.convert_to_numpy(model(batch, training=False)))
 
     output = flat(observations[:1])
-    if output.shape == (1, env.num_actions):
-        representation = symmetry.action
+    distribution = env.action_distribution
+    if output.shape == (1, distribution.num_parameters):
+        representation = distribution.representation(symmetry.action)
     elif output.shape == (1, 1):
         representation = trivial_representation(symmetry.group)
     else:
         raise ValueError(
-            f"`model` must give logits [batch, {env.num_actions}] or values [batch, 1]. Received: "
-            f"an output of shape {output.shape} for one observation"
+            f"`model` must give {distribution.outputs} [batch, {distribution.num_parameters}] or "
+            f"values [batch, 1]. Received: an output of shape {output.shape} for one observation"
         )
     return equivariance_error(
         flat, observations.reshape(len(observations), -1), symmetry.state, representation
     )
 
 
-def visited_observations(env: Environment | str, states: int, seed: int = 0) -> NDArray[np.float32]:
+def visited_observations(
+    env: BaseEnvironment | str, states: int, seed: int = 0
+) -> NDArray[np.float32]:
     """Observations [states, *observation_shape] that uniformly random actions lead to.
 
     They are of the first 32 steps of as many copies as it takes; episodes that end start again.
@@ -70,9 +74,23 @@ def visited_observations(env: Environment | str, states: int, seed: int = 0) -> 
     states = positive_integer("states", states, LARGEST_SAMPLE)
     seed = random_seed(seed)
     generator = np.random.default_rng([seed, 2])
-    copies = GymnasiumVectorEnv(env, math.ceil(states / _STEPS))
+    count = math.ceil(states / _STEPS)
+    if isinstance(env, HostEnvironment):
+        return _visited_on_host(env, count, seed)[:states]
+    copies = GymnasiumVectorEnv(env, count)
     observations = [copies.reset(seed=seed)[0]]
     for _ in range(_STEPS - 1):
         actions = generator.integers(env.num_actions, size=copies.num_envs)
         observations.append(copies.step(actions)[0])
     return np.concatenate(observations)[:states]
+
+
+def _visited_on_host(env: HostEnvironment, count: int, seed: int) -> NDArray[np.float32]:
+    vector = env.vector(count)
+    try:
+        vector.action_space.seed(seed)
+        observations = [vector.reset(seed=seed)[0]]
+        observations += [vector.step(vector.action_space.sample())[0] for _ in range(_STEPS - 1)]
+    finally:
+        vector.close()
+    return np.concatenate([env.observed(x) for x in observations])

@@ -14,8 +14,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_equirl._checks import LARGEST_SAMPLE, flag, positive_integer, random_seed
-from tf_equirl.envs import Environment
+from tf_equirl.envs import BaseEnvironment, Environment
 from tf_equirl.envs.registry import environment_of
+from tf_equirl.evaluation import host
 from tf_equirl.evaluation.fitting import check_policy
 from tf_equirl.evaluation.starts import start_uniforms
 from tf_equirl.training import programs
@@ -68,7 +69,7 @@ class Evaluation:
 
 def evaluate(
     model: keras.Model,
-    env: Environment | str,
+    env: BaseEnvironment | str,
     episodes: int = 1000,
     greedy: bool = True,
     seed: int = 0,
@@ -80,22 +81,31 @@ def evaluate(
     `gymnasium.make(id)` reset with this seed once and then without one. The same arguments give the
     same episodes on the same machine, and fewer episodes are the first of more.
 
+    An environment that is stepped on the host plays them in up to 32 copies, whose resets are
+    seeded one by one (all at once where the environment is vectorised by itself, and then fewer
+    episodes are not the first of more).
+
     Args:
-        model: A policy, observations [batch, *observation_shape] to logits [batch, num_actions].
-        env: The environment or its registered name.
+        model: A policy, observations [batch, *observation_shape] to the parameters of the
+            environment's distribution of actions: logits [batch, num_actions], or means and
+            logarithms of standard deviations.
+        env: The environment or its name.
         episodes: How many, at most 10^8.
-        greedy: Whether to take the most probable action, or one drawn with softmax probabilities.
+        greedy: Whether to take the most probable action, or one drawn from the distribution.
         seed: An integer in [0, 2^31).
 
     Raises:
         ValueError: If an argument is not one of those, the model's shapes do not fit the
-            environment, or it gives a logit that is not a number.
+            environment, it gives a logit that is not a number, or an episode does not end within
+            100,000 steps and has no limit.
     """
     env = environment_of(env)
     check_policy(model, env)
     episodes = positive_integer("episodes", episodes, LARGEST_SAMPLE)
     greedy = flag("greedy", greedy)
     seed = random_seed(seed)
+    if not isinstance(env, Environment):
+        return Evaluation(*host.play(model, env, episodes, greedy, seed))
     program = _program(model, env, greedy)
     blocks = math.ceil(episodes / BLOCK)
     starts = start_uniforms(seed, blocks * BLOCK, env.num_uniforms)

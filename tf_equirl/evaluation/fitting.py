@@ -8,10 +8,10 @@ import keras
 
 from tf_equirl import envs
 from tf_equirl._checks import instance
-from tf_equirl.envs import Environment
+from tf_equirl.envs import BaseEnvironment
 
 
-def fitting_environment(model: keras.Model) -> Environment:
+def fitting_environment(model: keras.Model) -> BaseEnvironment:
     """The one registered environment that a model's shapes fit.
 
     Raises:
@@ -36,23 +36,25 @@ def fitting_environment(model: keras.Model) -> Environment:
     return found[0]
 
 
-def check_policy(model: Any, env: Environment) -> None:
-    """Checks that a model maps the environment's observations to logits of its actions.
+def check_policy(model: Any, env: BaseEnvironment) -> None:
+    """Checks that a model maps the environment's observations to what its actions are drawn by.
 
     Raises:
         ValueError: If it is no Keras model, or has other shapes.
     """
     instance("model", model, keras.Model, "a Keras model")
+    distribution = env.action_distribution
     if not _fits(model, env):
         raise ValueError(
             f"`model` must map observations {(None, *env.observation_shape)} of {env.name} to "
-            f"logits {(None, env.num_actions)}. Received: model={_describe(model)}"
+            f"{distribution.outputs} {(None, distribution.num_parameters)}. Received: "
+            f"model={_describe(model)}"
         )
 
 
-def _fits(model: keras.Model, env: Environment) -> bool:
+def _fits(model: keras.Model, env: BaseEnvironment) -> bool:
     given = (_shape(model, "input_shape"), _shape(model, "output_shape"))
-    wanted = ((None, *env.observation_shape), (None, env.num_actions))
+    wanted = ((None, *env.observation_shape), (None, env.action_distribution.num_parameters))
     # An axis of any length fits; the batch axis has to be one.
     return all(
         isinstance(have, tuple)

@@ -9,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equirl._checks import flag, random_seed
-from tf_equirl.envs import Environment
+from tf_equirl.envs import BaseEnvironment, HostEnvironment
 from tf_equirl.envs.registry import environment_of
+from tf_equirl.evaluation import host
 from tf_equirl.evaluation.fitting import check_policy
 from tf_equirl.evaluation.starts import start_uniforms
 from tf_equirl.training.collect import act, num_uniforms
@@ -27,7 +28,7 @@ class Recording(NamedTuple):
 
 def record(
     model: keras.Model,
-    env: Environment | str,
+    env: BaseEnvironment | str,
     seed: int = 0,
     greedy: bool = True,
     mode: str = "rgb_array",
@@ -36,7 +37,7 @@ def record(
 
     Args:
         model: See `evaluate`.
-        env: The environment or its registered name; one that has pictures.
+        env: The environment or its name; one that has pictures.
         seed: An integer in [0, 2^31).
         greedy: See `evaluate`.
         mode: "rgb_array" for frames [height, width, 3] uint8, "ansi" for texts.
@@ -49,6 +50,8 @@ def record(
     seed = random_seed(seed)
     greedy = flag("greedy", greedy)
     env.validate_render_mode(mode, "mode")
+    if isinstance(env, HostEnvironment):
+        return _record_on_host(model, env, seed, greedy, mode)
 
     own = env.action_distribution.num_uniforms
 
@@ -68,4 +71,29 @@ def record(
         state, ended = taken.next_state, bool(taken.terminated | taken.truncated)
         frames.append(env.render(state, mode))
         total += float(taken.reward)
+    return Recording(frames, total)
+
+
+def _record_on_host(
+    model: keras.Model, env: HostEnvironment, seed: int, greedy: bool, mode: str
+) -> Recording:
+    policy = host.Policy(model, env, greedy)
+    made = env.make_env(render_mode=mode)
+    try:
+        numbers = host.action_numbers(seed, 0)
+        seen = made.reset(seed=int(host.first_seeds(seed, 0, 1)[0]))[0]
+        frames, total, ended = [made.render()], 0.0, False
+        while not ended:
+            action = policy(env.observed(seen), numbers, np.ones(1, bool))
+            seen, reward, terminated, truncated, _ = made.step(env.given(action)[0])
+            frames.append(made.render())
+            total += float(reward)
+            ended = bool(terminated or truncated)
+            if len(frames) > host.LONGEST:
+                raise ValueError(
+                    f"`env` must end its episodes. Received: env={env.name}, of which one went on "
+                    f"for {host.LONGEST:,} steps; give max_episode_steps when making it"
+                )
+    finally:
+        made.close()
     return Recording(frames, total)

@@ -21,7 +21,7 @@ _SHARED = ("planning_timesteps",)
 
 
 def train_in_chunks(
-    env: envs.Environment | str,
+    env: envs.BaseEnvironment | str,
     config: Config,
     num_seeds: int,
     folder: str | os.PathLike,

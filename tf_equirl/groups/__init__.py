@@ -1,5 +1,6 @@
 """Finite groups, their real representations and intertwiners; needs NumPy only."""
 
+from tf_equirl.groups.deviations import deviation_representation
 from tf_equirl.groups.factories import (
     permutation_representation,
     regular_representation,
@@ -30,6 +31,7 @@ __all__ = [
     "Representation",
     "Symmetry",
     "cyclic_group",
+    "deviation_representation",
     "dihedral_group",
     "direct_product",
     "image_representation",

@@ -15,6 +15,8 @@ from tf_equirl.layers.pooling.group_averaging import GroupAveraging
 from tf_equirl.layers.pooling.group_pooling import GroupPooling
 from tf_equirl.layers.pooling.proximal_pooling import ProximalPooling
 from tf_equirl.layers.pooling.transition_images import TransitionImages
+from tf_equirl.layers.vectors.input_normalization import InputNormalization
+from tf_equirl.layers.vectors.invariant_vector import InvariantVector
 
 __all__ = [
     "EquivariantLinear",
@@ -22,6 +24,8 @@ __all__ = [
     "GroupAveraging",
     "GroupDense",
     "GroupPooling",
+    "InputNormalization",
+    "InvariantVector",
     "LiftingDense",
     "ModeDistance",
     "PermutationEquivariantDense",

@@ -1,7 +1,7 @@
 """Actors, critics and transition models as Keras functional models, built from a `Symmetry`."""
 
 from tf_equirl._portable import save
-from tf_equirl.models.actor import ACTOR_KINDS, actor
+from tf_equirl.models.actor import ACTOR_KINDS, DEVIATIONS, actor
 from tf_equirl.models.critic import CRITIC_KINDS, critic
 from tf_equirl.models.initialization import fresh_weights, seeded, stacked_fresh_weights
 from tf_equirl.models.transition import TRANSITION_KINDS, transition_model
@@ -9,6 +9,7 @@ from tf_equirl.models.transition import TRANSITION_KINDS, transition_model
 __all__ = [
     "ACTOR_KINDS",
     "CRITIC_KINDS",
+    "DEVIATIONS",
     "TRANSITION_KINDS",
     "actor",
     "critic",

@@ -8,15 +8,18 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
+from tf_equirl._checks import flag, one_of
 from tf_equirl.groups import (
     Representation,
     Symmetry,
+    deviation_representation,
     regular_representation,
     signed_permutation_representation,
 )
 from tf_equirl.layers import (
     EquivariantReadout,
     GroupDense,
+    InvariantVector,
     LiftingDense,
     PermutationEquivariantDense,
     SymmetrizerDense,
@@ -25,9 +28,15 @@ from tf_equirl.models.inputs import (
     check_description,
     check_initializer,
     observation_input,
+    unconstrained,
 )
 from tf_equirl.models.widths import build_with_widths
 
+DEVIATIONS = ("constant", "state")
+"""Where the standard deviations of continuous actions come from."""
+_SMALL = (
+    1e-4  # of the variance that keeps the scale of features: outputs start a hundred times smaller
+)
 ACTOR_KINDS = ("mlp", "gcnn", "odd", "symmetrizer", "symmetrizer-sampled")
 
 
@@ -39,13 +48,18 @@ def actor(
     kernel_initializer: str | keras.initializers.Initializer | None = None,
     name: str | None = None,
     observation_shape: Sequence[int] | None = None,
+    standard_deviation: str | None = None,
+    normalize: bool = False,
 ) -> keras.Model:
     r"""A policy network: observations `[batch, *observation_shape]` to `[batch, d_action]`.
 
-    For discrete actions the output are logits; for a matrix representation of the actions it is
-    the mean. All kinds but `"mlp"` obey, for every group element g,
+    For discrete actions the output are logits; for continuous ones the mean, which the parameters
+    of a Gaussian may follow. All kinds but `"mlp"` obey, for every group element g,
 
-    $$ \pi(\rho_S(g) s) = \rho_A(g) \pi(s). $$
+    $$ \pi(\rho_S(g) s) = \rho_A(g) \pi(s), \qquad
+       \log \sigma(\rho_S(g) s) = \rho_\sigma(g) \log \sigma(s), $$
+
+    with the `deviation_representation` $\rho_\sigma$ of $\rho_A$.
 
     * `"mlp"`: ReLU layers, unconstrained; the baseline.
     * `"gcnn"`: lifting to the group, group convolutions with ReLU, equivariant readout (Cohen and
@@ -72,6 +86,11 @@ def actor(
       name: the model's name.
       observation_shape: shape of an observation, if it is not flat; the group acts on its
         `symmetry.state.dim` numbers in row-major order.
+      standard_deviation: for continuous actions: `"constant"` gives, after the mean, logarithms of
+        standard deviations that are trained and do not depend on the observation (0 at the start),
+        `"state"` such that the network computes. The mean starts near 0 then (Andrychowicz et al.,
+        2021, section 3.2). None gives the mean alone, or logits.
+      normalize: put an `InputNormalization` before all else, which trainers keep up to date.
 
     Returns:
       A Keras functional model.
@@ -88,6 +107,9 @@ def actor(
       (None, 2)
     """
     check_description(symmetry, kind, ACTOR_KINDS, name, observation_shape)
+    flag("normalize", normalize)
+    if standard_deviation is not None:
+        one_of("standard_deviation", standard_deviation, DEVIATIONS)
     if kind == "odd":
         _check_odd(symmetry)
     if kernel_initializer is None and not kind.startswith("symmetrizer"):
@@ -104,27 +126,44 @@ def actor(
     builder = builders[kind]
     name = name or f"{kind.replace('-', '_')}_actor"
 
+    outputs, deviations = symmetry.action, None
+    head = initializer
+    if standard_deviation is not None:
+        deviations = deviation_representation(symmetry.action)[0]
+        head = keras.initializers.VarianceScaling(_SMALL, distribution="untruncated_normal")
+        if standard_deviation == "state":
+            outputs, deviations = outputs + deviations, None
+    free = kind == "mlp"
+
     def build(widths: tuple[int, ...]) -> keras.Model:
-        observation, x = observation_input(symmetry, observation_shape)
-        logits = builder(symmetry, widths, initializer, x)
-        return keras.Model(observation, logits, name=name)
+        scale = (
+            (unconstrained(symmetry.state.dim) if free else symmetry.state) if normalize else None
+        )
+        observation, x = observation_input(symmetry, observation_shape, scale)
+        result = builder(symmetry, outputs, widths, (initializer, head), x)
+        if deviations is not None:
+            vector = InvariantVector(unconstrained(deviations.dim) if free else deviations)
+            result = keras.layers.Concatenate()([result, vector(result)])
+        return keras.Model(observation, result, name=name)
 
     return build_with_widths(build, hidden_units, match_parameters)
 
 
-def _mlp(symmetry, widths, initializer, x):
+def _mlp(symmetry, outputs, widths, initializers, x):
+    initializer, head = initializers
     for units in widths:
         x = keras.layers.Dense(units, "relu", kernel_initializer=initializer.clone())(x)
-    head = keras.layers.Dense(symmetry.action.dim, kernel_initializer=initializer.clone())
-    return head(x)
+    return keras.layers.Dense(outputs.dim, kernel_initializer=head.clone())(x)
 
 
-def _gcnn(symmetry, widths, initializer, x):
+def _gcnn(symmetry, outputs, widths, initializers, x):
+    initializer, head = initializers
     x = regular_features(symmetry.state, widths, initializer, x)
-    return EquivariantReadout(symmetry.action, kernel_initializer=initializer.clone())(x)
+    return EquivariantReadout(outputs, kernel_initializer=head.clone())(x)
 
 
-def _odd(symmetry, widths, initializer, x):
+def _odd(symmetry, outputs, widths, initializers, x):
+    initializer, head = initializers
     for units in widths:
         layer = keras.layers.Dense(
             units, "tanh", use_bias=False, kernel_initializer=initializer.clone()
@@ -135,29 +174,30 @@ def _odd(symmetry, widths, initializer, x):
     x = PermutationEquivariantDense(
         1,
         inputs=_sign_representation(symmetry),
-        outputs=symmetry.action,
+        outputs=outputs,
         use_bias=False,
-        kernel_initializer=initializer.clone(),
+        kernel_initializer=head.clone(),
     )(x)
-    return keras.layers.Reshape((symmetry.action.dim,))(x)
+    return keras.layers.Reshape((outputs.dim,))(x)
 
 
-def _symmetrizer(basis, symmetry, widths, initializer, x):
-    def layer(units, inputs, outputs, **kwargs):
+def _symmetrizer(basis, symmetry, outputs, widths, initializers, x):
+    def layer(units, inputs, outputs, initializer, **kwargs):
         # None is the layer's own choice.
         kernel_initializer = None if initializer is None else initializer.clone()
         return SymmetrizerDense(
             units, inputs, outputs, basis, kernel_initializer=kernel_initializer, **kwargs
         )
 
+    initializer, head = initializers
     regular = regular_representation(symmetry.group)
     x = keras.layers.Reshape((symmetry.state.dim, 1))(x)
     inputs = symmetry.state
     for units in widths:
-        x = layer(units, inputs, regular, activation="relu")(x)
+        x = layer(units, inputs, regular, initializer, activation="relu")(x)
         inputs = regular
-    x = layer(1, regular, symmetry.action)(x)
-    return keras.layers.Reshape((symmetry.action.dim,))(x)
+    x = layer(1, regular, outputs, head)(x)
+    return keras.layers.Reshape((outputs.dim,))(x)
 
 
 def regular_features(representation, widths, initializer, x):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import keras
 
+from tf_equirl._checks import flag
 from tf_equirl.groups import Symmetry, trivial_representation
 from tf_equirl.layers import EquivariantReadout
 from tf_equirl.models.actor import regular_features
@@ -13,6 +14,7 @@ from tf_equirl.models.inputs import (
     check_description,
     check_initializer,
     observation_input,
+    unconstrained,
 )
 from tf_equirl.models.widths import build_with_widths
 
@@ -27,6 +29,7 @@ def critic(
     kernel_initializer: str | keras.initializers.Initializer = "he_normal",
     name: str | None = None,
     observation_shape: Sequence[int] | None = None,
+    normalize: bool = False,
 ) -> keras.Model:
     r"""A value network: observations `[batch, *observation_shape]` to `[batch, 1]`.
 
@@ -46,6 +49,7 @@ def critic(
       name: the model's name.
       observation_shape: shape of an observation, if it is not flat; the group acts on its
         `symmetry.state.dim` numbers in row-major order.
+      normalize: put an `InputNormalization` before all else, which trainers keep up to date.
 
     Returns:
       A Keras functional model.
@@ -56,10 +60,13 @@ def critic(
     """
     check_description(symmetry, kind, CRITIC_KINDS, name, observation_shape)
     initializer = check_initializer(kernel_initializer)
+    scale = None
+    if flag("normalize", normalize):
+        scale = symmetry.state if kind == "invariant" else unconstrained(symmetry.state.dim)
     name = name or f"{kind}_critic"
 
     def build(widths: tuple[int, ...]) -> keras.Model:
-        observation, x = observation_input(symmetry, observation_shape)
+        observation, x = observation_input(symmetry, observation_shape, scale)
         if kind == "invariant":
             x = regular_features(symmetry.state, widths, initializer, x)
             readout = EquivariantReadout(

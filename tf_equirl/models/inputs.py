@@ -9,7 +9,8 @@ from typing import Any
 import keras
 
 from tf_equirl._checks import instance, integers, one_of, optional_text, refuse
-from tf_equirl.groups import Symmetry
+from tf_equirl.groups import Representation, Symmetry, cyclic_group, trivial_representation
+from tf_equirl.layers import InputNormalization
 
 
 def check_description(
@@ -65,9 +66,16 @@ def observation_axes(symmetry: Symmetry, shape: Sequence[int] | None) -> tuple[i
 
 
 def observation_input(
-    symmetry: Symmetry, shape: Sequence[int] | None = None
+    symmetry: Symmetry,
+    shape: Sequence[int] | None = None,
+    normalize: Representation | None = None,
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """The symbolic input `[batch, *shape]` of a model, and the same flat, `[batch, d_state]`.
+
+    Args:
+      symmetry: the symmetry.
+      shape: see `observation_axes`.
+      normalize: by which representation a running mean and scale keep to a law; None for none.
 
     Raises:
       ValueError: see `observation_axes`.
@@ -76,4 +84,9 @@ def observation_input(
     shape = observation_axes(symmetry, shape)
     observation = keras.Input(shape, name="observation")
     flat = observation if shape == (dim,) else keras.layers.Reshape((dim,))(observation)
-    return observation, flat
+    return observation, flat if normalize is None else InputNormalization(normalize)(flat)
+
+
+def unconstrained(dim: int) -> Representation:
+    """The representation that asks nothing of a network: that of the group of one element."""
+    return trivial_representation(cyclic_group(1), dim)

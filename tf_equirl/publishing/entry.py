@@ -50,7 +50,7 @@ def check_arguments(name: str, description: str | None, limits: Sequence[str]) -
             )
 
 
-def check_environment(env: envs.Environment) -> None:
+def check_environment(env: envs.BaseEnvironment) -> None:
     """Checks that a card can name an environment, also in commands and in code.
 
     Raises:
@@ -160,12 +160,12 @@ def write_entry(
             return publish(place, index_of(zoo_dir, place))
 
 
-def environment_fields(env: envs.Environment) -> dict[str, Any]:
+def environment_fields(env: envs.BaseEnvironment) -> dict[str, Any]:
     """The fields `environment` and `symmetry` of a card."""
     return {
         "environment": {
             "name": env.name,
-            "gymnasium_id": f"tf_equirl/{env.name}-v{env.version}",
+            "gymnasium_id": env.gymnasium_id,
             "config": env.get_config(),
         },
         "symmetry": {

@@ -58,7 +58,7 @@ def publish(
     episodes: int = 1000,
     description: str | None = None,
     limits: Sequence[str] = (),
-    env: envs.Environment | None = None,
+    env: envs.BaseEnvironment | None = None,
 ) -> Path:
     """Writes `<zoo_dir>/<name>` from a finished run: models, card, checksums, curve, film.
 
@@ -164,7 +164,7 @@ def training_command(
     return " ".join(["python -m launchers.train_ppo", *flags, f"--run_dir={run_dir}"])
 
 
-def _description(env: envs.Environment, config: PPOConfig, start_from: str | None) -> str:
+def _description(env: envs.BaseEnvironment, config: PPOConfig, start_from: str | None) -> str:
     known = "" if config.actor == "mlp" else f" that knows {env.name}'s symmetry"
     further = "" if start_from is None else f", going on from {start_from}"
     return f"{_KINDS[config.actor]} policy for {env.name}{known}, trained with PPO{further}."
@@ -190,14 +190,16 @@ def config_of(start_from: str) -> PPOConfig:
     return PPOConfig.from_json(card["config"])
 
 
-def _check_networks(env: envs.Environment, config: PPOConfig, description: dict[str, Any]) -> None:
+def _check_networks(
+    env: envs.BaseEnvironment, config: PPOConfig, description: dict[str, Any]
+) -> None:
     """Raises a ValueError unless a run's networks are those that `config` describes."""
     for role, network in zip(("actor", "critic"), config.networks(env), strict=True):
         check_network(role, network, description["models"][role])
 
 
 def _limits(
-    env: envs.Environment, config: PPOConfig, seeds: int, limits: Sequence[str]
+    env: envs.BaseEnvironment, config: PPOConfig, seeds: int, limits: Sequence[str]
 ) -> list[str]:
     sentences = [
         f"Trained and evaluated on {env.name} with the settings above only; what it does in states "
@@ -238,7 +240,7 @@ def _training(
 
 
 def _evaluation(
-    actor: keras.Model, env: envs.Environment, episodes: int, greedy: bool, success: float
+    actor: keras.Model, env: envs.BaseEnvironment, episodes: int, greedy: bool, success: float
 ) -> dict[str, Any]:
     scores = evaluation.evaluate(actor, env, episodes, greedy, EVALUATION_SEED)
     return {
@@ -254,14 +256,14 @@ def _evaluation(
 
 
 def equivariance_fields(
-    network: keras.Model, env: envs.Environment, states: int
+    network: keras.Model, env: envs.BaseEnvironment, states: int
 ) -> dict[str, float]:
     """What the field `equivariance` of a card says of an actor or a critic."""
     error = evaluation.model_equivariance_error(network, env, states)
     return {"max": error.max, "mean": float(np.mean(error.per_element[1:]))}  # 0 is the identity
 
 
-def _write_golden(file: Path, networks: dict[str, keras.Model], env: envs.Environment) -> None:
+def _write_golden(file: Path, networks: dict[str, keras.Model], env: envs.BaseEnvironment) -> None:
     observations = evaluation.visited_observations(env, GOLDEN, seed=1)
     logits, values = (
         keras.ops.convert_to_numpy(network(observations)) for network in networks.values()
@@ -281,7 +283,7 @@ def _draw(file: Path, result: TrainingResult, seed: int) -> None:
     plot_learning_curves({"run": result, f"seed {seed}, kept": kept}, file, title)
 
 
-def _film(file: Path, actor: keras.Model, env: envs.Environment) -> None:
+def _film(file: Path, actor: keras.Model, env: envs.BaseEnvironment) -> None:
     """A few short episodes one after the other, or the start of a long one."""
     frames: list[Any] = []
     for seed in range(_EPISODES_IN_FILM):

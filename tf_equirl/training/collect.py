@@ -48,6 +48,7 @@ class Rollout(NamedTuple):
     terminated: tf.Tensor
     truncated: tf.Tensor
     last_return: tf.Tensor  # after the step
+    valid: Any = ()  # bool, where some rows are no steps; those count for nothing
     state: Any = ()  # the environment's own, and the true next one; only if asked for
     next_state: Any = ()
 
@@ -78,7 +79,8 @@ def act(
     observation = env.observe(state)
     parameters = policy(observation)
     action = env.action_distribution.act(parameters, of_action, greedy)
-    following, moved, reward, terminated, truncated = env.advance(state, action, of_step)
+    executed = env.action_distribution.executed(action)
+    following, moved, reward, terminated, truncated = env.advance(state, executed, of_step)
     return Step(observation, parameters, action, following, moved, reward, terminated, truncated)
 
 

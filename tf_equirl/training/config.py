@@ -17,7 +17,7 @@ from tf_equirl._checks import (
     refuse,
     shown,
 )
-from tf_equirl.envs import Environment
+from tf_equirl.envs import BaseEnvironment
 from tf_equirl.models.widths import check_budget, check_hidden_units
 from tf_equirl.training.search_space import Choice, LogUniform, searched
 
@@ -145,6 +145,11 @@ class OnPolicyConfig(Config):
       adam_epsilon: added to the root of that mean, by which Adam divides.
       max_gradient_norm: bound on the norm of one gradient over all networks together.
       discount: gamma.
+      normalize_observations: give networks that are made for a run an `InputNormalization`, whose
+        mean and scale follow the observations of each seed.
+      normalize_rewards: learn from rewards divided by the standard deviation of discounted returns
+        so far (Engstrom et al., 2020, section 3, code-level optimisation 2); reported are the
+        environment's own.
     """
 
     total_timesteps: int = 500_000
@@ -157,6 +162,8 @@ class OnPolicyConfig(Config):
     adam_epsilon: float = searched(1e-5, LogUniform(1e-8, 1e-3))
     max_gradient_norm: float = searched(0.5, LogUniform(0.1, 10.0))
     discount: float = searched(0.99, Choice((0.95, 0.98, 0.99, 0.995, 0.999)))
+    normalize_observations: bool = False
+    normalize_rewards: bool = False
 
     def __post_init__(self):
         """Validates every field.
@@ -167,7 +174,8 @@ class OnPolicyConfig(Config):
         self._check_integer("total_timesteps", MOST_TIMESTEPS)
         self._check_integer("num_environments", LARGEST_BATCH)
         self._check_integer("rollout_steps")
-        self._check_bool("anneal_learning_rate")
+        for field in ("anneal_learning_rate", "normalize_observations", "normalize_rewards"):
+            self._check_bool(field)
         self._check_adam()
         self._check_positive("max_gradient_norm")
         self._check_real("discount", "a number from 0 to 1", lambda x: 0 <= x <= 1)
@@ -195,7 +203,7 @@ class OnPolicyConfig(Config):
 
     def learner(
         self,
-        env: Environment,
+        env: BaseEnvironment,
         actor: keras.Model | None = None,
         critic: keras.Model | None = None,
     ) -> OnPolicyLearner:

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_equirl.envs import Environment
+from tf_equirl.envs import BaseEnvironment
 from tf_equirl.training import programs
 from tf_equirl.training.loops import repeat_and_stack
 from tf_equirl.training.members import PerMember, structure
@@ -89,10 +89,11 @@ class Learner(abc.ABC):
     """
 
     trainer: ClassVar[str]
+    env: Any  # of the kind of `BaseEnvironment` that the algorithm is for
     per_member: PerMember = {}
     update_timesteps: int = 1
 
-    def __init__(self, env: Environment, config: Any, networks: Mapping[str, keras.Model]):
+    def __init__(self, env: BaseEnvironment, config: Any, networks: Mapping[str, keras.Model]):
         self.env = env
         self.config = config
         self.networks = dict(networks)
@@ -132,6 +133,10 @@ class Learner(abc.ABC):
 
     def write(self, folder: RunFolder, outcome: Outcome, result: Any) -> None:
         """Writes the results into the run folder; nothing by default."""
+        return
+
+    def close(self) -> None:
+        """Lets go of what it holds outside of its states, after a run; nothing by default."""
         return
 
     @functools.cached_property

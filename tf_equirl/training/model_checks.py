@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from tf_equirl.layers import SymmetrizerDense
+from tf_equirl.layers import InputNormalization, SymmetrizerDense
 
 
 def check_model(
@@ -31,9 +31,9 @@ def check_model(
 
     Raises:
       ValueError: unless the model has these shapes, no variables that are not trained (batch
-        statistics, dropout seeds; the constant bases of `SymmetrizerDense` layers are allowed), and
-        no regularizers or constraints if it is to be trained: the compiled programs would not apply
-        them.
+        statistics, dropout seeds; the constant bases of `SymmetrizerDense` layers and the running
+        statistics of `InputNormalization` are allowed), and no regularizers or constraints if it is
+        to be trained: the compiled programs would not apply them.
     """
     if not isinstance(model, keras.Model):
         raise ValueError(
@@ -54,9 +54,9 @@ def check_model(
             f"{name} must give {gives}, shape {output_shape}. "
             f"Received: {name} with output shape {model.output_shape}"
         )
-    # Bases are the same for every seed, and stay so.
-    bases = {id(v) for v in _sampled_bases(model)}
-    others = [v.path for v in model.non_trainable_variables if id(v) not in bases]
+    # Bases are the same for every seed, and stay so; statistics are kept for each.
+    known = {id(v) for v in _known(model)}
+    others = [v.path for v in model.non_trainable_variables if id(v) not in known]
     if others:
         raise ValueError(
             f"{name} must have trainable variables only. Received: {name} with {others}"
@@ -86,6 +86,8 @@ def _of_outputs(model: keras.Model) -> list[str]:
     ]
 
 
-def _sampled_bases(model: keras.Model) -> list[keras.Variable]:
-    layers = [x for x in model._flatten_layers() if isinstance(x, SymmetrizerDense)]
-    return [variable for layer in layers for variable in layer.basis_variables]
+def _known(model: keras.Model) -> list[keras.Variable]:
+    layers = list(model._flatten_layers())
+    kept = [x.non_trainable_variables for x in layers if isinstance(x, InputNormalization)]
+    kept += [x.basis_variables for x in layers if isinstance(x, SymmetrizerDense)]
+    return [variable for variables in kept for variable in variables]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,7 +14,8 @@ import tensorflow as tf
 
 from tf_equirl import models
 from tf_equirl._files import write_atomically
-from tf_equirl.envs import Environment
+from tf_equirl.distributions import Gaussian
+from tf_equirl.envs import BaseEnvironment, Environment, HostEnvironment
 from tf_equirl.training import programs
 from tf_equirl.training.collect import (
     ActingState,
@@ -25,8 +27,15 @@ from tf_equirl.training.collect import (
     start_acting,
 )
 from tf_equirl.training.config import OnPolicyConfig
-from tf_equirl.training.learner import Learner, Reports, RunView, Trouble, mean_of_sound
+from tf_equirl.training.host import HostUpdates
+from tf_equirl.training.learner import Learner, Reports, RunView, Stage, Trouble, mean_of_sound
 from tf_equirl.training.model_checks import check_model
+from tf_equirl.training.normalization import (
+    Scales,
+    initial_reward_scale,
+    scaled_rewards,
+    updated_reward_scale,
+)
 from tf_equirl.training.optimizer import (
     OPTIMIZER_FIELDS,
     AdamState,
@@ -48,6 +57,7 @@ class AgentState(NamedTuple):
     adam: AdamState
     acting: ActingState
     settings: dict[str, tf.Tensor]  # see `OnPolicyLearner.settings`
+    rewards: Any = ()  # a `RewardScale`, where rewards are normalised
 
 
 class OnPolicyLearner(Learner):
@@ -72,7 +82,7 @@ class OnPolicyLearner(Learner):
 
     def __init__(
         self,
-        env: Environment,
+        env: BaseEnvironment,
         config: OnPolicyConfig,
         actor: keras.Model,
         critic: keras.Model | None = None,
@@ -81,6 +91,20 @@ class OnPolicyLearner(Learner):
         networks = {"actor": actor, "critic": critic}
         super().__init__(env, config, {k: v for k, v in networks.items() if v is not None})
         self.update_timesteps = config.batch_size
+        self._scales = Scales(self.networks)
+        self._on_host = HostUpdates(self) if isinstance(env, HostEnvironment) else None
+
+    @functools.cached_property
+    def stages(self) -> dict[str, Stage]:
+        """See `Learner.stages`."""
+        if self._on_host is None:
+            return super().stages
+        return {"update": Stage("update", self._on_host.run, 1)}
+
+    def close(self) -> None:
+        """See `Learner.close`."""
+        if self._on_host is not None:
+            self._on_host.close()
 
     @abc.abstractmethod
     def learn(
@@ -112,12 +136,23 @@ class OnPolicyLearner(Learner):
         population = self.population
         weights = population.fresh(seeds) if self.fresh else population.own(len(seeds))
         keys = tf.constant(list(seeds), tf.int32)
-        shape = [self.config.num_environments, self.env.num_uniforms]
-        acting = start_acting(self.env, member_uniforms(keys, Purpose.RESETS, 0, shape))
+        acting = self._start_acting(keys)
         adam = initial_adam_state(
             tf.nest.flatten(weights.trained), adam_settings(configs, self.config.num_updates)
         )
-        return AgentState(keys, weights, adam, acting, self.settings(configs))
+        rewards: Any = ()
+        if self.config.normalize_rewards:
+            rewards = initial_reward_scale(len(seeds), self.config.num_environments)
+        return AgentState(keys, weights, adam, acting, self.settings(configs), rewards)
+
+    def _start_acting(self, seeds: tf.Tensor) -> ActingState:
+        env, copies = self.env, self.config.num_environments
+        if isinstance(env, Environment):
+            shape = [copies, env.num_uniforms]
+            return start_acting(env, member_uniforms(seeds, Purpose.RESETS, 0, shape))
+        leading = [*seeds.shape, copies]
+        nothing = tf.zeros([*leading, *env.observation_shape])  # episodes start with the update
+        return ActingState(nothing, tf.zeros(leading), tf.fill(leading, np.float32(np.nan)))
 
     def settings(self, configs: Sequence[Any]) -> dict[str, tf.Tensor]:
         """What `learn` reads of the configs of members that differ, `[members]` each by name.
@@ -130,8 +165,34 @@ class OnPolicyLearner(Learner):
     def update(self, state: AgentState, index: tf.Tensor) -> tuple[AgentState, Reports]:
         """Acts, then learns from what was seen."""
         acting, rollout = self.collect(state, index)
+        return self.after(state, acting, rollout, index)
+
+    def after(
+        self, state: AgentState, acting: ActingState, rollout: Rollout, index: tf.Tensor
+    ) -> tuple[AgentState, Reports]:
+        """What update `index` makes of the rollout that it collected in the environment.
+
+        Statistics get to know the rollout afterwards, so that it is learned from by those that it
+        was acted by.
+        """
         rate = state.adam.settings.learning_rate(index)
-        return self.learned(state, acting, rollout, index, rate, index)
+        state, reports = self.learned(state, acting, rollout, index, rate, index)
+        if self._scales:
+            valid = by_member(rollout.valid) if tf.is_tensor(rollout.valid) else None
+            observation = by_member(rollout.observation)
+            state = state._replace(weights=self._scales.updated(state.weights, observation, valid))
+        if state.rewards:
+            default = tf.fill(state.seeds.shape, tf.constant(self.config.discount, tf.float32))
+            discount = state.settings.get("discount", default)
+            rewards = updated_reward_scale(state.rewards, rollout, discount)
+            state = state._replace(rewards=rewards)
+        return state, reports
+
+    def scaled(self, state: AgentState, rollout: Rollout) -> Rollout:
+        """The rollout with the rewards that are to be learned from."""
+        if not state.rewards:
+            return rollout
+        return rollout._replace(reward=scaled_rewards(state.rewards, rollout.reward))
 
     def learned(
         self,
@@ -222,10 +283,15 @@ class OnPolicyLearner(Learner):
             return tf.function(run, jit_compile=True, autograph=False)
 
         found = super().trouble(stage, index, state, member)
-        program = programs.cached(("rollout", self.key), make)
-        names = ("a reward", "an observation")
-        for name, values in zip(names, program(state, tf.constant(index)), strict=True):
-            if not np.isfinite(values[:, member]).all():
+        if self._on_host is not None:
+            sound = self._on_host.sound(state, member)
+        else:
+            program = programs.cached(("rollout", self.key), make)
+            of_all = program(state, tf.constant(index))
+            reward, observation = (bool(np.isfinite(x[:, member]).all()) for x in of_all)
+            sound = reward, observation
+        for name, finite in zip(("a reward", "an observation"), sound, strict=True):
+            if not finite:
                 return found._replace(
                     what=f"{name} of the environment {self.env.name} is infinite or NaN",
                     advice="The environment gave that number, so it has to be mended there.",
@@ -319,13 +385,15 @@ def last_mean_return(view: RunView) -> float:
 
 
 def make_networks(
-    env: Environment,
+    env: BaseEnvironment,
     actor: str | keras.Model = "mlp",
     critic: str | keras.Model = "mlp",
     hidden_units: tuple[int, ...] = (64, 64),
     match_parameters: int | None = None,
     match_critic_parameters: int | None = None,
     actor_initializer: str | None = None,
+    standard_deviation: str = "constant",
+    normalize: bool = False,
 ) -> tuple[keras.Model, keras.Model]:
     """An actor and a critic for an environment.
 
@@ -337,11 +405,14 @@ def make_networks(
       match_parameters: see `models.actor`.
       match_critic_parameters: see `models.critic`.
       actor_initializer: see `models.actor`.
+      standard_deviation: see `models.actor`; of no meaning where actions are discrete.
+      normalize: see `models.actor` and `models.critic`.
 
     Raises:
       ValueError: if a network cannot be built, or a model does not fit the environment.
     """
     shape = env.observation_shape
+    continuous = isinstance(env.action_distribution, Gaussian)
     described = [isinstance(network, str) for network in (actor, critic)]
     if any(described) and math.prod(shape) != env.symmetry.state.dim:
         raise ValueError(
@@ -357,16 +428,25 @@ def make_networks(
             match_parameters,
             actor_initializer,
             observation_shape=shape,
+            standard_deviation=standard_deviation if continuous else None,
+            normalize=normalize,
         )
     if isinstance(critic, str):
         critic = models.critic(
-            env.symmetry, critic, hidden_units, match_critic_parameters, observation_shape=shape
+            env.symmetry,
+            critic,
+            hidden_units,
+            match_critic_parameters,
+            observation_shape=shape,
+            normalize=normalize,
         )
     check_networks(env, actor, critic)
     return actor, critic
 
 
-def check_networks(env: Environment, actor: keras.Model, critic: keras.Model | None = None) -> None:
+def check_networks(
+    env: BaseEnvironment, actor: keras.Model, critic: keras.Model | None = None
+) -> None:
     """Checks that the networks of an agent fit the environment.
 
     Raises:

@@ -79,7 +79,10 @@ def train(
     with contextlib.nullcontext() if folder is None else folder.claimed(resume):
         run = Run(learner, seeds, folder, on_progress, configs)
         run.restore()
-        return run.train()
+        try:
+            return run.train()
+        finally:
+            learner.close()
 
 
 class RunState(NamedTuple):

@@ -28,7 +28,7 @@ from tf_equirl._files import (
     write_text_atomically,
 )
 from tf_equirl._portable import architecture, comparable
-from tf_equirl.envs import Environment
+from tf_equirl.envs import BaseEnvironment
 from tf_equirl.training.checkpoint import FORMAT, Checkpoint, open_checkpoint, write_checkpoint
 from tf_equirl.training.config import Config
 
@@ -57,7 +57,7 @@ _PACKAGES = (
 
 def describe(
     trainer: str,
-    env: Environment,
+    env: BaseEnvironment,
     config: Config,
     seeds: tuple[int, ...],
     networks: Mapping[str, keras.Model],
@@ -221,7 +221,7 @@ def identity(description: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
-def describe_environment(env: Environment) -> dict[str, Any]:
+def describe_environment(env: BaseEnvironment) -> dict[str, Any]:
     """What a description says of an environment.
 
     Raises:

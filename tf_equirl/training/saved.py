@@ -38,7 +38,7 @@ class SavedRun(NamedTuple):
     """
 
     description: dict[str, Any]
-    env: envs.Environment
+    env: envs.BaseEnvironment
     networks: dict[str, keras.Model]
     outcome: Outcome
 
@@ -78,7 +78,7 @@ class SavedRun(NamedTuple):
 
 
 def read_run(
-    run_dir: str | os.PathLike, trainer: str, env: envs.Environment | None = None
+    run_dir: str | os.PathLike, trainer: str, env: envs.BaseEnvironment | None = None
 ) -> SavedRun:
     """Reads the folder of a run.
 

@@ -9,8 +9,8 @@ import keras
 
 from tf_equirl._checks import optional_text
 from tf_equirl.agents.ppo.presets import PRESETS
-from tf_equirl.envs import Environment
-from tf_equirl.models import ACTOR_KINDS, CRITIC_KINDS
+from tf_equirl.envs import BaseEnvironment
+from tf_equirl.models import ACTOR_KINDS, CRITIC_KINDS, DEVIATIONS
 from tf_equirl.training.config import OnPolicyConfig
 from tf_equirl.training.on_policy import make_networks
 from tf_equirl.training.search_space import Choice, LogUniform, searched
@@ -38,6 +38,8 @@ class PPOConfig(OnPolicyConfig):
       match_critic_parameters: the same for the critic.
       actor_initializer: name of the Keras initialiser of the actor's kernels, such as "he_normal".
         None takes that of its kind.
+      standard_deviation: of continuous actions: constant, trained and the same in every state, or
+        state, an output of the policy network.
       total_timesteps: environment steps per seed, rounded down to whole updates.
       num_environments: environments that each seed steps side by side.
       rollout_steps: steps per environment and update.
@@ -50,6 +52,11 @@ class PPOConfig(OnPolicyConfig):
       adam_epsilon: added to the root of that mean, by which Adam divides.
       max_gradient_norm: bound on the norm of one gradient over actor and critic together.
       discount: gamma.
+      normalize_observations: give the networks an `InputNormalization`, whose mean and scale follow
+        the observations of each seed.
+      normalize_rewards: learn from rewards divided by the standard deviation of discounted returns
+        so far (Engstrom et al., 2020, section 3, code-level optimisation 2); reported are the
+        environment's own.
       gae_lambda: lambda of generalised advantage estimation (Schulman et al., 2016).
       clip_ratio: bound on the change of the probability ratio (equation 7 of the PPO paper).
       clip_value: bound on the change of the value prediction; 0 does not bound it.
@@ -65,6 +72,7 @@ class PPOConfig(OnPolicyConfig):
     match_parameters: int | None = None
     match_critic_parameters: int | None = None
     actor_initializer: str | None = None
+    standard_deviation: str = "constant"
     num_epochs: int = searched(4, Choice((1, 2, 4, 8, 16)))
     num_minibatches: int = searched(4, Choice((1, 2, 4, 8)))
     gae_lambda: float = searched(0.95, Choice((0.8, 0.9, 0.95, 0.98, 1.0)))
@@ -83,6 +91,7 @@ class PPOConfig(OnPolicyConfig):
         self._check_hidden_units()
         self._check_choice("actor", ACTOR_KINDS)
         self._check_choice("critic", CRITIC_KINDS)
+        self._check_choice("standard_deviation", DEVIATIONS)
         for field in ("num_epochs", "num_minibatches"):
             self._check_integer(field)
         for field in ("match_parameters", "match_critic_parameters"):
@@ -116,7 +125,7 @@ class PPOConfig(OnPolicyConfig):
 
     def networks(
         self,
-        env: Environment,
+        env: BaseEnvironment,
         actor: keras.Model | None = None,
         critic: keras.Model | None = None,
     ) -> tuple[keras.Model, keras.Model]:
@@ -136,11 +145,13 @@ class PPOConfig(OnPolicyConfig):
             self.match_parameters,
             self.match_critic_parameters,
             self.actor_initializer,
+            self.standard_deviation,
+            self.normalize_observations,
         )
 
     def learner(
         self,
-        env: Environment,
+        env: BaseEnvironment,
         actor: keras.Model | None = None,
         critic: keras.Model | None = None,
     ) -> PPOLearner:

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tf_equirl.agents.ppo.advantages import generalized_advantages
 from tf_equirl.agents.ppo.tf_agents_ppo import MemberAgent, clip_agent
-from tf_equirl.envs import Environment
+from tf_equirl.envs import BaseEnvironment
 from tf_equirl.training.collect import Rollout, by_member
 from tf_equirl.training.loops import repeat
 from tf_equirl.training.members import nothing, structure
@@ -36,6 +36,8 @@ _NOT_OF_THE_PROGRAM = (
     "match_parameters",
     "match_critic_parameters",
     "actor_initializer",
+    "standard_deviation",
+    "normalize_observations",
     "total_timesteps",
 )
 
@@ -49,6 +51,7 @@ class Batch(NamedTuple):
     returns: tf.Tensor
     advantage: tf.Tensor
     value: tf.Tensor
+    valid: Any = ()  # see `Rollout.valid`
 
 
 class PPOLearner(OnPolicyLearner):
@@ -82,7 +85,7 @@ class PPOLearner(OnPolicyLearner):
 
     def __init__(
         self,
-        env: Environment,
+        env: BaseEnvironment,
         config: PPOConfig,
         actor: keras.Model,
         critic: keras.Model,
@@ -135,6 +138,7 @@ class PPOLearner(OnPolicyLearner):
     ) -> tuple[Weights, AdamState, dict[str, tf.Tensor]]:
         """All epochs and minibatches of an update; see `OnPolicyLearner.learn`."""
         c = self.config
+        rollout = self.scaled(state, rollout)
         batch = self.batch(state.weights, rollout, state.settings)
         steps = c.gradient_steps
         order = self.shuffled(state.seeds, index)
@@ -142,10 +146,8 @@ class PPOLearner(OnPolicyLearner):
         def minibatch(i, carry):
             weights, adam, totals = carry
             rows = tf.gather(order, i, axis=1)
-            part = Batch(*[tf.gather(x, rows, batch_dims=1) for x in batch])
-            advantage = part.advantage - tf.reduce_mean(part.advantage, 1, keepdims=True)
-            deviation = tf.math.reduce_std(part.advantage, 1, keepdims=True)
-            part = part._replace(advantage=advantage / (deviation + 1e-8))
+            part = tf.nest.map_structure(lambda x: tf.gather(x, rows, batch_dims=1), batch)
+            part = normalized(part)
             gradients, losses = self.gradients(weights, part, state.settings)
             losses = [*losses, member_norm(tf.nest.flatten(gradients))]
             count = tf.cast(made * steps + i + 1, tf.float32)
@@ -175,8 +177,9 @@ class PPOLearner(OnPolicyLearner):
             advantage + value,
             advantage,
             value,
+            rollout.valid,
         )
-        return Batch(*[by_member(x) for x in columns])
+        return tf.nest.map_structure(by_member, columns)
 
     def shuffled(self, seeds: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         """Row numbers of every gradient step: `[members, epochs * minibatches, rows]`."""
@@ -203,7 +206,9 @@ class PPOLearner(OnPolicyLearner):
 
         def loss(data):
             batch, own = data
-            parts = self.agent.loss_info(own, *batch).extra
+            rows = {**batch._asdict(), "weight": batch.valid if tf.is_tensor(batch.valid) else None}
+            del rows["valid"]
+            parts = self.agent.loss_info(own, **rows).extra
             total = parts.policy_gradient_loss
             total += own["value_coefficient"] * parts.value_estimation_loss
             total += parts.entropy_regularization_loss
@@ -211,3 +216,20 @@ class PPOLearner(OnPolicyLearner):
             return total, [*reported, self.agent.mean_entropy, parts.clip_fraction]
 
         return self.population.gradients(loss, weights, (batch, settings))
+
+
+def normalized(batch: Batch) -> Batch:
+    """A minibatch with advantages of mean 0 and standard deviation 1 in each member.
+
+    Where some rows are no steps, those count for nothing, and `valid` becomes weights of mean 1.
+    """
+    advantage = batch.advantage
+    if not tf.is_tensor(batch.valid):
+        centered = advantage - tf.reduce_mean(advantage, 1, keepdims=True)
+        deviation = tf.math.reduce_std(advantage, 1, keepdims=True)
+        return batch._replace(advantage=centered / (deviation + 1e-8))
+    weight = tf.cast(batch.valid, tf.float32)
+    weight /= tf.maximum(tf.reduce_mean(weight, 1, keepdims=True), 1e-8)
+    centered = advantage - tf.reduce_mean(advantage * weight, 1, keepdims=True)
+    deviation = tf.sqrt(tf.reduce_mean(tf.square(centered) * weight, 1, keepdims=True))
+    return batch._replace(advantage=centered / (deviation + 1e-8), valid=weight)

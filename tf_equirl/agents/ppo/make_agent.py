@@ -8,12 +8,12 @@ from tf_equirl._checks import instance
 from tf_equirl.agents.ppo.config import PPOConfig
 from tf_equirl.agents.ppo.door import ppo_clip_agent
 from tf_equirl.agents.ppo.tf_agents_ppo import clip_agent
-from tf_equirl.envs import Environment
+from tf_equirl.envs import BaseEnvironment
 from tf_equirl.envs.registry import environment_of
 
 
 def make_ppo_agent(
-    env: Environment | str,
+    env: BaseEnvironment | str,
     config: PPOConfig | None = None,
     actor: keras.Model | None = None,
     critic: keras.Model | None = None,

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from tf_equirl.agents.ppo.door import network, tfp, utils
+from tf_equirl.distributions import Distribution
 
 HEADS: dict[str, Callable] = {
     "categorical": lambda outputs: tfp.distributions.Categorical(logits=outputs),
@@ -26,7 +27,8 @@ class KerasNetwork(network.Network):
       model: a Keras 3 model from observations `[batch, ...]` to `[batch, outputs]`.
       input_tensor_spec: tf-agents' spec of one observation.
       head: `"categorical"` makes the outputs the logits of a categorical distribution over
-        actions; `"value"` squeezes a single output to `[batch]`.
+        actions; `"value"` squeezes a single output to `[batch]`; a `Distribution` takes them for
+        its parameters.
       name: the network's name.
 
     Raises:
@@ -34,13 +36,17 @@ class KerasNetwork(network.Network):
     """
 
     def __init__(self, model, input_tensor_spec, head="categorical", name=None):
-        if head not in HEADS:
-            raise ValueError(f"head must be one of {', '.join(HEADS)}. Received: head={head!r}")
+        kind = "policy" if isinstance(head, Distribution) else head
+        if kind != "policy" and head not in HEADS:
+            raise ValueError(
+                f"head must be a Distribution or one of {', '.join(HEADS)}. Received: head={head!r}"
+            )
         super().__init__(
-            input_tensor_spec=input_tensor_spec, state_spec=(), name=name or f"{head}_network"
+            input_tensor_spec=input_tensor_spec, state_spec=(), name=name or f"{kind}_network"
         )
+        made = _policy(head) if kind == "policy" else HEADS[head]
         # In a tuple: Keras 2 would otherwise try to track the Keras 3 model as one of its layers.
-        self._wrapped = (model, HEADS[head])
+        self._wrapped = (model, made)
 
     @property
     def model(self) -> keras.Model:
@@ -82,3 +88,49 @@ class KerasNetwork(network.Network):
     weights = variables
     trainable_weights = trainable_variables
     non_trainable_weights = non_trainable_variables
+
+
+def _policy(ours: Distribution) -> Callable[[tf.Tensor], tfp.distributions.Distribution]:
+    """A distribution of ours, of given parameters, as TensorFlow Probability sees one."""
+
+    class Policy(tfp.distributions.Distribution):
+        """With the outputs of a network as its one parameter, since tf-agents makes it anew."""
+
+        def __init__(self, outputs, name="Policy"):
+            self._outputs = outputs
+            super().__init__(
+                dtype=ours.action_dtype,
+                reparameterization_type=tfp.distributions.NOT_REPARAMETERIZED,
+                validate_args=False,
+                allow_nan_stats=True,
+                parameters={"outputs": outputs},
+                name=name,
+            )
+
+        def _batch_shape(self):
+            return self._outputs.shape[:-1]
+
+        def _batch_shape_tensor(self):
+            return tf.shape(self._outputs)[:-1]
+
+        def _event_shape(self):
+            return tf.TensorShape(ours.action_shape)
+
+        def _event_shape_tensor(self):
+            return tf.constant(ours.action_shape, tf.int32)
+
+        def _sample_n(self, n, seed=None):
+            shape = tf.concat([[n], self._batch_shape_tensor(), [ours.num_uniforms]], 0)
+            seed = tfp.random.sanitize_seed(seed)
+            return ours.sample(self._outputs, tf.random.stateless_uniform(shape, seed))
+
+        def _mode(self):
+            return ours.mode(self._outputs)
+
+        def _log_prob(self, value):
+            return ours.log_prob(self._outputs, value)
+
+        def _entropy(self):
+            return ours.entropy(self._outputs)
+
+    return Policy

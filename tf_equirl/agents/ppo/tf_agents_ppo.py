@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from tf_equirl.agents.ppo.door import ppo_clip_agent, tensor_spec, time_step
 from tf_equirl.agents.ppo.networks import KerasNetwork
-from tf_equirl.distributions import Categorical, Distribution
-from tf_equirl.envs import Environment
+from tf_equirl.distributions import Categorical, Distribution, Gaussian
+from tf_equirl.envs import BaseEnvironment
 
 if TYPE_CHECKING:
     from tf_equirl.agents.ppo.config import PPOConfig
@@ -21,7 +21,7 @@ _Agent = TypeVar("_Agent", bound=ppo_clip_agent.PPOClipAgent)
 
 
 def clip_agent(
-    env: Environment,
+    env: BaseEnvironment,
     config: PPOConfig,
     actor: keras.Model,
     critic: keras.Model,
@@ -32,7 +32,9 @@ def clip_agent(
     Raises:
       ValueError: if tf-agents' PPO is not connected to the environment's distribution of actions.
     """
-    action_spec = policy_spec(env.action_distribution)
+    distribution = env.action_distribution
+    action_spec = policy_spec(distribution)
+    head = "categorical" if isinstance(distribution, Categorical) else distribution
     observation_spec = tensor_spec.TensorSpec(env.observation_shape, tf.float32, "observation")
     agent = kind(
         time_step.time_step_spec(observation_spec),
@@ -40,7 +42,7 @@ def clip_agent(
         optimizer=tf.keras.optimizers.Adam(
             config.learning_rate, config.adam_beta_1, config.adam_beta_2, config.adam_epsilon
         ),
-        actor_net=KerasNetwork(actor, observation_spec, "categorical"),
+        actor_net=KerasNetwork(actor, observation_spec, head),
         value_net=KerasNetwork(critic, observation_spec, "value"),
         importance_ratio_clipping=config.clip_ratio,
         lambda_value=config.gae_lambda,
@@ -63,7 +65,7 @@ def clip_agent(
     return agent
 
 
-def policy_spec(distribution: Distribution) -> tensor_spec.BoundedTensorSpec:
+def policy_spec(distribution: Distribution) -> tensor_spec.TensorSpec:
     """tf-agents' description of the actions of a distribution.
 
     Raises:
@@ -72,8 +74,10 @@ def policy_spec(distribution: Distribution) -> tensor_spec.BoundedTensorSpec:
     if isinstance(distribution, Categorical):
         last = distribution.num_parameters - 1
         return tensor_spec.BoundedTensorSpec([], tf.int32, 0, last, "action")
+    if isinstance(distribution, Gaussian):  # bounded where it is executed, not where it is drawn
+        return tensor_spec.TensorSpec(distribution.action_shape, tf.float32, "action")
     raise ValueError(
-        "env.action_distribution must be a Categorical to train PPO. Received: "
+        "env.action_distribution must be a Categorical or a Gaussian to train PPO. Received: "
         f"{type(distribution).__name__}"
     )
 
@@ -121,6 +125,7 @@ class MemberAgent(ppo_clip_agent.PPOClipAgent):
     """The agent with other numbers in its loss than its own: those of one member of many."""
 
     _settings: Mapping[str, tf.Tensor] = {}
+    _weight: tf.Tensor | None = None
 
     def loss_info(
         self,
@@ -131,6 +136,7 @@ class MemberAgent(ppo_clip_agent.PPOClipAgent):
         returns: tf.Tensor,
         advantage: tf.Tensor,
         value: tf.Tensor,
+        weight: tf.Tensor | None = None,
     ) -> Any:
         """The agent's `LossInfo` for some rows.
 
@@ -144,6 +150,7 @@ class MemberAgent(ppo_clip_agent.PPOClipAgent):
           returns: `[rows]`, the critic's targets.
           advantage: `[rows]`, normalised.
           value: `[rows]`, the critic's values when the actions were taken.
+          weight: `[rows]`, of mean 1, what each row counts for; all alike if None.
         """
         rows = observation.shape[0]
         steps = time_step.TimeStep(
@@ -153,7 +160,7 @@ class MemberAgent(ppo_clip_agent.PPOClipAgent):
             observation=observation,
         )
         # The summaries inside tf-agents' loss would write from within the compiled program.
-        with tf.summary.record_if(False), self._with(settings):
+        with tf.summary.record_if(False), self._with(settings, weight):
             return self.get_loss(
                 steps,
                 action,
@@ -161,7 +168,7 @@ class MemberAgent(ppo_clip_agent.PPOClipAgent):
                 returns,
                 advantage,
                 (),
-                tf.ones([rows]),
+                tf.ones([rows]) if weight is None else weight,
                 self.train_step_counter,
                 False,
                 old_value_predictions=value,
@@ -176,15 +183,17 @@ class MemberAgent(ppo_clip_agent.PPOClipAgent):
         debug_summaries: bool = False,
     ) -> tf.Tensor:
         """That of tf-agents, where a coefficient stands for every row, rounded once."""
+        if self._weight is not None:
+            entropy *= self._weight
         self.mean_entropy = tf.reduce_mean(entropy)
         return tf.reduce_sum(-entropy * self._settings["entropy_bonus"])
 
     @contextlib.contextmanager
-    def _with(self, settings: Mapping[str, tf.Tensor]) -> Iterator[None]:
+    def _with(self, settings: Mapping[str, tf.Tensor], weight: tf.Tensor | None) -> Iterator[None]:
         own: Any = vars(self)
         before = dict(own)
         ratio = (settings[name] for name in ("clip_ratio", "least_ratio", "most_ratio"))
-        own.update(_settings=settings, _importance_ratio_clipping=Bound(*ratio))
+        own.update(_settings=settings, _weight=weight, _importance_ratio_clipping=Bound(*ratio))
         if own["_value_clipping"]:
             own["_value_clipping"] = Bound(settings["clip_value"])
         try:

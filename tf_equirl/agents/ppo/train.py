@@ -22,7 +22,7 @@ from tf_equirl.training.saved import read_run
 
 @overload
 def train_ppo(
-    env: envs.Environment | str,
+    env: envs.BaseEnvironment | str,
     config: PPOConfig | None = ...,
     seeds: Iterable[int] = ...,
     run_dir: str | os.PathLike | None = ...,
@@ -37,7 +37,7 @@ def train_ppo(
 
 @overload
 def train_ppo(
-    env: envs.Environment | str,
+    env: envs.BaseEnvironment | str,
     config: Sequence[PPOConfig],
     seeds: Iterable[int] = ...,
     run_dir: str | os.PathLike | None = ...,
@@ -51,7 +51,7 @@ def train_ppo(
 
 
 def train_ppo(
-    env: envs.Environment | str,
+    env: envs.BaseEnvironment | str,
     config: PPOConfig | Sequence[PPOConfig] | None = None,
     seeds: Iterable[int] = range(128),
     run_dir: str | os.PathLike | None = None,
@@ -109,7 +109,7 @@ def train_ppo(
     return train(learner, seeds, run_dir, configs=configs, resume=resume, on_progress=on_progress)
 
 
-def load_result(run_dir: str | os.PathLike, env: envs.Environment | None = None) -> Any:
+def load_result(run_dir: str | os.PathLike, env: envs.BaseEnvironment | None = None) -> Any:
     """The result of a run, curves and trained models, from its folder; nothing is written.
 
     Args:

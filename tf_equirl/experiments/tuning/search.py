@@ -20,7 +20,7 @@ from tf_equirl.dyna import DynaConfig
 from tf_equirl.dyna.learner import DynaLearner
 from tf_equirl.dyna.schedule import Schedule
 from tf_equirl.dyna.train import transition_model
-from tf_equirl.envs.registry import environment_of
+from tf_equirl.envs.registry import environment_of, tensor_environment_of
 from tf_equirl.experiments.calls import Call, call_trainer
 from tf_equirl.experiments.metrics import agent_of, area_under_curve, return_at
 from tf_equirl.experiments.tuning.samplers import (
@@ -74,7 +74,7 @@ class Search:
       random_seed: of the choice of trials.
     """
 
-    env: envs.Environment | str
+    env: envs.BaseEnvironment | str
     config: OnPolicyConfig | DynaConfig
     space: Mapping[str, Space]
     trials: int = 32
@@ -168,7 +168,7 @@ class Search:
         }
 
     @classmethod
-    def load(cls, folder: str | os.PathLike, env: envs.Environment | None = None) -> Search:
+    def load(cls, folder: str | os.PathLike, env: envs.BaseEnvironment | None = None) -> Search:
         """The search that was begun in a folder.
 
         Args:
@@ -333,7 +333,7 @@ class Search:
 
 
 def tune(
-    env: envs.Environment | str,
+    env: envs.BaseEnvironment | str,
     config: OnPolicyConfig | DynaConfig,
     space: Mapping[str, Space],
     folder: str | os.PathLike,
@@ -413,14 +413,15 @@ def gradient_steps(config: Any) -> int:
     return config.num_updates * config.gradient_steps
 
 
-def _learner(env: envs.Environment, config: Any) -> Learner:
+def _learner(env: envs.BaseEnvironment, config: Any) -> Learner:
     if not isinstance(config, DynaConfig):
         return config.learner(env)
+    env = tensor_environment_of(env)
     return DynaLearner(config.agent.learner(env), config, *transition_model(env, config))
 
 
 def train_side_by_side(
-    env: envs.Environment,
+    env: envs.BaseEnvironment,
     configs: Sequence[Any],
     seeds: Sequence[int],
     run_dir: Path,

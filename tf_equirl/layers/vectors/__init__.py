@@ -1,0 +1,1 @@
+"""Layers that treat a vector as a whole: its scale, or one that the input does not change."""

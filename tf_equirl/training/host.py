@@ -1,0 +1,315 @@
+"""Rollouts in environments that are stepped on the host."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+import tensorflow as tf
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from tf_equirl.distributions import Distribution
+from tf_equirl.envs.host import HostEnvironment
+from tf_equirl.training import programs
+from tf_equirl.training.collect import ActingState, Rollout
+from tf_equirl.training.population import Population
+from tf_equirl.training.randomness import Purpose, member_uniforms
+
+_DEFAULT = AutoresetMode.NEXT_STEP  # of a vector environment that does not say
+
+
+class Seen(NamedTuple):
+    """What copies of an environment gave at a step, `[copies, ...]`."""
+
+    observation: NDArray[np.float32]  # to go on from: a fresh episode's where one has ended
+    true_observation: NDArray[np.float32]  # before any reset
+    reward: NDArray[np.float32]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    valid: NDArray[np.bool_]  # whether it was a step, and not the reset that took its place
+
+
+class Copies:
+    """Copies of an environment that step together, whatever their autoreset mode.
+
+    Args:
+      env: the environment.
+      groups: how many copies have seeds of their own; where the environment is vectorised by itself
+        each group is a vector environment, since all copies of such a one draw from one generator.
+      size: copies in a group.
+    """
+
+    def __init__(self, env: HostEnvironment, groups: int, size: int):
+        self.env = env
+        self.groups, self.size = groups, size
+        together = env.seeds_copies
+        self.vectors = [env.vector(groups * size)] if together else []
+        while not together and len(self.vectors) < groups:
+            self.vectors.append(env.vector(size))
+        self._parts = np.split(np.arange(groups * size), len(self.vectors))
+        self._resetting = np.zeros(groups * size, bool)
+        modes = {vector.metadata.get("autoreset_mode", _DEFAULT) for vector in self.vectors}
+        self.always_valid = AutoresetMode.NEXT_STEP not in modes
+
+    def reset(self, seeds: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Starts episodes, and returns their first observations.
+
+        Args:
+          seeds: `[groups, size]`.
+        """
+        self._resetting[:] = False
+        first = []
+        for vector, part in zip(self.vectors, self._parts, strict=True):
+            own = [int(seed) for seed in seeds.ravel()[part]]
+            # Vector environments of gymnasium's own take a seed for each copy.
+            seed: Any = own if self.env.seeds_copies else own[0]
+            first.append(self.env.observed(vector.reset(seed=seed)[0]))
+        return np.concatenate(first)
+
+    def step(self, actions: NDArray[Any]) -> Seen:
+        """One step of every copy.
+
+        Args:
+          actions: as `HostEnvironment.given` takes them.
+        """
+        given = self.env.given(actions)
+        parts = [
+            self._step(vector, given[part], self._resetting[part])
+            for vector, part in zip(self.vectors, self._parts, strict=True)
+        ]
+        seen = parts[0] if len(parts) == 1 else Seen(*map(np.concatenate, zip(*parts, strict=True)))
+        self._resetting = seen.valid & (seen.terminated | seen.truncated)
+        return seen
+
+    def _step(
+        self, vector: gymnasium.vector.VectorEnv, actions: Any, resetting: NDArray[np.bool_]
+    ) -> Seen:
+        observation, reward, terminated, truncated, info = vector.step(actions)
+        observed = true = self.env.observed(observation)
+        ended = terminated | truncated
+        valid = np.ones_like(ended)
+        mode = vector.metadata.get("autoreset_mode", _DEFAULT)
+        if mode == AutoresetMode.NEXT_STEP:
+            valid = ~resetting
+        elif ended.any():
+            true = observed.copy()
+            if mode == AutoresetMode.SAME_STEP:
+                final = [info["final_obs"][i] for i in np.flatnonzero(ended)]
+                true[ended] = self.env.observed(np.stack(final))
+            else:
+                fresh = vector.reset(options={"reset_mask": ended})[0]
+                observed = np.where(
+                    ended.reshape(-1, *[1] * (observed.ndim - 1)),
+                    self.env.observed(fresh),
+                    observed,
+                )
+        return Seen(
+            observed,
+            true,
+            np.where(valid, reward, 0).astype(np.float32),
+            terminated & valid,
+            truncated & valid,
+            valid,
+        )
+
+    def close(self) -> None:
+        """Closes the environments."""
+        for vector in self.vectors:
+            vector.close()
+
+
+def acting_program(population: Population, distribution: Distribution, greedy: bool) -> Callable:
+    """A compiled program from weights, observations `[members, envs, ...]` and uniform numbers.
+
+    Returns:
+      A function that gives actions, what is executed of them, their log-probabilities, and the
+      parameters of their distribution.
+    """
+
+    @tf.function(jit_compile=True, autograph=False)
+    def act(weights, observation, uniforms):
+        parameters = population.outputs("actor", weights, observation)
+        action = distribution.act(parameters, uniforms, greedy)
+        executed = distribution.executed(action)
+        return action, executed, distribution.log_prob(parameters, action), parameters
+
+    return act
+
+
+def copies_of(block: Sequence[Any]) -> NDArray[np.intp]:
+    """For each member of a block which distinct one it is; copies fill a block up.
+
+    Args:
+      block: tensors `[members, ...]` that say all that members differ in.
+    """
+    arrays = [np.asarray(x) for x in block]
+    rows = [tuple(x[i].tobytes() for x in arrays) for i in range(len(arrays[0]))]
+    number: dict[Any, int] = {}
+    return np.array([number.setdefault(row, len(number)) for row in rows])
+
+
+def episode_seeds(seeds: NDArray[np.integer], index: int, size: int) -> NDArray[np.int64]:
+    """Seeds `[members, size]` of the resets with which update `index` begins.
+
+    They depend on a member's own seed alone. Later episodes of a copy go on with its generator.
+    """
+    return np.array(
+        [
+            [
+                int(np.random.SeedSequence([int(seed), index, copy]).generate_state(1)[0] >> 1)
+                for copy in range(size)
+            ]
+            for seed in seeds
+        ]
+    )
+
+
+class HostUpdates:
+    """Updates of a learner whose environment is stepped on the host; its `run` is a stage's.
+
+    Copies of members that fill a block up act in nothing: they have what the member has that they
+    copy. An update that does not follow the one before it, as after a checkpoint, begins with new
+    episodes, since the state of such environments cannot be saved.
+
+    Args:
+      learner: an `OnPolicyLearner`.
+    """
+
+    def __init__(self, learner: Any):
+        self.learner = learner
+        self._blocks: dict[Any, _Block] = {}
+
+    def run(self, state: Any, first: int, number: int) -> tuple[Any, Any]:
+        """See `Stage.run`; at most one update."""
+        if not number:
+            self._compile(state)
+            return state, {}
+        acting, rollout = self._block(state).collect(state, first, *self._programs[:2])
+        state, reports = self._programs[2](state, acting, rollout, tf.constant(first))
+        return state, {name: value[tf.newaxis] for name, value in reports.items()}
+
+    def sound(self, state: Any, member: int) -> tuple[bool, bool]:
+        """Whether rewards and observations of the last rollout of a member were finite."""
+        rewards, observations = self._block(state).sound
+        return bool(rewards[member]), bool(observations[member])
+
+    def close(self) -> None:
+        """Closes all environments."""
+        for block in self._blocks.values():
+            block.copies.close()
+        self._blocks.clear()
+
+    def _block(self, state: Any) -> _Block:
+        own = (state.seeds, *tf.nest.flatten((state.settings, state.adam.settings)))
+        distinct = copies_of(own)
+        key = state.seeds.numpy().tobytes(), distinct.tobytes()
+        if key not in self._blocks:
+            self._blocks[key] = _Block(self.learner, state.seeds.numpy(), distinct)
+        return self._blocks[key]
+
+    def _compile(self, state: Any) -> None:
+        """Calls every program once."""
+        act, draw, learn = self._programs
+        observation = state.acting.env
+        uniforms = draw(state.seeds, tf.constant(0))
+        action, _, log_prob, _ = act(state.weights, observation, uniforms[0])
+        row = tf.zeros(log_prob.shape)
+        no = tf.zeros(log_prob.shape, tf.bool)
+        steps = self.learner.config.rollout_steps
+        valid = () if self._block(state).copies.always_valid else no
+        one = Rollout(observation, action, log_prob, row, observation, no, no, row, valid)
+        rollout = tf.nest.map_structure(lambda x: tf.stack([x] * steps), one)
+        learn(state, state.acting, rollout, tf.constant(0))
+
+    @functools.cached_property
+    def _programs(self) -> tuple[Callable, Callable, Callable]:
+        learner = self.learner
+        return programs.cached(("host", learner.key), lambda: _make_programs(learner))
+
+
+def _make_programs(learner: Any) -> tuple[Callable, Callable, Callable]:
+    """Acting, drawing the numbers of a rollout, and learning from it."""
+    config, distribution = learner.config, learner.env.action_distribution
+
+    @tf.function(jit_compile=True, autograph=False)
+    def draw(seeds, index):
+        shape = [config.rollout_steps, config.num_environments, distribution.num_uniforms]
+        uniforms = member_uniforms(seeds, Purpose.ROLLOUT, index, shape)
+        return tf.transpose(uniforms, [1, 0, 2, 3])
+
+    @tf.function(jit_compile=True, autograph=False)
+    def learn(state, acting, rollout, index):
+        return learner.after(state, acting, rollout, index)
+
+    return acting_program(learner.population, distribution, False), draw, learn
+
+
+class _Block:
+    """The environments of a block of members.
+
+    Args:
+      learner: the learner.
+      seeds: `[members]`.
+      distinct: `[members]`, see `copies_of`.
+    """
+
+    def __init__(self, learner: Any, seeds: NDArray[np.integer], distinct: NDArray[np.intp]):
+        self.config, self.env = learner.config, learner.env
+        self.distinct = distinct
+        _, self.first = np.unique(distinct, return_index=True)
+        self.seeds = seeds[self.first]
+        self.copies = Copies(self.env, len(self.first), self.config.num_environments)
+        self.sound = (np.ones(len(seeds), bool),) * 2
+        self._next = -1
+
+    def collect(
+        self, state: Any, index: int, act: Callable, draw: Callable
+    ) -> tuple[ActingState, Rollout]:
+        """The rollout of an update."""
+        acting = state.acting
+        observation, episode, last = (x.numpy() for x in acting)
+        if index != self._next:
+            seeds = episode_seeds(self.seeds, index, self.config.num_environments)
+            observation = self._spread(self.copies.reset(seeds))
+            episode = np.zeros_like(episode)
+        uniforms = draw(state.seeds, tf.constant(index))
+        rows = []
+        for step in range(self.config.rollout_steps):
+            action, executed, log_prob, _ = act(
+                state.weights, tf.constant(observation), uniforms[step]
+            )
+            given = executed.numpy()[self.first]
+            seen = Seen(*map(self._spread, self.copies.step(given.reshape(-1, *given.shape[2:]))))
+            ended = seen.terminated | seen.truncated
+            episode = episode + seen.reward
+            last = np.where(ended, episode, last)
+            episode = np.where(ended, np.float32(0), episode)
+            row = Rollout(
+                observation,
+                action.numpy(),
+                log_prob.numpy(),
+                seen.reward,
+                seen.true_observation,
+                seen.terminated,
+                seen.truncated,
+                last,
+                () if self.copies.always_valid else seen.valid,
+            )
+            rows.append(row)
+            observation = seen.observation
+        self._next = index + 1
+        rollout = tf.nest.map_structure(lambda *x: tf.constant(np.stack(x)), *rows)
+        self.sound = tuple(
+            np.isfinite(x).all(axis=(0, *range(2, x.ndim)))
+            for x in (rollout.reward.numpy(), rollout.next_observation.numpy())
+        )
+        return ActingState(*map(tf.constant, (observation, episode, last))), rollout
+
+    def _spread(self, of_copies: NDArray[Any]) -> NDArray[Any]:
+        """`[distinct * envs, ...]` as `[members, envs, ...]`."""
+        shape = (len(self.first), self.config.num_environments, *of_copies.shape[1:])
+        return of_copies.reshape(shape)[self.distinct]
