@@ -28,6 +28,8 @@ from tf_equirl.layers import (
     GroupAveraging,
     GroupDense,
     GroupPooling,
+    InputNormalization,
+    InvariantVector,
     LiftingDense,
     PermutationEquivariantDense,
     ProximalPooling,
@@ -313,6 +315,25 @@ CASES = [
             has_weights=False,
         )
         for mode in ("mean", "max", "sum")
+    ),
+    *(
+        Case(
+            f"normalization_{rho.__name__}",
+            InputNormalization,
+            lambda inputs, outputs, units, **kwargs: InputNormalization(inputs, **kwargs),
+            rho,
+            rho,
+            **no_weights,
+        )
+        for rho in (signed, turned)
+    ),
+    Case(
+        "invariant_vector",
+        InvariantVector,
+        lambda inputs, outputs, units, **kwargs: InvariantVector(outputs, value=0.5, **kwargs),
+        skew,
+        mixed,
+        **no_weights,
     ),
     transition_images(skew),
     averaging(skew),

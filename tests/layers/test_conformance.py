@@ -228,7 +228,8 @@ def test_population_gradients_vectorise_and_compile(case, group, units=4):
             scope = list(zip(layer.trainable_variables, weights, strict=True))
             with keras.StatelessScope(state_mapping=scope):
                 loss = tf.reduce_mean(tf.square(function(x)))
-        return tape.gradient(loss, [*weights, x])
+        nothing = tf.UnconnectedGradients.ZERO  # of an input that a layer does not use
+        return tape.gradient(loss, [*weights, x], unconnected_gradients=nothing)
 
     @tf.function(jit_compile=True, autograph=False)
     def population(weights, x):

@@ -52,7 +52,16 @@ class InvariantVector(keras.layers.Layer):
         self._fixed = intertwiner_basis(trivial, self.representation)[..., 0]  # orthonormal rows
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Creates the coordinates."""
+        """Creates the coordinates.
+
+        Raises:
+            ValueError: If the input has no last axis, in whose place the vector comes.
+        """
+        if not input_shape:
+            raise ValueError(
+                f"The input of {type(self).__name__} '{self.name}' must have shape [..., anything]. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
         start = self._fixed @ np.full(self.representation.dim, self.value)
         self.coordinates = self.add_weight(
             name="coordinates",
