@@ -61,6 +61,22 @@ def test_the_examples_of_every_page_run_in_order(tmp_path):
     assert result.returncode == 0, result.stderr
 
 
+def _printed(page):
+    """The doctests of a page, as one text."""
+    return "\n".join(re.findall(r"^```pycon\n(.*?)^```", page.read_text(), re.M | re.S))
+
+
+PRINTED = [page for page in sorted((ROOT / "docs").glob("*.md")) if _printed(page)]
+
+
+@pytest.mark.parametrize("page", PRINTED, ids=lambda page: page.name)
+def test_doctests_of_a_page(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    test = doctest.DocTestParser().get_doctest(_printed(page), {}, page.name, str(page), 0)
+    result = doctest.DocTestRunner().run(test)
+    assert result.attempted and not result.failed
+
+
 def test_links_between_pages_lead_somewhere():
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
         text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)  # no code
