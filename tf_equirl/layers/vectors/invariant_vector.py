@@ -59,8 +59,8 @@ class InvariantVector(keras.layers.Layer):
         """
         if not input_shape:
             raise ValueError(
-                f"The input of {type(self).__name__} '{self.name}' must have shape [..., anything]. "
-                f"Received: input_shape={tuple(input_shape)}"
+                f"The input of {type(self).__name__} '{self.name}' must have shape "
+                f"[..., anything]. Received: input_shape={tuple(input_shape)}"
             )
         start = self._fixed @ np.full(self.representation.dim, self.value)
         self.coordinates = self.add_weight(
