@@ -28,7 +28,8 @@ def define(num_seeds: int, members: str, run_dir: str, resume: str) -> None:
       run_dir: the default of `run_dir`, in words.
       resume: help text of `resume`.
     """
-    flags.DEFINE_string("env", "CartPole", "name of the environment")
+    flags.DEFINE_string("env", "CartPole", common.ENV)
+    flags.DEFINE_multi_string("env_arg", [], common.ENV_ARG)
     flags.DEFINE_integer("num_seeds", num_seeds, f"number of {members} trained side by side")
     flags.DEFINE_integer("first_seed", 0, "the seeds are first_seed, first_seed + 1, ...")
     flags.DEFINE_string("run_dir", None, f"run folder (default: {run_dir})")
@@ -64,12 +65,15 @@ def environment(found: dict[str, Any] | None) -> envs.Environment:
     """That of the flags, or of a run that is resumed.
 
     Raises:
-      ValueError: if there is none of this name.
+      ValueError: if it cannot be made, or arguments are given for that of a run.
     """
-    from tf_equirl import envs
+    from tf_equirl.training.run_folder import environment_again
 
-    given = found is None or common.given("env")
-    return envs.make(flags.FLAGS.env if given else found["environment"])  # type: ignore[index]
+    if found is not None and common.given("env_arg") and not common.given("env"):
+        raise ValueError(f"--env_arg needs --env. Received: env_arg={flags.FLAGS.env_arg}")
+    if found is None or common.given("env"):
+        return common.environment(flags.FLAGS.env, flags.FLAGS.env_arg)
+    return environment_again(found)
 
 
 def seeds(found: dict[str, Any] | None) -> list[int]:

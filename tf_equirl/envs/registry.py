@@ -1,12 +1,18 @@
-"""Environments by name."""
+"""Environments by name, and by the class of a module."""
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Callable
+import importlib
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from tf_equirl._checks import instance, refuse, shown
+from tf_equirl._checks import cut, instance, refuse, shown
 from tf_equirl.envs.cartpole import CartPole
 from tf_equirl.envs.catch import Catch
 from tf_equirl.envs.environment import Environment
@@ -18,12 +24,15 @@ def make(environment: str | Environment, **kwargs: Any) -> Environment:
     """Makes an environment.
 
     Args:
-        environment: A registered name, or an environment, which is returned as it is.
+        environment: A registered name; or "module:Class", of a module that can be imported, from
+            the current directory too, and an environment's class or a function that returns one;
+            or an environment, which is returned as it is.
         **kwargs: Arguments of the environment's constructor.
 
     Raises:
-        ValueError: If the name is unknown, the arguments are not the constructor's, or there are
-            arguments for an environment that is made already.
+        ValueError: If the name is unknown, there is no such module or class or it makes no
+            environment, the arguments are not the constructor's, or there are arguments for an
+            environment that is made already.
     """
     if isinstance(environment, Environment):
         if kwargs:
@@ -32,25 +41,52 @@ def make(environment: str | Environment, **kwargs: Any) -> Environment:
                 f"environment={environment!r}, kwargs={shown(kwargs)}"
             )
         return environment
-    _check_name("environment", environment)
-    try:
-        return _CONSTRUCTORS[environment](**kwargs)
-    except TypeError as error:
-        raise ValueError(
-            f"`kwargs` must be arguments of {environment}: {error}. "
-            f"Received: kwargs={shown(kwargs)}"
-        ) from error
+    return _make("environment", environment, kwargs)
 
 
 def environment_of(env: str | Environment) -> Environment:
     """Returns what the argument `env` of another function stands for, as `make` does.
 
     Raises:
-        ValueError: If it is neither an environment nor a registered name.
+        ValueError: If it is none.
     """
-    if not isinstance(env, Environment):
-        _check_name("env", env)
-    return make(env)
+    return env if isinstance(env, Environment) else _make("env", env, {})
+
+
+def recipe(env: Environment) -> dict[str, Any] | None:
+    """How `make` makes an environment again, in another process, of plain JSON types.
+
+    Returns:
+        `{"make": "my_module:Windy", "arguments": {"wind": 0.5}}`, arguments left out that are as by
+        default; None where it cannot be said: of a class of the program itself or of a function,
+        or with arguments that JSON does not have.
+    """
+    kind = type(env)
+    name = next((n for n in names() if _CONSTRUCTORS[n] is kind), None)
+    if name is None or not kind.__module__.startswith("tf_equirl."):
+        name = f"{kind.__module__}:{kind.__qualname__}"
+        found: Any = sys.modules.get(kind.__module__)
+        for part in kind.__qualname__.split("."):
+            found = getattr(found, part, None)
+        if found is not kind or kind.__module__ == "__main__":
+            return None
+    arguments: dict[str, Any] = {}
+    parameters = inspect.signature(kind.__init__).parameters
+    for key, value in env._arguments.items():
+        parameter = parameters[key]
+        if parameter.kind is parameter.VAR_KEYWORD:
+            arguments |= value
+        elif parameter.kind is parameter.POSITIONAL_ONLY:
+            return None
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            if value:
+                return None
+        elif value is not parameter.default:
+            arguments[key] = value
+    try:
+        return json.loads(json.dumps({"make": name, "arguments": arguments}, allow_nan=False))
+    except (TypeError, ValueError):
+        return None
 
 
 def names() -> list[str]:
@@ -76,11 +112,107 @@ def register(name: str, constructor: Callable[..., Environment]) -> None:
     _CONSTRUCTORS[name] = constructor
 
 
+def _make(argument: str, name: object, kwargs: Mapping[str, Any]) -> Environment:
+    if isinstance(name, str) and name not in _CONSTRUCTORS and ":" in name:
+        constructor = _imported(argument, name)
+    else:
+        _check_name(argument, name)
+        constructor = _CONSTRUCTORS[str(name)]
+    try:
+        _check_arguments(constructor, kwargs)
+    except TypeError as error:
+        raise ValueError(
+            f"`kwargs` must be arguments of {name}: {error}. Received: kwargs={shown(kwargs)}"
+        ) from error
+    env = constructor(**kwargs)
+    if not isinstance(env, Environment):
+        raise ValueError(
+            f"`{argument}` must name what makes an Environment. Received: "
+            f"{argument}={shown(name)}, which made {shown(env)}"
+        )
+    return env
+
+
+def _check_arguments(constructor: Callable[..., Environment], kwargs: Mapping[str, Any]) -> None:
+    """Raises a TypeError, as a call would, unless these are arguments of the constructor."""
+    initialise = getattr(constructor, "__init__")  # noqa: B009
+    if not isinstance(constructor, type):
+        inspect.signature(constructor).bind(**kwargs)
+    elif initialise is not object.__init__:
+        inspect.signature(initialise).bind(None, **kwargs)
+    elif kwargs:  # which Python lets pass, as `Environment` has a `__new__`
+        raise TypeError("its constructor takes no arguments")
+
+
+def _imported(argument: str, name: str) -> Callable[..., Environment]:
+    """What "module:Class" names."""
+    module_name, _, class_name = name.partition(":")
+    received = f"Received: {argument}={shown(name)}"
+    parts = [*module_name.split("."), *class_name.split(".")]
+    if not all(part.isidentifier() for part in parts):
+        raise ValueError(
+            f'`{argument}` must be "module:Class", as in "my_module:Windy". {received}'
+        )
+    try:
+        with _current_directory_first():
+            found: Any = importlib.import_module(module_name)
+    except Exception as error:  # whatever the module's code raises
+        missing = isinstance(error, ModuleNotFoundError) and error.name is not None
+        if missing and f"{module_name}.".startswith(f"{error.name}."):  # type: ignore[attr-defined]
+            raise ValueError(
+                f"`{argument}` must name a module that can be imported, from {os.getcwd()} or "
+                f"sys.path. {received}, but there is no module {error.name!r}"  # type: ignore[attr-defined]
+            ) from error
+        raise ValueError(
+            f"`{argument}` must name a module that can be imported. {received}, which raised "
+            f"{type(error).__name__}: {cut(str(error), 300)}"
+        ) from error
+    for part in class_name.split("."):
+        if not hasattr(found, part):
+            known = [
+                key
+                for key, value in vars(found).items()
+                if isinstance(value, type)
+                and issubclass(value, Environment)
+                and not inspect.isabstract(value)
+            ]
+            raise ValueError(
+                f"`{argument}` must name a class of the module {module_name}. {received}; its "
+                f"environments are: {', '.join(known) or 'none'}"
+            )
+        found = getattr(found, part)
+    if not callable(found) or (isinstance(found, type) and not issubclass(found, Environment)):
+        raise ValueError(
+            f"`{argument}` must name a subclass of tf_equirl.envs.Environment, or a function that "
+            f"returns one. {received}, which is {shown(found)}"
+        )
+    if isinstance(found, type) and inspect.isabstract(found):
+        functions = ", ".join(sorted(vars(found)["__abstractmethods__"]))
+        raise ValueError(
+            f"`{argument}` must name an environment that defines {functions}. {received}, which "
+            "does not"
+        )
+    return found
+
+
+@contextlib.contextmanager
+def _current_directory_first() -> Iterator[None]:
+    """As `python -m` has it; a console script does not."""
+    folder = os.getcwd()
+    sys.path.insert(0, folder)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        if folder in sys.path:  # the module may have changed it
+            sys.path.remove(folder)
+
+
 def _check_name(argument: str, name: object) -> None:
     if not isinstance(name, str) or name not in _CONSTRUCTORS:
         raise ValueError(
-            f"`{argument}` must be one of: {', '.join(names())}.{_suggestion(name)} "
-            f"Received: {argument}={shown(name)}"
+            f"`{argument}` must be one of: {', '.join(names())}; or module:Class of your own."
+            f"{_suggestion(name)} Received: {argument}={shown(name)}"
         )
 
 

@@ -32,7 +32,7 @@ from tf_equirl.publishing.entry import (
     training_fields,
     write_entry,
 )
-from tf_equirl.training.run_folder import read_description
+from tf_equirl.training.run_folder import environment_again, read_description
 
 RULE = (
     "the best of all seeds: the highest mean return over the last tenth of training, among equals "
@@ -73,7 +73,7 @@ def publish(
       episodes: episodes of each evaluation.
       description: one sentence; made up from the configuration if None.
       limits: sentences on what the model cannot do, beside those that are true of every model.
-      env: the environment, where its registered name alone does not make it.
+      env: the environment, where the folder does not say how to make it.
 
     Returns:
       The model's folder.
@@ -89,7 +89,7 @@ def publish(
         raise ValueError(f"`success` must be a finite number. Received: success={success!r}")
     check_run(run_dir, zoo.POLICY)
     description_of_run = read_description(run_dir, "train_ppo")
-    env = envs.make(description_of_run["environment"]) if env is None else env
+    env = environment_again(description_of_run) if env is None else env
     check_environment(env)
     result = agents.load_result(run_dir, env)
     check_result(result, _final_returns(result))

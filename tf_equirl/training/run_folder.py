@@ -28,12 +28,19 @@ from tf_equirl._files import (
     write_text_atomically,
 )
 from tf_equirl._portable import architecture, comparable
-from tf_equirl.envs import Environment
+from tf_equirl.envs import Environment, make, names
+from tf_equirl.envs.registry import recipe
 from tf_equirl.training.checkpoint import FORMAT, Checkpoint, open_checkpoint, write_checkpoint
 from tf_equirl.training.config import Config
 
 # What else is written down does not tell one run from another.
-_RECORDS = ("versions", "git_commit", "data_provenance", "validation_provenance")
+_RECORDS = (
+    "versions",
+    "git_commit",
+    "data_provenance",
+    "validation_provenance",
+    "environment_recipe",
+)
 _LARGEST_DESCRIPTION = 64 * 2**20  # bytes; models of hundreds of layers take one
 _FIELDS = {
     "trainer": str,
@@ -73,6 +80,7 @@ def describe(
         "config": config.to_json(),
         "seeds": list(seeds),
         **describe_environment(env),
+        "environment_recipe": recipe(env),
         "models": {role: architecture(model) for role, model in networks.items()},
         "versions": {
             "python": platform.python_version(),
@@ -241,6 +249,25 @@ def describe_environment(env: Environment) -> dict[str, Any]:
         },
         "symmetry": env.symmetry.get_config(),
     }
+
+
+def environment_again(description: Mapping[str, Any]) -> Environment:
+    """The environment of a run, made as `environment_recipe` says, or else by its name.
+
+    Raises:
+      ValueError: if it cannot be made.
+    """
+    name, how = description["environment"], description.get("environment_recipe")
+    env = make(name) if how is None or name in names() else None
+    if how is None or (env is not None and _is_described(env, description)):
+        return env  # type: ignore[return-value]
+    if not isinstance(how, dict) or not isinstance(how.get("arguments"), dict):
+        raise ValueError(f"environment_recipe must say how it is made. Received: {_short(how)}")
+    return make(how.get("make"), **how["arguments"])  # type: ignore[arg-type]
+
+
+def _is_described(env: Environment, description: Mapping[str, Any]) -> bool:
+    return all(same(value, description[key]) for key, value in describe_environment(env).items())
 
 
 def same(one: Any, other: Any) -> bool:

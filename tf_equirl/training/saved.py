@@ -19,6 +19,7 @@ from tf_equirl.training.result import Harm, Outcome
 from tf_equirl.training.run_folder import (
     RunFolder,
     describe_environment,
+    environment_again,
     read_description,
     same,
 )
@@ -85,15 +86,15 @@ def read_run(
     Args:
       run_dir: the folder.
       trainer: name of the function that made it, such as "train_ppo".
-      env: the environment, where its registered name alone does not make it, because it was made
-        with arguments of its own.
+      env: the environment, where `run.json` does not say how to make it, because its class is not
+        of a module, or its arguments are no plain values.
 
     Raises:
       ValueError: if the folder holds no run of this trainer or nothing was saved yet, it is
         damaged, or the environment is another one than the run's.
     """
     description = read_description(run_dir, trainer)
-    env = envs.make(description["environment"] if env is None else env)
+    env = environment_again(description) if env is None else envs.make(env)
     for key, ours in describe_environment(env).items():
         if not same(ours, description[key]):
             raise ValueError(

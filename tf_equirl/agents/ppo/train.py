@@ -114,8 +114,8 @@ def load_result(run_dir: str | os.PathLike, env: envs.Environment | None = None)
 
     Args:
       run_dir: folder that `train_ppo` wrote.
-      env: the environment, where its registered name alone does not make it, because it was made
-        with arguments of its own.
+      env: the environment, where the folder does not say how to make it: its class is none of a
+        module, or its arguments are no plain values.
 
     Returns:
       The result up to the last checkpoint; `finished` says whether that is the run's end. A list
