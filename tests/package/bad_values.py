@@ -721,8 +721,9 @@ def functions() -> list[Subject]:
                 "actor": None,
                 "critic": None,
                 "start_from": None,
+                "start_seed": None,
             },
-            {**agent, "start_from": none},
+            {**agent, "start_from": none, "start_seed": none},
         ),
         Subject(
             dyna.train_dyna,
@@ -732,8 +733,10 @@ def functions() -> list[Subject]:
                 "actor": None,
                 "critic": None,
                 "frozen_model": None,
+                "start_from": None,
+                "start_seed": None,
             },
-            {**agent, "frozen_model": none},
+            {**agent, "frozen_model": none, "start_from": none, "start_seed": none},
         ),
         Subject(
             dynamics.fit_transition_model,

@@ -38,6 +38,7 @@ from tf_equirl.training.progress import Progress
 from tf_equirl.training.randomness import Purpose, member_uniforms
 from tf_equirl.training.result import Outcome, TrainingResult
 from tf_equirl.training.run_folder import RunFolder
+from tf_equirl.training.starting import Start
 
 
 class AgentState(NamedTuple):
@@ -69,6 +70,8 @@ class OnPolicyLearner(Learner):
 
     config: OnPolicyConfig
     per_member = OPTIMIZER_FIELDS
+    start_from: Start | None = None
+    """Trained networks, of those of the learner, that every member goes on from."""
 
     def __init__(
         self,
@@ -110,7 +113,7 @@ class OnPolicyLearner(Learner):
         """The state before the first update: weights and episodes, both from the seeds."""
         configs = [self.config] * len(seeds) if configs is None else configs
         population = self.population
-        weights = population.fresh(seeds) if self.fresh else population.own(len(seeds))
+        weights = population.fresh(seeds, self.start_from.networks if self.start_from else ())
         keys = tf.constant(list(seeds), tf.int32)
         shape = [self.config.num_environments, self.env.num_uniforms]
         acting = start_acting(self.env, member_uniforms(keys, Purpose.RESETS, 0, shape))
@@ -118,6 +121,10 @@ class OnPolicyLearner(Learner):
             tf.nest.flatten(weights.trained), adam_settings(configs, self.config.num_updates)
         )
         return AgentState(keys, weights, adam, acting, self.settings(configs))
+
+    def describe(self) -> dict[str, Any]:
+        """See `Learner.describe`."""
+        return {} if self.start_from is None else self.start_from.describe()
 
     def settings(self, configs: Sequence[Any]) -> dict[str, tf.Tensor]:
         """What `learn` reads of the configs of members that differ, `[members]` each by name.

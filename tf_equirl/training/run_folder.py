@@ -40,6 +40,7 @@ _RECORDS = (
     "data_provenance",
     "validation_provenance",
     "environment_recipe",
+    "start_place",
 )
 _LARGEST_DESCRIPTION = 64 * 2**20  # bytes; models of hundreds of layers take one
 _FIELDS = {

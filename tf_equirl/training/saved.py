@@ -101,6 +101,21 @@ def read_run(
                 f"env must be the environment of the run in {run_dir}, with its {key}. "
                 f"Received: env={env.name} with another one"
             )
+    return SavedRun(description, env, *read_networks(run_dir, description))
+
+
+def read_networks(
+    run_dir: str | os.PathLike, description: dict[str, Any]
+) -> tuple[dict[str, keras.Model], Outcome]:
+    """The networks of a run, untrained, and what the host loop knew of it.
+
+    Args:
+      run_dir: its folder.
+      description: the contents of its `run.json`.
+
+    Raises:
+      ValueError: if nothing was saved yet, or the folder is damaged.
+    """
     folder = RunFolder(run_dir, description)
     with folder.saved() as checkpoint:
         if checkpoint is None:
@@ -115,7 +130,7 @@ def read_run(
         for role, model in description["models"].items()
         if model is not None
     }
-    return SavedRun(description, env, networks, outcome)
+    return networks, outcome
 
 
 def calls(learner: Learner, done: Mapping[str, int]) -> Iterator[tuple[str, int, int]]:
