@@ -15,6 +15,8 @@ from . import common
 if TYPE_CHECKING:
     from tf_equirl import envs
 
+START = ("start_from", "start_seed")
+"""The flags of `define_start`."""
 _BEGUN = ("run.json", "sweep.json", "search.json")
 _chosen: list[Path] = []
 
@@ -34,6 +36,17 @@ def define(num_seeds: int, members: str, run_dir: str, resume: str) -> None:
     flags.DEFINE_integer("first_seed", 0, "the seeds are first_seed, first_seed + 1, ...")
     flags.DEFINE_string("run_dir", None, f"run folder (default: {run_dir})")
     flags.DEFINE_bool("resume", False, resume)
+
+
+def define_start() -> None:
+    """Defines `--start_from` and `--start_seed`."""
+    flags.DEFINE_string(
+        "start_from",
+        None,
+        "networks that every seed goes on from: a name in the zoo, or the path of a run folder, of "
+        "a model in a zoo of your own or of an actor's .keras file (default: new networks)",
+    )
+    flags.DEFINE_integer("start_seed", None, "seed of the run in start_from (default: the best)")
 
 
 def resumed() -> Path | None:
@@ -61,8 +74,11 @@ def description(trainer: str) -> dict[str, Any] | None:
     return None if folder is None else read_description(folder, trainer)
 
 
-def environment(found: dict[str, Any] | None) -> envs.Environment:
+def environment(found: dict[str, Any] | envs.Environment | None) -> envs.Environment:
     """That of the flags, or of a run that is resumed.
+
+    Args:
+      found: the run's description or its environment; None for a new run.
 
     Raises:
       ValueError: if it cannot be made, or arguments are given for that of a run.
@@ -73,7 +89,7 @@ def environment(found: dict[str, Any] | None) -> envs.Environment:
         raise ValueError(f"--env_arg needs --env. Received: env_arg={flags.FLAGS.env_arg}")
     if found is None or common.given("env"):
         return common.environment(flags.FLAGS.env, flags.FLAGS.env_arg)
-    return environment_again(found)
+    return environment_again(found) if isinstance(found, dict) else found
 
 
 def seeds(found: dict[str, Any] | None) -> list[int]:
