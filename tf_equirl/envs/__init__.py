@@ -18,6 +18,7 @@ from tf_equirl.envs.adapters.gymnasium_env import GymnasiumEnv
 from tf_equirl.envs.adapters.gymnasium_vector import GymnasiumVectorEnv
 from tf_equirl.envs.cartpole import CartPole, CartPoleState
 from tf_equirl.envs.catch import Catch, CatchState
+from tf_equirl.envs.checks import check_environment
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.registry import make, names, register
 from tf_equirl.envs.symmetry_check import SymmetryReport, check_symmetry
@@ -34,6 +35,7 @@ __all__ = [
     "GymnasiumEnv",
     "GymnasiumVectorEnv",
     "SymmetryReport",
+    "check_environment",
     "check_symmetry",
     "make",
     "make_tf_agents",

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tf_equirl._checks import LARGEST_SAMPLE, flag, positive_integer, random_seed
 from tf_equirl.envs import Environment
+from tf_equirl.envs.checks import check_environment
 from tf_equirl.envs.registry import environment_of
 from tf_equirl.evaluation.fitting import check_policy
 from tf_equirl.evaluation.starts import start_uniforms
@@ -92,6 +93,7 @@ def evaluate(
             environment, or it gives a logit that is not a number.
     """
     env = environment_of(env)
+    check_environment(env)
     check_policy(model, env)
     episodes = positive_integer("episodes", episodes, LARGEST_SAMPLE)
     greedy = flag("greedy", greedy)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tf_equirl._checks import flag, random_seed
 from tf_equirl.envs import Environment
+from tf_equirl.envs.checks import check_environment
 from tf_equirl.envs.registry import environment_of
 from tf_equirl.evaluation.fitting import check_policy
 from tf_equirl.evaluation.starts import start_uniforms
@@ -45,6 +46,7 @@ def record(
         ValueError: If an argument is not one of those, or the model's shapes do not fit.
     """
     env = environment_of(env)
+    check_environment(env)
     check_policy(model, env)
     seed = random_seed(seed)
     greedy = flag("greedy", greedy)
