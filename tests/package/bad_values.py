@@ -574,6 +574,7 @@ def _configs() -> list[Subject]:
         **networks,
         "match_critic_parameters": either(none, integer(1, 10**8)),
         "actor_initializer": none,
+        "activation": none,
         "num_epochs": count,
         "num_minibatches": count,
         "gae_lambda": share,

@@ -22,6 +22,7 @@ from tf_equirl.layers import (
     SymmetrizerDense,
 )
 from tf_equirl.models.inputs import (
+    check_activation,
     check_description,
     check_initializer,
     observation_input,
@@ -39,6 +40,7 @@ def actor(
     kernel_initializer: str | keras.initializers.Initializer | None = None,
     name: str | None = None,
     observation_shape: Sequence[int] | None = None,
+    activation: str | None = None,
 ) -> keras.Model:
     r"""A policy network: observations `[batch, *observation_shape]` to `[batch, d_action]`.
 
@@ -72,14 +74,17 @@ def actor(
       name: the model's name.
       observation_shape: shape of an observation, if it is not flat; the group acts on its
         `symmetry.state.dim` numbers in row-major order.
+      activation: name of the Keras activation of the hidden layers, a pointwise one such as "tanh"
+        or "elu": those commute with the regular representation. Of the kind `"odd"` it must be odd.
+        None is "relu", and "tanh" of that kind.
 
     Returns:
       A Keras functional model.
 
     Raises:
       ValueError: for an unknown kind, widths that are not positive integers, a budget that is too
-        small, an `observation_shape` of another size than the state, or a symmetry for which
-        `"odd"` is not equivariant.
+        small, an `observation_shape` of another size than the state, an activation that is not
+        pointwise, or a symmetry or an activation for which `"odd"` is not equivariant.
 
     Example:
       >>> from tf_equirl import envs, models
@@ -90,6 +95,7 @@ def actor(
     check_description(symmetry, kind, ACTOR_KINDS, name, observation_shape)
     if kind == "odd":
         _check_odd(symmetry)
+    activation = check_activation(activation, "tanh" if kind == "odd" else "relu", kind == "odd")
     if kernel_initializer is None and not kind.startswith("symmetrizer"):
         kernel_initializer = "he_normal"
     # None is left to the Symmetrizer's layers.
@@ -106,28 +112,28 @@ def actor(
 
     def build(widths: tuple[int, ...]) -> keras.Model:
         observation, x = observation_input(symmetry, observation_shape)
-        logits = builder(symmetry, widths, initializer, x)
+        logits = builder(symmetry, widths, initializer, activation, x)
         return keras.Model(observation, logits, name=name)
 
     return build_with_widths(build, hidden_units, match_parameters)
 
 
-def _mlp(symmetry, widths, initializer, x):
+def _mlp(symmetry, widths, initializer, activation, x):
     for units in widths:
-        x = keras.layers.Dense(units, "relu", kernel_initializer=initializer.clone())(x)
+        x = keras.layers.Dense(units, activation, kernel_initializer=initializer.clone())(x)
     head = keras.layers.Dense(symmetry.action.dim, kernel_initializer=initializer.clone())
     return head(x)
 
 
-def _gcnn(symmetry, widths, initializer, x):
-    x = regular_features(symmetry.state, widths, initializer, x)
+def _gcnn(symmetry, widths, initializer, activation, x):
+    x = regular_features(symmetry.state, widths, initializer, x, activation)
     return EquivariantReadout(symmetry.action, kernel_initializer=initializer.clone())(x)
 
 
-def _odd(symmetry, widths, initializer, x):
+def _odd(symmetry, widths, initializer, activation, x):
     for units in widths:
         layer = keras.layers.Dense(
-            units, "tanh", use_bias=False, kernel_initializer=initializer.clone()
+            units, activation, use_bias=False, kernel_initializer=initializer.clone()
         )
         x = layer(x)
     # Every hidden unit changes sign with the state: one-dimensional features, `units` channels.
@@ -142,7 +148,7 @@ def _odd(symmetry, widths, initializer, x):
     return keras.layers.Reshape((symmetry.action.dim,))(x)
 
 
-def _symmetrizer(basis, symmetry, widths, initializer, x):
+def _symmetrizer(basis, symmetry, widths, initializer, activation, x):
     def layer(units, inputs, outputs, **kwargs):
         # None is the layer's own choice.
         kernel_initializer = None if initializer is None else initializer.clone()
@@ -154,21 +160,24 @@ def _symmetrizer(basis, symmetry, widths, initializer, x):
     x = keras.layers.Reshape((symmetry.state.dim, 1))(x)
     inputs = symmetry.state
     for units in widths:
-        x = layer(units, inputs, regular, activation="relu")(x)
+        x = layer(units, inputs, regular, activation=activation)(x)
         inputs = regular
     x = layer(1, regular, symmetry.action)(x)
     return keras.layers.Reshape((symmetry.action.dim,))(x)
 
 
-def regular_features(representation, widths, initializer, x):
-    """Lifting and group convolutions with ReLU: `[..., d]` to `[..., n, widths[-1]]`."""
+def regular_features(representation, widths, initializer, x, activation="relu"):
+    """Lifting and group convolutions with an activation: `[..., d]` to `[..., n, widths[-1]]`."""
     first, *rest = widths
     x = LiftingDense(
-        first, representation, activation="relu", kernel_initializer=initializer.clone()
+        first, representation, activation=activation, kernel_initializer=initializer.clone()
     )(x)
     for units in rest:
         x = GroupDense(
-            units, representation.group, activation="relu", kernel_initializer=initializer.clone()
+            units,
+            representation.group,
+            activation=activation,
+            kernel_initializer=initializer.clone(),
         )(x)
     return x
 

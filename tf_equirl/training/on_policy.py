@@ -333,6 +333,7 @@ def make_networks(
     match_parameters: int | None = None,
     match_critic_parameters: int | None = None,
     actor_initializer: str | None = None,
+    activation: str | None = None,
 ) -> tuple[keras.Model, keras.Model]:
     """An actor and a critic for an environment.
 
@@ -344,6 +345,7 @@ def make_networks(
       match_parameters: see `models.actor`.
       match_critic_parameters: see `models.critic`.
       actor_initializer: see `models.actor`.
+      activation: of the hidden layers of both, see `models.actor`.
 
     Raises:
       ValueError: if a network cannot be built, or a model does not fit the environment.
@@ -364,10 +366,16 @@ def make_networks(
             match_parameters,
             actor_initializer,
             observation_shape=shape,
+            activation=activation,
         )
     if isinstance(critic, str):
         critic = models.critic(
-            env.symmetry, critic, hidden_units, match_critic_parameters, observation_shape=shape
+            env.symmetry,
+            critic,
+            hidden_units,
+            match_critic_parameters,
+            observation_shape=shape,
+            activation=activation,
         )
     check_networks(env, actor, critic)
     return actor, critic

@@ -170,6 +170,8 @@ class RunFolder:
                 )
         written = read_description(self.path, self.description["trainer"])
         found = {**written, "config": self._completed(written["config"])}
+        if isinstance(written.get("configs"), list):
+            found["configs"] = [self._completed(config) for config in written["configs"]]
         if identity(found) != identity(self.description):
             raise ValueError(
                 f"run_dir must be new, or hold this same run. Received: run_dir={self.path}, which "

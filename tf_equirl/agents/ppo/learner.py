@@ -36,6 +36,7 @@ _NOT_OF_THE_PROGRAM = (
     "match_parameters",
     "match_critic_parameters",
     "actor_initializer",
+    "activation",
     "total_timesteps",
 )
 

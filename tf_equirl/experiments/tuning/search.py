@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -254,6 +255,9 @@ class Search:
             folder.mkdir(parents=True, exist_ok=True)
             return
         found = _load(file)
+        with contextlib.suppress(TypeError, ValueError):  # a config of another kind
+            config = type(self.config).from_json(found["config"])
+            found["config"] = config.to_json()  # with fields that it was written without
         wanted = json.loads(json.dumps(self.to_json()))
         fields = {**wanted, **found}.keys() - {"environment_recipe"}  # which older ones have not
         different = sorted(k for k in fields if wanted.get(k) != found.get(k))
