@@ -116,7 +116,7 @@ def launch(main: Callable[[], None], how_to_go_on: Callable[[], str]) -> None:
         warnings.formatwarning = _one_line
         try:
             main()
-        except (ValueError, OSError, FloatingPointError) as error:
+        except (ValueError, ImportError, OSError, FloatingPointError) as error:
             sys.exit(f"error: {error}")
         except KeyboardInterrupt as error:
             print(f"\nInterrupted. {how_to_go_on()}", file=sys.stderr)
