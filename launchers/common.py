@@ -5,6 +5,7 @@ A launcher imports what it runs when it runs, so that help and wrong flags need 
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import warnings
@@ -14,8 +15,36 @@ from typing import TYPE_CHECKING, Any
 from absl import app, flags
 
 if TYPE_CHECKING:
+    from tf_equirl import envs
     from tf_equirl.dyna import DynaResult
     from tf_equirl.training import TrainingResult
+
+
+ENV = "the environment: a name, or module:Class of your own, looked for in this folder too"
+ENV_ARG = "name=value of an argument of its constructor, as --env_arg=wind=0.5; may be repeated"
+
+
+def environment(name: str, arguments: list[str]) -> envs.Environment:
+    """What `--env` and `--env_arg` name.
+
+    Raises:
+      ValueError: if an argument is no `name=value`, or the environment cannot be made.
+    """
+    from tf_equirl import envs
+
+    kwargs: dict[str, Any] = {}
+    for text in arguments:
+        key, equals, value = text.partition("=")
+        if not key.isidentifier() or not equals or key in kwargs:
+            raise ValueError(
+                "env_arg must be name=value, each name once, as in --env_arg=wind=0.5. "
+                f"Received: env_arg={text}"
+            )
+        try:
+            kwargs[key] = json.loads(value)
+        except ValueError:  # a text
+            kwargs[key] = value
+    return envs.make(name, **kwargs)
 
 
 def parse_integers(name: str, texts: list[str]) -> tuple[int, ...]:
@@ -87,7 +116,7 @@ def launch(main: Callable[[], None], how_to_go_on: Callable[[], str]) -> None:
         warnings.formatwarning = _one_line
         try:
             main()
-        except (ValueError, OSError, FloatingPointError) as error:
+        except (ValueError, ImportError, OSError, FloatingPointError) as error:
             sys.exit(f"error: {error}")
         except KeyboardInterrupt as error:
             print(f"\nInterrupted. {how_to_go_on()}", file=sys.stderr)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
+from . import common
+
 if TYPE_CHECKING:
     import keras
 
@@ -13,8 +15,9 @@ if TYPE_CHECKING:
 
 _MODEL = flags.DEFINE_string("model", None, "name of a zoo model, or path of a .keras file")
 _ENV = flags.DEFINE_string(
-    "env", None, "name of the environment (default: the zoo card's, else the one that fits)"
+    "env", None, f"{common.ENV} (default: the zoo card's, else the one that fits)"
 )
+_ENV_ARG = flags.DEFINE_multi_string("env_arg", [], common.ENV_ARG)
 SEED = flags.DEFINE_integer("seed", 0, "seed of start states and of sampled actions")
 
 
@@ -39,7 +42,9 @@ def model_and_environment() -> tuple[keras.Model, envs.BaseEnvironment]:
 
     if not _MODEL.value:
         raise ValueError("--model must be given. Received: model=None")
-    chosen = envs.make(_ENV.value) if _ENV.value else None
+    if _ENV_ARG.value and not _ENV.value:
+        raise ValueError(f"--env_arg needs --env. Received: env_arg={_ENV_ARG.value}")
+    chosen = common.environment(_ENV.value, _ENV_ARG.value) if _ENV.value else None
     model = zoo.load_model(_MODEL.value, must_be=zoo.POLICY.text)
     if chosen is None:
         # As `load_model` reads it: a name of the zoo goes before a file, and a file needs no zoo.

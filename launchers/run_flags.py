@@ -15,6 +15,8 @@ from . import common
 if TYPE_CHECKING:
     from tf_equirl import envs
 
+START = ("start_from", "start_seed")
+"""The flags of `define_start`."""
 _BEGUN = ("run.json", "sweep.json", "search.json")
 _chosen: list[Path] = []
 
@@ -28,11 +30,23 @@ def define(num_seeds: int, members: str, run_dir: str, resume: str) -> None:
       run_dir: the default of `run_dir`, in words.
       resume: help text of `resume`.
     """
-    flags.DEFINE_string("env", "CartPole", "name of the environment")
+    flags.DEFINE_string("env", "CartPole", common.ENV)
+    flags.DEFINE_multi_string("env_arg", [], common.ENV_ARG)
     flags.DEFINE_integer("num_seeds", num_seeds, f"number of {members} trained side by side")
     flags.DEFINE_integer("first_seed", 0, "the seeds are first_seed, first_seed + 1, ...")
     flags.DEFINE_string("run_dir", None, f"run folder (default: {run_dir})")
     flags.DEFINE_bool("resume", False, resume)
+
+
+def define_start() -> None:
+    """Defines `--start_from` and `--start_seed`."""
+    flags.DEFINE_string(
+        "start_from",
+        None,
+        "networks that every seed goes on from: a name in the zoo, or the path of a run folder, of "
+        "a model in a zoo of your own or of an actor's .keras file (default: new networks)",
+    )
+    flags.DEFINE_integer("start_seed", None, "seed of the run in start_from (default: the best)")
 
 
 def resumed() -> Path | None:
@@ -60,16 +74,24 @@ def description(trainer: str) -> dict[str, Any] | None:
     return None if folder is None else read_description(folder, trainer)
 
 
-def environment(found: dict[str, Any] | None) -> envs.BaseEnvironment:
+def environment(
+    found: dict[str, Any] | envs.BaseEnvironment | None,
+) -> envs.BaseEnvironment:
     """That of the flags, or of a run that is resumed.
 
-    Raises:
-      ValueError: if there is none of this name.
-    """
-    from tf_equirl import envs
+    Args:
+      found: the run's description or its environment; None for a new run.
 
-    given = found is None or common.given("env")
-    return envs.make(flags.FLAGS.env if given else found["environment"])  # type: ignore[index]
+    Raises:
+      ValueError: if it cannot be made, or arguments are given for that of a run.
+    """
+    from tf_equirl.training.run_folder import environment_again
+
+    if found is not None and common.given("env_arg") and not common.given("env"):
+        raise ValueError(f"--env_arg needs --env. Received: env_arg={flags.FLAGS.env_arg}")
+    if found is None or common.given("env"):
+        return common.environment(flags.FLAGS.env, flags.FLAGS.env_arg)
+    return environment_again(found) if isinstance(found, dict) else found
 
 
 def seeds(found: dict[str, Any] | None) -> list[int]:

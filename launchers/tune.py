@@ -75,18 +75,18 @@ def main() -> None:
 
     begun = run_flags.resumed()
     search = _search(None if begun is None else tuning.Search.load(begun))
-    folder = run_flags.run_dir(flags.FLAGS.env.lower(), "tune", _AGENT.value)
+    name = environment_of(search.env).name
+    folder = run_flags.run_dir(name.lower(), "tune", _AGENT.value)
     run_flags.claim(folder)
     tuned = search.run(folder, resume=begun is not None, call=_call)
-    name = environment_of(search.env).name
     title = (
         f"{name}: mean return ({search.objective}) ± two standard errors over "
         f"{len(search.seeds)} seeds, {len({t.number for t in tuned.trials})} trials"
     )
     rich.print(tuning.trials_table(tuned, title=title))
-    for name, share in tuning.importance(tuned, search.space).items():
+    for field, share in tuning.importance(tuned, search.space).items():
         told = "too few trials to tell" if math.isnan(share) else f"{100 * share:.0f} %"
-        print(f"differences between trials that {name} alone explains: {told}")
+        print(f"differences between trials that {field} alone explains: {told}")
     print(
         f"{tuned.environment_steps:,} environment steps, {tuned.gradient_steps:,} gradient steps, "
         f"{sum(t.seconds for t in tuned.trials):.0f} s"
@@ -129,11 +129,10 @@ def _search(found: Search | None) -> Search:
         if found is None or common.given(flag.name)
     }
     if found is None:
-        return Search(
-            flags.FLAGS.env, config, _spaces(config), seeds=run_flags.seeds(None), **options
-        )
-    if common.given("env"):
-        options["env"] = flags.FLAGS.env
+        env = run_flags.environment(None)
+        return Search(env, config, _spaces(config), seeds=run_flags.seeds(None), **options)
+    if common.given("env", "env_arg"):
+        options["env"] = run_flags.environment(None)
     if common.given("search"):
         options["space"] = _spaces(config)
     options["seeds"] = run_flags.seeds({"seeds": found.seeds})

@@ -6,13 +6,11 @@ saved model. It imports neither tf-agents, tensorflow-probability nor gymnasium:
 groups, layers, models and the zoo work on the other backends, and what needs TensorFlow says so.
 """
 
-from tf_equirl._quiet import quiet_imports
+from tf_equirl._tensorflow import import_keras
 
-with quiet_imports():
-    # With it comes its backend: TensorFlow, JAX or PyTorch, which have much to say.
-    import keras as _keras  # noqa: F401
+import_keras()
 
-from . import groups, layers, models
+from . import groups, layers, models  # noqa: E402
 
 __version__ = "0.1.0"
 __all__ = ["groups", "layers", "models", "__version__"]

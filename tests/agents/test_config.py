@@ -37,6 +37,7 @@ def test_the_defaults_are_the_thesis_hyperparameters():
         ("hidden_units", (64, -1), "positive integers"),
         ("match_parameters", 0, "a positive integer"),
         ("match_critic_parameters", 0, "a positive integer"),
+        ("activation", "softmax", "pointwise Keras activation"),
         ("actor_initializer", "he_abnormal", "the name of a Keras initialiser"),
         ("anneal_learning_rate", 1, "True or False"),
     ],

@@ -40,3 +40,26 @@ def test_they_pass_on_another_backend(backend):
     )
     assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-2000:]
     assert " passed" in result.stdout and " skipped" not in result.stdout
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax", "nonsense"])
+def test_a_backend_that_is_not_installed_is_told(backend):
+    """In one sentence, by the package and by a launcher."""
+    if importlib.util.find_spec(backend) is not None:
+        pytest.skip(f"{backend} is installed")
+    told = "set the environment variable KERAS_BACKEND=tensorflow before Python starts"
+    for arguments, start in (
+        (["-c", "import tf_equirl.zoo"], "ImportError: tf_equirl needs a backend of Keras"),
+        (["-m", "launchers.evaluate", "--model=x"], "error: tf_equirl needs a backend of Keras"),
+    ):
+        result = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env={**os.environ, "KERAS_BACKEND": backend},
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        last = result.stderr.strip().splitlines()[-1]
+        assert result.returncode == 1
+        assert last.startswith(start) and told in last and f"KERAS_BACKEND={backend}" in last

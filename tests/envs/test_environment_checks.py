@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_equirl.envs import CartPole, Catch, Environment
-from tf_equirl.envs.checks import check_environment
+from tf_equirl import dynamics, evaluation, models
+from tf_equirl.envs import CartPole, Catch, Environment, check_environment
 from tf_equirl.groups import Symmetry, cyclic_group, trivial_representation
 from tf_equirl.training.run_folder import describe_environment, identity, same
 
@@ -99,6 +99,74 @@ def test_what_is_wrong_is_said_in_words(what):
     with pytest.raises(ValueError, match=rf"env\.{function} must (return )?.*{message}") as error:
         check_environment(env)
     assert len(str(error.value)) < 600
+
+
+class Counting:
+    """Remembers how often it was called."""
+
+    count = 0
+
+    def __call__(self, state, action, uniforms):
+        self.count += 1
+        return state, state.place + self.count, state.place > 1.0
+
+
+HIDDEN = {
+    "NumPy's numbers": (
+        "initial_state",
+        lambda u: SlideState(u[..., 0] + np.random.rand(), tf.zeros(u.shape[:-1], tf.int32)),
+    ),
+    "TensorFlow's numbers": (
+        "observe",
+        lambda state: state.place[..., None] + tf.random.uniform([]),
+    ),
+    "a memory": ("transition", Counting()),
+}
+
+
+@pytest.mark.parametrize("what", HIDDEN)
+def test_what_is_no_function_of_its_arguments_is_found(what):
+    function, wrong = HIDDEN[what]
+    env = Slide()
+    setattr(env, function, wrong)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=rf"env\.{function} must be a function of") as error:
+            check_environment(env)
+        assert "Received: env=Slide, whose" in str(error.value)
+
+
+def test_randomness_from_the_uniform_numbers_is_allowed():
+    env = Slide()
+    env.transition = lambda s, a, u: (s._replace(place=u[..., 0]), u[..., 0], u[..., 0] > 0.9)
+    check_environment(env)
+
+
+def test_missing_attributes_are_named():
+    class Unfinished(Slide):
+        """Without the constructor that sets the symmetry."""
+
+        def __init__(self):
+            pass
+
+    with pytest.raises(ValueError, match="Received: env=Unfinished, without symmetry"):
+        check_environment(Unfinished())
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda env, actor: evaluation.evaluate(actor, env, 2),
+        lambda env, actor: evaluation.record(actor, env),
+        lambda env, actor: dynamics.collect_transitions(env, actor, 4),
+    ],
+)
+def test_whoever_steps_an_environment_says_so_in_words(use):
+    env = Slide()
+    env.transition = lambda s, a, u: (s, tf.constant(1.0), s.place > 3.0)
+    actor = models.actor(env.symmetry, "mlp", (2,))
+    message = r"env\.transition must return rewards float32 \[2, 3\].*returned float32 \[\]"
+    with pytest.raises(ValueError, match=message):
+        use(env, actor)
 
 
 def test_the_check_takes_an_environment_only():

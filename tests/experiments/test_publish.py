@@ -11,7 +11,7 @@ from PIL import Image
 from tf_equirl import envs, evaluation, publishing, zoo
 from tf_equirl._portable import portable_config
 from tf_equirl.agents import PPOConfig, load_result, train_ppo
-from tf_equirl.publishing.policy import best_seed, training_command
+from tf_equirl.publishing.policy import training_command
 from tf_equirl.training.run_folder import RunFolder, read_any_description
 
 pytestmark = pytest.mark.usefixtures("without_xla")
@@ -99,7 +99,8 @@ def test_the_best_seed_ends_highest_and_among_equals_learned_fastest(run):
     returns[1, :50] = -1
     returns[2, :70] = -1
     returns[3, 95:] = 0.9
-    assert best_seed(dataclasses.replace(run[1], returns=returns)) == 1
+    result = dataclasses.replace(run[1], returns=returns)
+    assert result.best_seed == result.seeds[1]
 
 
 def test_the_command_names_what_is_not_default():

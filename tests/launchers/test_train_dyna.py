@@ -110,7 +110,7 @@ def test_a_sweep_is_resumed_only_as_itself(swept):
     assert "differs in what varies" in other.stderr
     new = run_here("train_dyna", *QUICK, "--planning_ratio=1,0", *again)
     assert "must be a new or empty folder unless a sweep is resumed" in new.stderr
-    assert experiments.DynaSweep.load(folder).values["learning_rate"] == [3.5e-4]
+    assert experiments.Sweep.load(folder).values["learning_rate"] == [3.5e-4]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"values": 3}', '{"values": {"ratio": [1]}}'])
@@ -123,11 +123,21 @@ def test_a_damaged_sweep_is_named(text, tmp_path):
 
 
 def test_a_sweep_in_which_nothing_varies_is_one_run(tmp_path):
-    sweep = experiments.DynaSweep("CartPole", {"planning_ratio": [2.0]}, [0])
+    sweep = experiments.Sweep(DynaConfig, "CartPole", {"planning_ratio": [2.0]}, [0])
     sweep.claim(tmp_path / "sweep")
     asked = []
     sweep.train(tmp_path / "sweep", lambda _, *arguments, **__: asked.append(arguments[1:]))
     assert asked == [(DynaConfig(planning_ratio=2.0), [0], tmp_path / "sweep" / "run")]
+
+
+def test_a_sweep_of_an_earlier_version_is_known(swept, tmp_path):
+    """It was of Dyna, and named its environment and the frozen model only."""
+    folder, *_ = swept
+    written = json.loads((folder / "sweep.json").read_text())
+    kept = {name: written[name] for name in ("environment", "values", "seeds")}
+    (tmp_path / "sweep.json").write_text(json.dumps({**kept, "frozen_model": None}))
+    old, new = experiments.Sweep.load(tmp_path), experiments.Sweep.load(folder)
+    assert old._identity() == new._identity()
 
 
 def test_a_cell_is_a_run_of_its_own(swept, monkeypatch):
@@ -227,7 +237,8 @@ def test_the_frozen_model_is_known_from_the_folder(swept, tmp_path):
 def test_flags_become_the_fields(arguments, expected):
     with launcher("train_dyna") as module:
         module.flags.FLAGS(["train_dyna", *arguments])
-        sweep = module._from_flags(None)
+        options = ("start_from", "start_seed", "frozen_model")
+        sweep = module.sweep_flags.from_flags(DynaConfig, "train_dyna", options)
     assert {field: sweep.values[field] for field in expected} == expected
     others = {k: sweep.values[k][0] for k in sweep.values if k not in expected}
     assert DynaConfig.from_flat(**others) == DynaConfig()

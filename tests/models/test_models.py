@@ -72,6 +72,41 @@ def test_the_actor_is_equivariant_under_every_element(name, kind):
     assert error.max <= 1e-5
 
 
+@pytest.mark.parametrize("activation", ["tanh", "elu", "gelu", "leaky_relu"])
+@pytest.mark.parametrize("name", ["D4, matrix actions", "Q8"])
+def test_any_pointwise_activation_commutes_with_the_group(name, activation):
+    symmetry = SYMMETRIES[name]
+    value = trivial_representation(symmetry.group)
+    for kind in ("gcnn", "symmetrizer"):
+        actor = models.actor(symmetry, kind, (8, 8), activation=activation)
+        used = [x.activation.__name__ for x in actor.layers if hasattr(x, "activation")]
+        assert used[:2] == [activation] * 2 and set(used[2:]) <= {"linear"}
+        actor = _with_random_biases(actor)
+        error = equivariance_error(actor, _states(symmetry), symmetry.state, symmetry.action)
+        assert error.max <= 1e-5
+        copy = keras.models.model_from_json(actor.to_json())
+        assert [x.activation.__name__ for x in copy.layers if hasattr(x, "activation")] == used
+    critic = models.critic(symmetry, "invariant", (8, 8), activation=activation)
+    critic = _with_random_biases(critic)
+    assert equivariance_error(critic, _states(symmetry), symmetry.state, value).max <= 1e-5
+
+
+def test_activations_that_are_not_given_are_those_of_the_kind():
+    symmetry = SYMMETRIES["CartPole"]
+    for kind in models.ACTOR_KINDS:
+        used = {
+            x.activation.__name__
+            for x in models.actor(symmetry, kind, (4,)).layers
+            if hasattr(x, "activation")
+        }
+        assert used - {"linear"} == {"tanh" if kind == "odd" else "relu"}
+    odd = _with_random_biases(models.actor(symmetry, "odd", (4,), activation="softsign"))
+    error = equivariance_error(odd, _states(symmetry), symmetry.state, symmetry.action)
+    assert error.max <= 1e-5
+    with pytest.raises(ValueError, match="odd function.* Received: activation='elu'"):
+        models.actor(symmetry, "odd", activation="elu")
+
+
 @pytest.mark.parametrize("name", SYMMETRIES)
 def test_the_invariant_critic_is_invariant_under_every_element(name):
     symmetry = SYMMETRIES[name]
@@ -271,6 +306,10 @@ def test_a_seed_fixes_the_weights_and_leaves_pythons_random_alone(kind):
         ({"match_parameters": -5}, "`match_parameters` must be a positive integer"),
         ({"match_parameters": 3}, "`match_parameters` must be at least"),
         ({"observation_shape": (2, 3)}, r"`observation_shape` must be .* 4. Received: .*\(2, 3\)"),
+        ({"activation": "softmax"}, "pointwise Keras activation.*Received: activation='softmax'"),
+        ({"activation": "glu"}, "`activation` must be the name of a pointwise Keras activation"),
+        ({"activation": "rulu"}, "`activation` must be the name of a pointwise Keras activation"),
+        ({"activation": 3}, "`activation` must be the name of a pointwise Keras activation"),
         ({"symmetry": "C2"}, "`symmetry` must be a tf_equirl.groups.Symmetry"),
     ],
 )

@@ -144,7 +144,8 @@ class DynaLearner(Learner):
 
     def describe(self) -> dict[str, Any]:
         """See `Learner.describe`."""
-        return {"frozen_model": self.frozen}
+        start = self.agent.start_from
+        return {"frozen_model": self.frozen, **({} if start is None else start.describe())}
 
     def start(self, seeds: Sequence[int], configs: Sequence[DynaConfig] | None = None) -> DynaState:
         """The state before the first update; see `OnPolicyLearner.start`."""

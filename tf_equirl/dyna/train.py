@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, overload
@@ -21,8 +20,11 @@ from tf_equirl.dynamics.learner import check_transition_model
 from tf_equirl.dynamics.model_loss import ROLE
 from tf_equirl.envs.registry import tensor_environment_of
 from tf_equirl.training.members import as_configs
+from tf_equirl.training.result import TrainingResult
 from tf_equirl.training.run import train
 from tf_equirl.training.saved import read_run
+from tf_equirl.training.starting import start_of_training, weights_digest
+from tf_equirl.zoo.store import ZooEntry
 
 
 @overload
@@ -35,6 +37,8 @@ def train_dyna(
     actor: keras.Model | None = ...,
     critic: keras.Model | None = ...,
     frozen_model: str | keras.Model | None = ...,
+    start_from: str | os.PathLike | TrainingResult | ZooEntry | None = ...,
+    start_seed: int | None = ...,
     resume: bool = ...,
     on_progress: Callable[[DynaProgress], None] | None = ...,
 ) -> DynaResult: ...
@@ -50,6 +54,8 @@ def train_dyna(
     actor: keras.Model | None = ...,
     critic: keras.Model | None = ...,
     frozen_model: str | keras.Model | None = ...,
+    start_from: str | os.PathLike | TrainingResult | ZooEntry | None = ...,
+    start_seed: int | None = ...,
     resume: bool = ...,
     on_progress: Callable[[DynaProgress], None] | None = ...,
 ) -> list[DynaResult]: ...
@@ -64,6 +70,8 @@ def train_dyna(
     actor: keras.Model | None = None,
     critic: keras.Model | None = None,
     frozen_model: str | keras.Model | None = None,
+    start_from: str | os.PathLike | TrainingResult | ZooEntry | None = None,
+    start_seed: int | None = None,
     resume: bool = False,
     on_progress: Callable[[DynaProgress], None] | None = None,
 ) -> DynaResult | list[DynaResult]:
@@ -89,6 +97,8 @@ def train_dyna(
       frozen_model: a trained transition model to plan in, a Keras model or the name of one in the
         zoo ("Supervised-Dyna"). It is not trained further; `config.model` describes
         nothing then.
+      start_from: trained networks of the agent that every seed goes on from, see `train_ppo`.
+      start_seed: of a run or a result in `start_from`, see there.
       resume: go on with the run in `run_dir`; the outcome is the one of an uninterrupted run.
       on_progress: called with a `DynaProgress` every few seconds.
 
@@ -105,7 +115,11 @@ def train_dyna(
     env = tensor_environment_of(env)
     config, configs = as_configs(config, DynaConfig)
     model, frozen = transition_model(env, config, frozen_model)
+    start = start_of_training(start_from, start_seed, actor, critic)
+    if start is not None:
+        actor, critic = start.actor, start.critic
     agent = config.agent.learner(env, actor, critic)
+    agent.start_from = start
     learner = DynaLearner(agent, config, model, frozen)
     return train(learner, seeds, run_dir, configs=configs, resume=resume, on_progress=on_progress)
 
@@ -115,8 +129,8 @@ def load_dyna_result(run_dir: str | os.PathLike, env: envs.Environment | None = 
 
     Args:
       run_dir: folder that `train_dyna` wrote.
-      env: the environment, where its registered name alone does not make it, because it was made
-        with arguments of its own.
+      env: the environment, where the folder does not say how to make it: its class is none of a
+        module, or its arguments are no plain values.
 
     Returns:
       The result up to the last checkpoint; `finished` says whether that is the run's end. A list
@@ -180,15 +194,7 @@ def transition_model(
     check_transition_model("frozen_model", env, model, trained=False)
     # Not its name: Keras numbers models anew in every process.
     name = frozen_model if isinstance(frozen_model, str) else "a Keras model"
-    return model, f"{name}, weights {_digest(model)}"
-
-
-def _digest(model: keras.Model) -> str:
-    """What tells the weights of two models of one architecture apart."""
-    digest = hashlib.sha256()
-    for variable in model.variables:
-        digest.update(keras.ops.convert_to_numpy(variable).tobytes())
-    return digest.hexdigest()[:16]
+    return model, f"{name}, weights {weights_digest(model)}"
 
 
 def _check_planning(env: envs.Environment) -> None:

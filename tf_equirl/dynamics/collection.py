@@ -25,6 +25,7 @@ from tf_equirl._checks import (
 )
 from tf_equirl.dynamics.transitions import Transitions
 from tf_equirl.envs import Environment
+from tf_equirl.envs.checks import check_environment
 from tf_equirl.envs.registry import tensor_environment_of
 from tf_equirl.evaluation.fitting import check_policy
 from tf_equirl.training import programs
@@ -79,6 +80,7 @@ def collect_transitions(
             it gives a logit that is not a number.
     """
     env = tensor_environment_of(env)
+    check_environment(env)
     num_transitions = positive_integer("num_transitions", num_transitions, LARGEST_SAMPLE)
     num_environments = positive_integer("num_environments", num_environments, LARGEST_BATCH)
     seed, greedy = random_seed(seed), flag("greedy", greedy)

@@ -59,8 +59,8 @@ def load_transition_result(run_dir: str | os.PathLike, env: envs.Environment | N
 
     Args:
       run_dir: folder that `fit_transition_model` wrote.
-      env: the environment, where its registered name alone does not make it, because it was made
-        with arguments of its own.
+      env: the environment, where the folder does not say how to make it: its class is none of a
+        module, or its arguments are no plain values.
 
     Returns:
       The result up to the last checkpoint; `finished` says whether that is the run's end. A list

@@ -19,6 +19,7 @@ from tf_equirl.envs.adapters.gymnasium_vector import GymnasiumVectorEnv
 from tf_equirl.envs.base import BaseEnvironment
 from tf_equirl.envs.cartpole import CartPole, CartPoleState
 from tf_equirl.envs.catch import Catch, CatchState
+from tf_equirl.envs.checks import check_environment
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.host import HostEnvironment, observation_representation
 from tf_equirl.envs.registry import make, names, register
@@ -38,6 +39,7 @@ __all__ = [
     "GymnasiumVectorEnv",
     "HostEnvironment",
     "SymmetryReport",
+    "check_environment",
     "check_symmetry",
     "make",
     "make_tf_agents",

@@ -1,37 +1,90 @@
-"""Whether an environment keeps to what `Environment` says, told in words before training."""
+"""Whether an environment keeps to what `Environment` says, told in words before its use."""
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tf_equirl.envs.base import BaseEnvironment
 from tf_equirl.envs.environment import Environment
 
 _LEADING = (2, 3)
+_ATTRIBUTES = (
+    *("name", "observation_shape", "num_actions", "max_episode_steps", "symmetry"),
+    "num_uniforms",
+)
 _checked: weakref.WeakSet[BaseEnvironment] = weakref.WeakSet()
 
 
 def check_environment(env: BaseEnvironment) -> None:
-    """Traces a reset and a step, for a batch of environments, without computing anything.
+    """Checks that an environment keeps to the contract of `Environment`, and says in words if not.
+
+    That attributes are there; that `initial_state`, `observe` and `transition` return tensors of
+    the right types and shapes for a batch of environments; and that they are functions: called
+    twice with the same state, action and numbers they give the same, so that nothing of their
+    randomness comes from elsewhere and nothing is remembered. Trainers and evaluations do this
+    first. Whether the declared symmetry is true is for `check_symmetry`.
 
     Args:
       env: the environment; one that was found right is not looked at again.
 
     Raises:
-      ValueError: naming the function of the environment that returns something else than it
-        should, or raises an error, and what it returned.
+      ValueError: naming the attribute that is missing, or the function of the environment that
+        returns something else than it should, or raises an error, and what it returned.
+
+    Example:
+      >>> from tf_equirl import envs
+      >>> envs.check_environment(envs.make("CartPole"))
     """
     if not isinstance(env, BaseEnvironment):
         raise ValueError(f"env must be an Environment. Received: env={env!r}")
     if env in _checked:
         return
+    missing = [name for name in _ATTRIBUTES if not hasattr(env, name)]
+    if missing:
+        raise ValueError(
+            f"env must have the attributes of an Environment. Received: env={type(env).__name__}, "
+            f"without {', '.join(missing)}"
+        )
     if isinstance(env, Environment):
+        # Traced, as compiled programs see it; nothing is computed.
         tf.function(lambda: _check(env), autograph=False).get_concrete_function()
+        _check_functions(env)
     _checked.add(env)
+
+
+def _check_functions(env: Environment) -> None:
+    """Calls everything twice."""
+    shape = (*_LEADING, env.num_uniforms)
+    numbers = np.linspace(0.05, 0.95, math.prod(shape), dtype=np.float32)
+    uniforms = tf.constant(numbers.reshape(shape))
+    distribution = env.action_distribution
+    action = tf.zeros([*_LEADING, *distribution.action_shape], distribution.action_dtype)
+    state = _twice(env, "initial_state", env.initial_state, uniforms)
+    _twice(env, "observe", env.observe, state)
+    _twice(env, "transition", env.transition, state, action, uniforms)
+
+
+def _twice(env: Environment, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    first, second = (_call(env, name, function, *arguments) for _ in range(2))
+    for one, other in zip(tf.nest.flatten(first), tf.nest.flatten(second), strict=True):
+        one, other = np.asarray(one), np.asarray(other)
+        # Sums of a GPU may differ in their last digits.
+        close = np.isclose(one, other, 1e-5, 1e-6, True) if one.dtype.kind == "f" else one == other
+        if not close.all():
+            place = tuple(np.argwhere(~close)[0])
+            raise ValueError(
+                f"env.{name} must be a function of its arguments: the same state, action and "
+                "numbers must give the same. Draw what is random from `uniforms`, and keep what is "
+                f"to be remembered in the state. Received: env={env.name}, whose {name} gave "
+                f"{one[place]} at first and {other[place]} then"
+            )
+    return first
 
 
 def _check(env: Environment) -> None:

@@ -21,6 +21,8 @@ VECTORIZATIONS = ("sync", "async", "vector_entry_point")
 """How copies of an environment are stepped together; the names are gymnasium's."""
 POLICIES: dict[str, type[Gaussian]] = {"gaussian": Gaussian, "squashed_gaussian": SquashedGaussian}
 """Distributions of continuous actions by name."""
+HOST_ARGUMENTS = ("symmetry", "vectorization", "policy", "max_episode_steps")
+"""What says how an environment is used, and not which one it is."""
 ENDLESS = 2**31 - 1
 """Steps of an episode that nobody limits."""
 
@@ -67,6 +69,8 @@ class HostEnvironment(BaseEnvironment):
         ((3,), (1,))
     """
 
+    _recipe: Mapping[str, Any] | None = None  # how the registry made it
+
     def __init__(
         self,
         env: str | Callable[[], gymnasium.Env],
@@ -93,7 +97,7 @@ class HostEnvironment(BaseEnvironment):
             max_episode_steps = positive_integer("max_episode_steps", max_episode_steps)
         self._env, self._kwargs, self._vectorization = env, kwargs, vectorization
         self._limit = max_episode_steps
-        own_name = env if isinstance(env, str) else getattr(env, "__name__", type(env).__name__)
+        own_name = env if isinstance(env, str) else getattr(env, "__qualname__", type(env).__name__)
         self.name = optional_text("name", name) or own_name
         made = self.make_env()
         try:
@@ -155,8 +159,8 @@ class HostEnvironment(BaseEnvironment):
         """See `BaseEnvironment.get_config`."""
         env = self._env
         return {
-            "env": env if isinstance(env, str) else f"{env.__module__}:{self.name}",
-            "kwargs": dict(self._kwargs),
+            "env": env if isinstance(env, str) else self.name,
+            "arguments": dict(self._kwargs or getattr(env, "keywords", {})),
             "observation_shape": list(self.observation_shape),
             "actions": repr(self.action_space),
             "max_episode_steps": self.max_episode_steps,

@@ -1,19 +1,26 @@
-"""Environments by name."""
+"""Environments by name, and by the class of a module."""
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Callable
+import functools
+import importlib
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import gymnasium
 
-from tf_equirl._checks import instance, refuse, shown
+from tf_equirl._checks import cut, instance, refuse, shown
 from tf_equirl.envs.base import BaseEnvironment
 from tf_equirl.envs.cartpole import CartPole
 from tf_equirl.envs.catch import Catch
 from tf_equirl.envs.environment import Environment
-from tf_equirl.envs.host import HostEnvironment
+from tf_equirl.envs.host import HOST_ARGUMENTS, HostEnvironment
 
 _CONSTRUCTORS: dict[str, Callable[..., Environment]] = {"CartPole": CartPole, "Catch": Catch}
 
@@ -22,13 +29,16 @@ def make(environment: str | BaseEnvironment, **kwargs: Any) -> Any:
     """Makes an environment: an `Environment` or a `HostEnvironment`.
 
     Args:
-        environment: A registered name; an id of gymnasium's, which makes a `HostEnvironment`; or an
-            environment, which is returned as it is.
+        environment: A registered name; an id of gymnasium's, which makes a `HostEnvironment`; or
+            "module:Class", of a module that can be imported, from the current directory too, and
+            the class of an environment, of ours or of gymnasium's, or a function that returns one;
+            or an environment, which is returned as it is.
         **kwargs: Arguments of the environment's constructor.
 
     Raises:
-        ValueError: If the name is unknown, the arguments are not the constructor's, or there are
-            arguments for an environment that is made already.
+        ValueError: If the name is unknown, there is no such module or class or it makes no
+            environment, the arguments are not the constructor's, or there are arguments for an
+            environment that is made already.
     """
     if isinstance(environment, BaseEnvironment):
         if kwargs:
@@ -37,27 +47,53 @@ def make(environment: str | BaseEnvironment, **kwargs: Any) -> Any:
                 f"environment={environment!r}, kwargs={shown(kwargs)}"
             )
         return environment
-    _check_name("environment", environment)
-    if environment not in _CONSTRUCTORS:
-        return HostEnvironment(environment, **kwargs)
-    try:
-        return _CONSTRUCTORS[environment](**kwargs)
-    except TypeError as error:
-        raise ValueError(
-            f"`kwargs` must be arguments of {environment}: {error}. "
-            f"Received: kwargs={shown(kwargs)}"
-        ) from error
+    return _make("environment", environment, kwargs)
 
 
 def environment_of(env: str | BaseEnvironment) -> Environment | HostEnvironment:
     """Returns what the argument `env` of another function stands for, as `make` does.
 
     Raises:
-        ValueError: If it is neither an environment nor a name that `make` knows.
+        ValueError: If it is none.
     """
-    if not isinstance(env, (Environment, HostEnvironment)):
-        _check_name("env", env)
-    return make(env)
+    if isinstance(env, (Environment, HostEnvironment)):
+        return env
+    return _make("env", env, {})
+
+
+def recipe(env: BaseEnvironment) -> dict[str, Any] | None:
+    """How `make` makes an environment again, in another process, of plain JSON types.
+
+    Returns:
+        `{"make": "my_module:Windy", "arguments": {"wind": 0.5}}`, arguments left out that are as by
+        default; None where it cannot be said: of a class of the program itself or of a function,
+        or with arguments that JSON does not have.
+    """
+    if isinstance(env, HostEnvironment) and env._recipe is not None:
+        return _as_json(env._recipe)
+    kind = type(env)
+    name = next((n for n in names() if _CONSTRUCTORS[n] is kind), None)
+    if name is None or not kind.__module__.startswith("tf_equirl."):
+        name = f"{kind.__module__}:{kind.__qualname__}"
+        found: Any = sys.modules.get(kind.__module__)
+        for part in kind.__qualname__.split("."):
+            found = getattr(found, part, None)
+        if found is not kind or kind.__module__ == "__main__":
+            return None
+    arguments: dict[str, Any] = {}
+    parameters = inspect.signature(kind.__init__).parameters
+    for key, value in env._arguments.items():
+        parameter = parameters[key]
+        if parameter.kind is parameter.VAR_KEYWORD:
+            arguments |= value
+        elif parameter.kind is parameter.POSITIONAL_ONLY:
+            return None
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            if value:
+                return None
+        elif value is not parameter.default:
+            arguments[key] = value
+    return _as_json({"make": name, "arguments": arguments})
 
 
 def tensor_environment_of(env: str | BaseEnvironment) -> Environment:
@@ -98,10 +134,133 @@ def register(name: str, constructor: Callable[..., Environment]) -> None:
     _CONSTRUCTORS[name] = constructor
 
 
+def _make(argument: str, name: object, kwargs: Mapping[str, Any]) -> Any:
+    constructor: Callable[..., Any]
+    of_host = {}
+    if not isinstance(name, str) or name in _CONSTRUCTORS or not _is_import(name):
+        _check_name(argument, name)
+        name = str(name)
+        constructor = _CONSTRUCTORS.get(name) or functools.partial(HostEnvironment, name)
+    else:
+        constructor = _imported(argument, name)
+        if not (isinstance(constructor, type) and issubclass(constructor, BaseEnvironment)):
+            of_host = {key: kwargs[key] for key in HOST_ARGUMENTS if key in kwargs}
+    own = {key: value for key, value in kwargs.items() if key not in of_host}
+    try:
+        _check_arguments(constructor, own)
+    except TypeError as error:
+        raise ValueError(
+            f"`kwargs` must be arguments of {name}: {error}. Received: kwargs={shown(kwargs)}"
+        ) from error
+    env = constructor(**own)
+    if isinstance(env, gymnasium.Env):
+        env.close()
+        again = functools.partial(constructor, **own)
+        made = HostEnvironment(again, name=name, **of_host)  # type: ignore[arg-type]
+        made._recipe = {"make": name, "arguments": dict(kwargs)}
+        return made
+    if of_host or not isinstance(env, BaseEnvironment):
+        rule = "an environment of gymnasium's, for these arguments" if of_host else "an environment"
+        raise ValueError(
+            f"`{argument}` must name what makes {rule}. Received: {argument}={shown(name)}, which "
+            f"made {shown(env)}, kwargs={shown(kwargs)}"
+        )
+    return env
+
+
+def _as_json(value: Mapping[str, Any]) -> dict[str, Any] | None:
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError):
+        return None
+
+
+def _is_import(name: str) -> bool:
+    """Whether a name is "module:Class", and not an id such as "module:Id-v0" or "Id-v0"."""
+    return ":" in name and name.rpartition(":")[2].replace(".", "_").isidentifier()
+
+
+def _check_arguments(constructor: Callable[..., Any], kwargs: Mapping[str, Any]) -> None:
+    """Raises a TypeError, as a call would, unless these are arguments of the constructor."""
+    initialise = getattr(constructor, "__init__")  # noqa: B009
+    if not isinstance(constructor, type):
+        inspect.signature(constructor).bind(**kwargs)
+    elif initialise is not object.__init__:
+        inspect.signature(initialise).bind(None, **kwargs)
+    elif kwargs:  # which Python lets pass, as `Environment` has a `__new__`
+        raise TypeError("its constructor takes no arguments")
+
+
+def _imported(argument: str, name: str) -> Callable[..., Any]:
+    """What "module:Class" names."""
+    module_name, _, class_name = name.partition(":")
+    received = f"Received: {argument}={shown(name)}"
+    parts = [*module_name.split("."), *class_name.split(".")]
+    if not all(part.isidentifier() for part in parts):
+        raise ValueError(
+            f'`{argument}` must be "module:Class", as in "my_module:Windy". {received}'
+        )
+    try:
+        with _current_directory_first():
+            found: Any = importlib.import_module(module_name)
+    except Exception as error:  # whatever the module's code raises
+        missing = isinstance(error, ModuleNotFoundError) and error.name is not None
+        if missing and f"{module_name}.".startswith(f"{error.name}."):  # type: ignore[attr-defined]
+            raise ValueError(
+                f"`{argument}` must name a module that can be imported, from {os.getcwd()} or "
+                f"sys.path. {received}, but there is no module {error.name!r}"  # type: ignore[attr-defined]
+            ) from error
+        raise ValueError(
+            f"`{argument}` must name a module that can be imported. {received}, which raised "
+            f"{type(error).__name__}: {cut(str(error), 300)}"
+        ) from error
+    for part in class_name.split("."):
+        if not hasattr(found, part):
+            known = [
+                key
+                for key, value in vars(found).items()
+                if isinstance(value, type)
+                and issubclass(value, (BaseEnvironment, gymnasium.Env))
+                and not inspect.isabstract(value)
+            ]
+            raise ValueError(
+                f"`{argument}` must name a class of the module {module_name}. {received}; its "
+                f"environments are: {', '.join(known) or 'none'}"
+            )
+        found = getattr(found, part)
+    kinds = (BaseEnvironment, gymnasium.Env)
+    if not callable(found) or (isinstance(found, type) and not issubclass(found, kinds)):
+        raise ValueError(
+            f"`{argument}` must name a subclass of tf_equirl.envs.Environment or gymnasium.Env, or "
+            f"a function that returns one. {received}, which is {shown(found)}"
+        )
+    if isinstance(found, type) and inspect.isabstract(found):
+        functions = ", ".join(sorted(vars(found)["__abstractmethods__"]))
+        raise ValueError(
+            f"`{argument}` must name an environment that defines {functions}. {received}, which "
+            "does not"
+        )
+    return found
+
+
+@contextlib.contextmanager
+def _current_directory_first() -> Iterator[None]:
+    """As `python -m` has it; a console script does not."""
+    folder = os.getcwd()
+    sys.path.insert(0, folder)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        if folder in sys.path:  # the module may have changed it
+            sys.path.remove(folder)
+
+
 def _check_name(argument: str, name: object) -> None:
     if not isinstance(name, str) or not (name in _CONSTRUCTORS or _is_of_gymnasium(name)):
         raise ValueError(
-            f"`{argument}` must be one of: {', '.join(names())}, or an id of gymnasium's."
+            f"`{argument}` must be one of: {', '.join(names())}; an id of gymnasium's; or "
+            f"module:Class of your own."
             f"{_suggestion(name)} Received: {argument}={shown(name)}"
         )
 

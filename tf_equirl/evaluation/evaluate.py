@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tf_equirl._checks import LARGEST_SAMPLE, flag, positive_integer, random_seed
 from tf_equirl.envs import BaseEnvironment, Environment
+from tf_equirl.envs.checks import check_environment
 from tf_equirl.envs.registry import environment_of
 from tf_equirl.evaluation import host
 from tf_equirl.evaluation.fitting import check_policy
@@ -100,6 +101,7 @@ def evaluate(
             100,000 steps and has no limit.
     """
     env = environment_of(env)
+    check_environment(env)
     check_policy(model, env)
     episodes = positive_integer("episodes", episodes, LARGEST_SAMPLE)
     greedy = flag("greedy", greedy)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tf_equirl._checks import flag, random_seed
 from tf_equirl.envs import BaseEnvironment, HostEnvironment
+from tf_equirl.envs.checks import check_environment
 from tf_equirl.envs.registry import environment_of
 from tf_equirl.evaluation import host
 from tf_equirl.evaluation.fitting import check_policy
@@ -46,6 +47,7 @@ def record(
         ValueError: If an argument is not one of those, or the model's shapes do not fit.
     """
     env = environment_of(env)
+    check_environment(env)
     check_policy(model, env)
     seed = random_seed(seed)
     greedy = flag("greedy", greedy)

@@ -27,7 +27,7 @@ from tf_equirl.experiments.statistics import (
     ratio_of_means,
     rounded,
 )
-from tf_equirl.experiments.sweeps import DynaSweep, sweep_rows, sweep_table
+from tf_equirl.experiments.sweeps import Sweep, sweep_rows, sweep_table
 from tf_equirl.experiments.tables import (
     default_timesteps,
     markdown_table,
@@ -39,10 +39,10 @@ from tf_equirl.experiments.tuning import Search, Tuned, tune
 __all__ = [
     "Column",
     "Difference",
-    "DynaSweep",
     "Estimate",
     "Experiment",
     "Search",
+    "Sweep",
     "Tuned",
     "area_under_curve",
     "common_part",

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from tf_equirl.agents import TrainingResult
+from tf_equirl.training.result import mean_from_first_known
 
 
 def return_at(result: TrainingResult, timestep: int, window: int = 500) -> np.ndarray:
@@ -42,7 +43,7 @@ def return_at(result: TrainingResult, timestep: int, window: int = 500) -> np.nd
     inside = np.flatnonzero(np.abs(steps - timestep) <= window)
     if not len(inside):  # a window narrower than the distance of two records
         inside = np.array([np.argmin(np.abs(steps - timestep))])
-    return _mean_from_first_known(result.returns[:, inside])
+    return mean_from_first_known(result.returns[:, inside])
 
 
 def single_environment_return_at(result: TrainingResult, timestep: int) -> np.ndarray:
@@ -70,7 +71,7 @@ def area_under_curve(result: TrainingResult) -> np.ndarray:
     Returns:
       `[seeds]`; NaN for a seed that finished no episode or became non-finite.
     """
-    return _mean_from_first_known(result.returns)
+    return mean_from_first_known(result.returns)
 
 
 def worst_tenth(result: TrainingResult) -> np.ndarray:
@@ -120,18 +121,6 @@ def common_part(results: Sequence[TrainingResult]) -> list[TrainingResult]:
         )
         for result in results
     ]
-
-
-def _mean_from_first_known(returns: np.ndarray) -> np.ndarray:
-    """Mean of every row of `[seeds, times]` from its first number on; NaN where it has none."""
-    if not returns.size:
-        return np.full(len(returns), np.nan)
-    means = returns.mean(axis=1, dtype=np.float64)
-    for row in np.flatnonzero(np.isnan(returns[:, 0])):
-        known = np.flatnonzero(~np.isnan(returns[row]))
-        if len(known):
-            means[row] = returns[row, known[0] :].mean(dtype=np.float64)
-    return means
 
 
 def agent_config(result: TrainingResult) -> Any:

@@ -1,4 +1,4 @@
-"""Dyna agents for every combination of some hyperparameters, in one resumable piece of work."""
+"""Agents for every combination of some hyperparameters, in one resumable piece of work."""
 
 from __future__ import annotations
 
@@ -14,39 +14,45 @@ from rich.table import Table
 
 from tf_equirl import envs
 from tf_equirl._files import write_text_atomically
-from tf_equirl.agents import NonFiniteError
-from tf_equirl.dyna import DynaConfig, DynaResult, train_dyna
+from tf_equirl.agents import NonFiniteError, PPOConfig, TrainingResult, train_ppo
+from tf_equirl.dyna import DynaConfig, train_dyna
 from tf_equirl.dyna.train import transition_model
+from tf_equirl.envs.registry import environment_of, recipe
 from tf_equirl.experiments.calls import Call, call_trainer
-from tf_equirl.experiments.metrics import area_under_curve, return_at
+from tf_equirl.experiments.metrics import agent_of, area_under_curve, return_at
 from tf_equirl.experiments.statistics import mean_and_error, rounded
 from tf_equirl.training.config import field_text
+from tf_equirl.training.run_folder import describe_environment, environment_again
+from tf_equirl.training.starting import start_of_training
 
 _FILE = "sweep.json"
-_FIELDS = list(DynaConfig().flat())
+_CLASSES: dict[str, Any] = {kind.__name__: kind for kind in (PPOConfig, DynaConfig)}
 # What describes and fits a model that learns.
 _MODEL_FIELDS = {
-    *(name for name in _FIELDS if name.startswith("model_") and name != "model_rollout_steps"),
+    *(n for n in DynaConfig().flat() if n.startswith("model_") and n != "model_rollout_steps"),
     *("max_model_steps", "augment", "ensemble_size"),
 }
 
 
 @dataclasses.dataclass(frozen=True)
-class DynaSweep:
+class Sweep:
     """Which runs a sweep is made of: the product of all lists of values, a cell for each.
 
     Attributes:
-      environment: registered name.
+      config_class: `PPOConfig` for runs of `train_ppo`, `DynaConfig` for those of `train_dyna`.
+      environment: the environment, or its name.
       values: list of values by hyperparameter, as `DynaConfig.flat` calls them, the first one
         outermost. Those that are left out have their defaults.
       seeds: the same for every cell.
-      frozen_model: as in `train_dyna`, the name of a zoo model.
+      options: further arguments of the trainer that JSON can say: `start_from` and `start_seed`,
+        and `frozen_model` of `train_dyna`.
     """
 
-    environment: str
+    config_class: type[PPOConfig] | type[DynaConfig]
+    environment: envs.Environment | str
     values: Mapping[str, Sequence[Any]]
     seeds: Sequence[int]
-    frozen_model: str | None = None
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def varied(self) -> list[str]:
@@ -54,7 +60,7 @@ class DynaSweep:
         return [field for field, values in self.values.items() if len(values) > 1]
 
     @property
-    def cells(self) -> dict[str, DynaConfig]:
+    def cells(self) -> dict[str, Any]:
         """The configs, by the name of their run folder: "planning_ratio=0.5,dyna_iterations=5".
 
         Raises:
@@ -63,20 +69,22 @@ class DynaSweep:
         """
         cells = {}
         unused = [field for field in self.varied if field in _MODEL_FIELDS]
-        if self.frozen_model and unused:
+        frozen = self.options.get("frozen_model")
+        if frozen and unused:
             raise ValueError(
                 f"{unused[0]} must have one value with a frozen model, which it does not change. "
                 f"Received: {unused[0]}={list(self.values[unused[0]])}, "
-                f"frozen_model={self.frozen_model!r}"
+                f"frozen_model={frozen!r}"
             )
         for values in itertools.product(*self.values.values()):
             fields = dict(zip(self.values, values, strict=True))
             name = ",".join(f"{field}={field_text(fields[field])}" for field in self.varied)
-            cells[name or "run"] = DynaConfig.from_flat(**fields)
+            make: Any = getattr(self.config_class, "from_flat", self.config_class)
+            cells[name or "run"] = make(**fields)
         return cells
 
     @classmethod
-    def load(cls, folder: str | os.PathLike) -> DynaSweep:
+    def load(cls, folder: str | os.PathLike) -> Sweep:
         """The sweep that was begun in a folder.
 
         Raises:
@@ -86,12 +94,19 @@ class DynaSweep:
         if not file.exists():
             raise ValueError(f"run_dir must hold a sweep (a {_FILE}). Received: run_dir={folder}")
         try:
-            found = cls(**json.loads(file.read_text(encoding="utf-8")))
-            unknown = set(found.values) - set(_FIELDS)
-            if unknown or not all(isinstance(values, list) for values in found.values.values()):
-                raise TypeError(f"values={found.values}")
-            return found
-        except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
+            found = json.loads(file.read_text(encoding="utf-8"))
+            # Sweeps of earlier versions have neither, and were of Dyna.
+            kind = _CLASSES[found.get("class", DynaConfig.__name__)]
+            options = found.get("options", {"frozen_model": found.get("frozen_model")})
+            values = found["values"]
+            unknown = set(values) - set(flat(kind()))
+            if unknown or not all(isinstance(x, list) for x in [found["seeds"], *values.values()]):
+                raise TypeError(f"values={values}")
+            return cls(kind, environment_again(found), values, found["seeds"], dict(options))
+        except (
+            *(json.JSONDecodeError, UnicodeDecodeError),
+            *(TypeError, AttributeError, KeyError),
+        ) as error:
             raise ValueError(
                 f"{_FILE} must describe a sweep. Received: {file} ({error})"
             ) from error
@@ -107,13 +122,18 @@ class DynaSweep:
             resume, or one that differs in more than its values, or a cell's models cannot be
             made.
         """
-        env = envs.make(self.environment)
+        env = environment_of(self.environment)
+        seed = self.options.get("start_seed")
+        start = start_of_training(self.options.get("start_from"), seed, None, None)
+        networks = (None, None) if start is None else (start.actor, start.critic)
         for config in self.cells.values():  # or one is refused after hours of others
-            config.agent.learner(env)
-            transition_model(env, config, self.frozen_model)
+            agent_of(config).learner(env, *networks)
+            if isinstance(config, DynaConfig):
+                planned = tensor_environment_of(env)
+                transition_model(planned, config, self.options.get("frozen_model"))
         folder = Path(folder)
         if resume:
-            found, here = DynaSweep.load(folder)._identity(), self._identity()
+            found, here = Sweep.load(folder)._identity(), self._identity()
             different = [k for k in {**found, **here} if found.get(k) != here.get(k)]
             if different:
                 parts = [f"{k} ({found.get(k)} there, {here.get(k)} here)" for k in different]
@@ -127,31 +147,39 @@ class DynaSweep:
                 f"Received: run_dir={folder}"
             )
         folder.mkdir(parents=True, exist_ok=True)
-        description = json.dumps(dataclasses.asdict(self), default=list, indent=2)
-        write_text_atomically(folder / _FILE, description)
+        description = {
+            "class": self.config_class.__name__,
+            **describe_environment(env),
+            "environment_recipe": recipe(env),
+            "values": dict(self.values),
+            "seeds": list(self.seeds),
+            "options": dict(self.options),
+        }
+        content = json.dumps(description, default=list, indent=2)
+        write_text_atomically(folder / _FILE, content)
 
     def train(
         self, folder: str | os.PathLike, call: Call = call_trainer
-    ) -> tuple[dict[str, DynaResult], dict[str, NonFiniteError]]:
+    ) -> tuple[dict[str, TrainingResult], dict[str, NonFiniteError]]:
         """Trains whatever is missing of the cells, each in a run folder of its own below `folder`.
 
         Args:
           folder: the one that was claimed.
-          call: called with `train_dyna` and its arguments; it may show progress.
+          call: called with the trainer and its arguments; it may show progress.
 
         Returns:
           Results by cell, and what went wrong in cells whose numbers became infinite or NaN; these
           do not keep the others from being trained.
         """
-        env = envs.make(self.environment)
+        env = environment_of(self.environment)
+        trainer: Any = train_dyna if self.config_class is DynaConfig else train_ppo
         results, failures = {}, {}
         for name, config in self.cells.items():
             run_dir = Path(folder) / name
             resume = (run_dir / "run.json").exists()
-            model = self.frozen_model
             try:
                 results[name] = call(
-                    train_dyna, env, config, self.seeds, run_dir, resume=resume, frozen_model=model
+                    trainer, env, config, self.seeds, run_dir, resume=resume, **self.options
                 )
             except NonFiniteError as error:
                 failures[name] = error
@@ -159,19 +187,27 @@ class DynaSweep:
 
     def _identity(self) -> dict[str, Any]:
         """What tells one sweep from another, of the types that JSON has."""
-        values = {**{k: [v] for k, v in DynaConfig().flat().items()}, **self.values}
+        values = {**{k: [v] for k, v in flat(self.config_class()).items()}, **self.values}
         identity = {
-            "environment": self.environment,
-            "seeds": self.seeds,
-            "frozen_model": self.frozen_model,
+            "class": self.config_class.__name__,
+            **describe_environment(environment_of(self.environment)),
+            "seeds": list(self.seeds),
+            **{name: value for name, value in self.options.items() if value is not None},
             "what varies": sorted(self.varied),
             **{k: v[0] for k, v in values.items() if len(v) == 1},
         }
         return json.loads(json.dumps(identity, default=list))
 
 
+def flat(config: Any) -> dict[str, Any]:
+    """The hyperparameters of a config by the names that flags and sweeps have for them."""
+    if hasattr(config, "flat"):
+        return config.flat()
+    return {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+
+
 def sweep_rows(
-    results: Mapping[str, DynaResult], varied: Sequence[str], timesteps: Sequence[int]
+    results: Mapping[str, TrainingResult], varied: Sequence[str], timesteps: Sequence[int]
 ) -> list[dict[str, Any]]:
     """A row for each cell: mean returns, and two standard errors of them over seeds.
 
@@ -187,7 +223,7 @@ def sweep_rows(
     """
     rows = []
     for result in results.values():
-        fields = result.config.flat()
+        fields = flat(result.config)
         row: dict[str, Any] = {field: field_text(fields[field]) for field in varied}
         row["seeds"] = len(result.seeds)
         numbers = {f"return_at_{t}": return_at(result, t) for t in timesteps}

@@ -25,6 +25,7 @@ from tf_equirl.layers import (
     SymmetrizerDense,
 )
 from tf_equirl.models.inputs import (
+    check_activation,
     check_description,
     check_initializer,
     observation_input,
@@ -48,6 +49,7 @@ def actor(
     kernel_initializer: str | keras.initializers.Initializer | None = None,
     name: str | None = None,
     observation_shape: Sequence[int] | None = None,
+    activation: str | None = None,
     standard_deviation: str | None = None,
     normalize: bool = False,
 ) -> keras.Model:
@@ -86,6 +88,9 @@ def actor(
       name: the model's name.
       observation_shape: shape of an observation, if it is not flat; the group acts on its
         `symmetry.state.dim` numbers in row-major order.
+      activation: name of the Keras activation of the hidden layers, a pointwise one such as "tanh"
+        or "elu": those commute with the regular representation. Of the kind `"odd"` it must be odd.
+        None is "relu", and "tanh" of that kind.
       standard_deviation: for continuous actions: `"constant"` gives, after the mean, logarithms of
         standard deviations that are trained and do not depend on the observation (0 at the start),
         `"state"` such that the network computes. The mean starts near 0 then (Andrychowicz et al.,
@@ -97,8 +102,8 @@ def actor(
 
     Raises:
       ValueError: for an unknown kind, widths that are not positive integers, a budget that is too
-        small, an `observation_shape` of another size than the state, or a symmetry for which
-        `"odd"` is not equivariant.
+        small, an `observation_shape` of another size than the state, an activation that is not
+        pointwise, or a symmetry or an activation for which `"odd"` is not equivariant.
 
     Example:
       >>> from tf_equirl import envs, models
@@ -112,6 +117,7 @@ def actor(
         one_of("standard_deviation", standard_deviation, DEVIATIONS)
     if kind == "odd":
         _check_odd(symmetry)
+    activation = check_activation(activation, "tanh" if kind == "odd" else "relu", kind == "odd")
     if kernel_initializer is None and not kind.startswith("symmetrizer"):
         kernel_initializer = "he_normal"
     # None is left to the Symmetrizer's layers.
@@ -140,7 +146,7 @@ def actor(
             (unconstrained(symmetry.state.dim) if free else symmetry.state) if normalize else None
         )
         observation, x = observation_input(symmetry, observation_shape, scale)
-        result = builder(symmetry, outputs, widths, (initializer, head), x)
+        result = builder(symmetry, outputs, widths, (initializer, head), activation, x)
         if deviations is not None:
             vector = InvariantVector(unconstrained(deviations.dim) if free else deviations)
             result = keras.layers.Concatenate()([result, vector(result)])
@@ -149,24 +155,24 @@ def actor(
     return build_with_widths(build, hidden_units, match_parameters)
 
 
-def _mlp(symmetry, outputs, widths, initializers, x):
+def _mlp(symmetry, outputs, widths, initializers, activation, x):
     initializer, head = initializers
     for units in widths:
-        x = keras.layers.Dense(units, "relu", kernel_initializer=initializer.clone())(x)
+        x = keras.layers.Dense(units, activation, kernel_initializer=initializer.clone())(x)
     return keras.layers.Dense(outputs.dim, kernel_initializer=head.clone())(x)
 
 
-def _gcnn(symmetry, outputs, widths, initializers, x):
+def _gcnn(symmetry, outputs, widths, initializers, activation, x):
     initializer, head = initializers
-    x = regular_features(symmetry.state, widths, initializer, x)
+    x = regular_features(symmetry.state, widths, initializer, x, activation)
     return EquivariantReadout(outputs, kernel_initializer=head.clone())(x)
 
 
-def _odd(symmetry, outputs, widths, initializers, x):
+def _odd(symmetry, outputs, widths, initializers, activation, x):
     initializer, head = initializers
     for units in widths:
         layer = keras.layers.Dense(
-            units, "tanh", use_bias=False, kernel_initializer=initializer.clone()
+            units, activation, use_bias=False, kernel_initializer=initializer.clone()
         )
         x = layer(x)
     # Every hidden unit changes sign with the state: one-dimensional features, `units` channels.
@@ -181,7 +187,7 @@ def _odd(symmetry, outputs, widths, initializers, x):
     return keras.layers.Reshape((outputs.dim,))(x)
 
 
-def _symmetrizer(basis, symmetry, outputs, widths, initializers, x):
+def _symmetrizer(basis, symmetry, outputs, widths, initializers, activation, x):
     def layer(units, inputs, outputs, initializer, **kwargs):
         # None is the layer's own choice.
         kernel_initializer = None if initializer is None else initializer.clone()
@@ -194,21 +200,24 @@ def _symmetrizer(basis, symmetry, outputs, widths, initializers, x):
     x = keras.layers.Reshape((symmetry.state.dim, 1))(x)
     inputs = symmetry.state
     for units in widths:
-        x = layer(units, inputs, regular, initializer, activation="relu")(x)
+        x = layer(units, inputs, regular, initializer, activation=activation)(x)
         inputs = regular
     x = layer(1, regular, outputs, head)(x)
     return keras.layers.Reshape((outputs.dim,))(x)
 
 
-def regular_features(representation, widths, initializer, x):
-    """Lifting and group convolutions with ReLU: `[..., d]` to `[..., n, widths[-1]]`."""
+def regular_features(representation, widths, initializer, x, activation="relu"):
+    """Lifting and group convolutions with an activation: `[..., d]` to `[..., n, widths[-1]]`."""
     first, *rest = widths
     x = LiftingDense(
-        first, representation, activation="relu", kernel_initializer=initializer.clone()
+        first, representation, activation=activation, kernel_initializer=initializer.clone()
     )(x)
     for units in rest:
         x = GroupDense(
-            units, representation.group, activation="relu", kernel_initializer=initializer.clone()
+            units,
+            representation.group,
+            activation=activation,
+            kernel_initializer=initializer.clone(),
         )(x)
     return x
 

@@ -11,6 +11,7 @@ from tf_equirl.groups import Symmetry, trivial_representation
 from tf_equirl.layers import EquivariantReadout
 from tf_equirl.models.actor import regular_features
 from tf_equirl.models.inputs import (
+    check_activation,
     check_description,
     check_initializer,
     observation_input,
@@ -29,6 +30,7 @@ def critic(
     kernel_initializer: str | keras.initializers.Initializer = "he_normal",
     name: str | None = None,
     observation_shape: Sequence[int] | None = None,
+    activation: str | None = None,
     normalize: bool = False,
 ) -> keras.Model:
     r"""A value network: observations `[batch, *observation_shape]` to `[batch, 1]`.
@@ -49,6 +51,8 @@ def critic(
       name: the model's name.
       observation_shape: shape of an observation, if it is not flat; the group acts on its
         `symmetry.state.dim` numbers in row-major order.
+      activation: name of the Keras activation of the hidden layers, a pointwise one such as "tanh"
+        or "elu"; None is "relu".
       normalize: put an `InputNormalization` before all else, which trainers keep up to date.
 
     Returns:
@@ -56,10 +60,12 @@ def critic(
 
     Raises:
       ValueError: for an unknown kind, widths that are not positive integers, a budget that is too
-        small, or an `observation_shape` of another size than the state.
+        small, an `observation_shape` of another size than the state, or an activation that is not
+        pointwise.
     """
     check_description(symmetry, kind, CRITIC_KINDS, name, observation_shape)
     initializer = check_initializer(kernel_initializer)
+    activation = check_activation(activation)
     scale = None
     if flag("normalize", normalize):
         scale = symmetry.state if kind == "invariant" else unconstrained(symmetry.state.dim)
@@ -68,13 +74,13 @@ def critic(
     def build(widths: tuple[int, ...]) -> keras.Model:
         observation, x = observation_input(symmetry, observation_shape, scale)
         if kind == "invariant":
-            x = regular_features(symmetry.state, widths, initializer, x)
+            x = regular_features(symmetry.state, widths, initializer, x, activation)
             readout = EquivariantReadout(
                 trivial_representation(symmetry.group), kernel_initializer=initializer.clone()
             )
             return keras.Model(observation, readout(x), name=name)
         for units in widths:
-            x = keras.layers.Dense(units, "relu", kernel_initializer=initializer.clone())(x)
+            x = keras.layers.Dense(units, activation, kernel_initializer=initializer.clone())(x)
         value = keras.layers.Dense(1, kernel_initializer=initializer.clone())(x)
         return keras.Model(observation, value, name=name)
 

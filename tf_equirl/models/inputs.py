@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from tf_equirl._checks import instance, integers, one_of, optional_text, refuse
 from tf_equirl.groups import Representation, Symmetry, cyclic_group, trivial_representation
@@ -47,6 +49,39 @@ def check_initializer(initializer: Any) -> keras.initializers.Initializer:
     if not isinstance(found, keras.initializers.Initializer):
         refuse("kernel_initializer", rule, initializer)
     return found
+
+
+def check_activation(activation: Any, default: str = "relu", odd: bool = False) -> str:
+    """The name of an activation that commutes with every permutation of features.
+
+    Args:
+      activation: its name; None is the default.
+      default: what None stands for.
+      odd: whether it must be an odd function, too.
+
+    Raises:
+      ValueError: if it is no name of a Keras activation, one that is not pointwise (as softmax), or
+        not odd.
+    """
+    if activation is None:
+        return default
+    numbers = np.linspace(-2.0, 2.0, 9, dtype=np.float32)
+    rule = "the name of a pointwise Keras activation, such as relu, tanh or elu, or None"
+    try:
+        function = keras.activations.get(instance("activation", activation, str))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Keras thinks of softmax of one number
+            together, alone = (
+                keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(x)))
+                for x in (numbers[None], numbers[:, None])
+            )
+    except Exception:  # several kinds, and none of them names the argument
+        refuse("activation", rule, activation)
+    if together.shape != (1, 9) or not np.allclose(together[0], alone[:, 0], atol=1e-5):
+        refuse("activation", rule, activation)
+    if odd and not np.allclose(together[0], -together[0, ::-1], atol=1e-6):
+        refuse("activation", "an odd function such as tanh for the kind odd, or None", activation)
+    return activation
 
 
 def observation_axes(symmetry: Symmetry, shape: Sequence[int] | None) -> tuple[int, ...]:

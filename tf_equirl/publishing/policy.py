@@ -15,7 +15,6 @@ import numpy as np
 from tf_equirl import agents, envs, evaluation, models, zoo
 from tf_equirl._checks import positive_integer
 from tf_equirl.agents import PPOConfig, TrainingResult
-from tf_equirl.experiments.metrics import area_under_curve
 from tf_equirl.experiments.plots import plot_learning_curves
 from tf_equirl.publishing.entry import (
     EVALUATION_SEED,
@@ -32,7 +31,8 @@ from tf_equirl.publishing.entry import (
     training_fields,
     write_entry,
 )
-from tf_equirl.training.run_folder import read_description
+from tf_equirl.training.result import final_returns
+from tf_equirl.training.run_folder import environment_again, read_description
 
 RULE = (
     "the best of all seeds: the highest mean return over the last tenth of training, among equals "
@@ -73,7 +73,7 @@ def publish(
       episodes: episodes of each evaluation.
       description: one sentence; made up from the configuration if None.
       limits: sentences on what the model cannot do, beside those that are true of every model.
-      env: the environment, where its registered name alone does not make it.
+      env: the environment, where the folder does not say how to make it.
 
     Returns:
       The model's folder.
@@ -89,15 +89,20 @@ def publish(
         raise ValueError(f"`success` must be a finite number. Received: success={success!r}")
     check_run(run_dir, zoo.POLICY)
     description_of_run = read_description(run_dir, "train_ppo")
-    env = envs.make(description_of_run["environment"]) if env is None else env
+    env = environment_again(description_of_run) if env is None else env
     check_environment(env)
     result = agents.load_result(run_dir, env)
-    check_result(result, _final_returns(result))
+    check_result(result, final_returns(result.returns))
     start_from = description_of_run["start_from"]
+    if start_from is not None and not zoo.NAME.fullmatch(start_from):
+        raise ValueError(
+            "run_dir must hold a run that started from new networks or from a model that comes "
+            "with tf_equirl, so that the card's command can make it again. Received: "
+            f"run_dir={run_dir}, which started from {start_from}"
+        )
     config = result.config if start_from is None else config_of(start_from)
     _check_networks(env, config, description_of_run)
-    row = best_seed(result)
-    seed = result.seeds[row]
+    seed = result.best_seed
     networks = {"actor": result.actor(seed), "critic": result.critic(seed)}
 
     def write(place: Path) -> dict[str, Any]:
@@ -138,17 +143,6 @@ def publish(
         }
 
     return write_entry(zoo_dir, name, write)
-
-
-def best_seed(result: TrainingResult) -> int:
-    """Row of the seed that `RULE` keeps."""
-    return int(np.lexsort((-area_under_curve(result), -np.round(_final_returns(result), 6)))[0])
-
-
-def _final_returns(result: TrainingResult) -> np.ndarray:
-    """Mean of every seed's curve over the last tenth of training: `[seeds]`."""
-    tenth = max(1, result.returns.shape[1] // 10)
-    return result.returns[:, -tenth:].mean(axis=1, dtype=float)
 
 
 def training_command(
@@ -227,7 +221,7 @@ def _training(
     start_from = description["start_from"]
     return {
         **training_fields(
-            result.seeds, seed, RULE, "mean_return", _final_returns(result), description
+            result.seeds, seed, RULE, "mean_return", final_returns(result.returns), description
         ),
         "mean_return_of": "the last tenth of training, all seeds",
         "start_from": start_from,

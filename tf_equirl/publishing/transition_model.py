@@ -34,7 +34,7 @@ from tf_equirl.publishing.entry import (
     write_entry,
 )
 from tf_equirl.publishing.transition_scores import evaluate_transition_model, measure_equivariance
-from tf_equirl.training.run_folder import read_description
+from tf_equirl.training.run_folder import environment_again, read_description
 
 RULE = (
     "the best of all seeds: the lowest error on the validation set after the last epoch. The "
@@ -72,7 +72,7 @@ def publish_transition_model(
       transitions: number of fresh transitions.
       description: one sentence; made up from the configuration if None.
       limits: sentences on what the model cannot do, beside those that are true of every model.
-      env: the environment, where its registered name alone does not make it.
+      env: the environment, where the folder does not say how to make it.
 
     Returns:
       The model's folder.
@@ -86,7 +86,7 @@ def publish_transition_model(
     transitions = positive_integer("transitions", transitions)
     check_run(run_dir, zoo.TRANSITION_MODEL)
     run = read_description(run_dir, "fit_transition_model")
-    env = envs.make(run["environment"]) if env is None else env
+    env = environment_again(run) if env is None else env
     check_environment(env)
     config = TransitionModelConfig.from_json(run["config"])
     check_network("transition model", build_model(env, config), run["models"][ROLE])

@@ -82,7 +82,6 @@ class Learner(abc.ABC):
 
     Attributes:
       trainer: the name of the algorithm, which a run folder keeps.
-      fresh: whether members start from weights of their own, or all from those of the networks.
       update_timesteps: environment steps of a seed that one update takes.
       per_member: fields of the config that may differ from member to member. `start` makes tensors
         of the state of them, the programs read those, and no other than `start` reads the fields.
@@ -98,7 +97,6 @@ class Learner(abc.ABC):
         self.config = config
         self.networks = dict(networks)
         self.population = Population(networks)
-        self.fresh = True
 
     # What an algorithm defines.
 

@@ -47,6 +47,7 @@ from tf_equirl.training.progress import Progress
 from tf_equirl.training.randomness import Purpose, member_uniforms
 from tf_equirl.training.result import Outcome, TrainingResult
 from tf_equirl.training.run_folder import RunFolder
+from tf_equirl.training.starting import Start
 
 
 class AgentState(NamedTuple):
@@ -79,6 +80,8 @@ class OnPolicyLearner(Learner):
 
     config: OnPolicyConfig
     per_member = OPTIMIZER_FIELDS
+    start_from: Start | None = None
+    """Trained networks, of those of the learner, that every member goes on from."""
 
     def __init__(
         self,
@@ -134,7 +137,7 @@ class OnPolicyLearner(Learner):
         """The state before the first update: weights and episodes, both from the seeds."""
         configs = [self.config] * len(seeds) if configs is None else configs
         population = self.population
-        weights = population.fresh(seeds) if self.fresh else population.own(len(seeds))
+        weights = population.fresh(seeds, self.start_from.networks if self.start_from else ())
         keys = tf.constant(list(seeds), tf.int32)
         acting = self._start_acting(keys)
         adam = initial_adam_state(
@@ -153,6 +156,10 @@ class OnPolicyLearner(Learner):
         leading = [*seeds.shape, copies]
         nothing = tf.zeros([*leading, *env.observation_shape])  # episodes start with the update
         return ActingState(nothing, tf.zeros(leading), tf.fill(leading, np.float32(np.nan)))
+
+    def describe(self) -> dict[str, Any]:
+        """See `Learner.describe`."""
+        return {} if self.start_from is None else self.start_from.describe()
 
     def settings(self, configs: Sequence[Any]) -> dict[str, tf.Tensor]:
         """What `learn` reads of the configs of members that differ, `[members]` each by name.
@@ -392,6 +399,7 @@ def make_networks(
     match_parameters: int | None = None,
     match_critic_parameters: int | None = None,
     actor_initializer: str | None = None,
+    activation: str | None = None,
     standard_deviation: str = "constant",
     normalize: bool = False,
 ) -> tuple[keras.Model, keras.Model]:
@@ -405,6 +413,7 @@ def make_networks(
       match_parameters: see `models.actor`.
       match_critic_parameters: see `models.critic`.
       actor_initializer: see `models.actor`.
+      activation: of the hidden layers of both, see `models.actor`.
       standard_deviation: see `models.actor`; of no meaning where actions are discrete.
       normalize: see `models.actor` and `models.critic`.
 
@@ -428,6 +437,7 @@ def make_networks(
             match_parameters,
             actor_initializer,
             observation_shape=shape,
+            activation=activation,
             standard_deviation=standard_deviation if continuous else None,
             normalize=normalize,
         )
@@ -438,6 +448,7 @@ def make_networks(
             hidden_units,
             match_critic_parameters,
             observation_shape=shape,
+            activation=activation,
             normalize=normalize,
         )
     check_networks(env, actor, critic)

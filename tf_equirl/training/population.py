@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -70,8 +70,12 @@ class Population:
     def __init__(self, networks: Mapping[str, keras.Model]):
         self.networks = dict(networks)
 
-    def fresh(self, seeds: Sequence[int]) -> Weights:
+    def fresh(self, seeds: Sequence[int], kept: Collection[str] = ()) -> Weights:
         """Weights that members start with, each drawn from its seed (any Python int).
+
+        Args:
+          seeds: one for each member.
+          kept: roles of networks that every member starts with as they are.
 
         Raises:
           ValueError: if a model cannot be built anew from its configuration.
@@ -81,6 +85,8 @@ class Population:
             role: [tf.constant(next(stacked)) for _ in model.trainable_variables]
             for role, model in self.networks.items()
         }
+        own = self._own("trainable_variables", len(seeds)) if kept else {}
+        trained |= {role: own[role] for role in kept}
         return Weights(trained, self._own("non_trainable_variables", len(seeds)))
 
     def own(self, members: int) -> Weights:

@@ -161,6 +161,39 @@ class Result:
         return model
 
 
+def final_returns(returns: np.ndarray) -> np.ndarray:
+    """Mean of every row of `[seeds, times]` over the last tenth of training: `[seeds]`."""
+    tenth = max(1, returns.shape[1] // 10)
+    return returns[:, -tenth:].mean(axis=1, dtype=float)
+
+
+def mean_from_first_known(returns: np.ndarray) -> np.ndarray:
+    """Mean of every row of `[seeds, times]` from its first number on; NaN where it has none."""
+    if not returns.size:
+        return np.full(len(returns), np.nan)
+    means = returns.mean(axis=1, dtype=np.float64)
+    for row in np.flatnonzero(np.isnan(returns[:, 0])):
+        known = np.flatnonzero(~np.isnan(returns[row]))
+        if len(known):
+            means[row] = returns[row, known[0] :].mean(dtype=np.float64)
+    return means
+
+
+def best_row(returns: np.ndarray) -> int:
+    """Row of `[seeds, times]` with the highest mean over the last tenth of training.
+
+    Among equals the one with the largest area under the curve.
+
+    Raises:
+      ValueError: if nothing was trained.
+    """
+    if not returns.size:
+        raise ValueError("the best seed is known of a run that was trained. Received: no returns")
+    return int(
+        np.lexsort((-mean_from_first_known(returns), -np.round(final_returns(returns), 6)))[0]
+    )
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingResult(Result):
     """The outcome of training agents: learning curves and weights of every seed.
@@ -189,6 +222,14 @@ class TrainingResult(Result):
         """Environment steps of all seeds by second of training, compilation left out."""
         steps = self.returns.shape[1] * self.num_environments * len(self.seeds)
         return steps / self.run_seconds if self.run_seconds else 0.0
+
+    @property
+    def best_seed(self) -> int:
+        """The seed with the highest mean return over the last tenth of training.
+
+        Among equals the one with the largest area under its learning curve.
+        """
+        return self.seeds[best_row(self.returns)]
 
     def actor(self, seed: int) -> keras.Model:
         """The trained policy network of one seed, a Keras model of its own.

@@ -28,12 +28,20 @@ from tf_equirl._files import (
     write_text_atomically,
 )
 from tf_equirl._portable import architecture, comparable
-from tf_equirl.envs import BaseEnvironment
+from tf_equirl.envs import BaseEnvironment, make, names
+from tf_equirl.envs.registry import recipe
 from tf_equirl.training.checkpoint import FORMAT, Checkpoint, open_checkpoint, write_checkpoint
 from tf_equirl.training.config import Config
 
 # What else is written down does not tell one run from another.
-_RECORDS = ("versions", "git_commit", "data_provenance", "validation_provenance")
+_RECORDS = (
+    "versions",
+    "git_commit",
+    "data_provenance",
+    "validation_provenance",
+    "environment_recipe",
+    "start_place",
+)
 _LARGEST_DESCRIPTION = 64 * 2**20  # bytes; models of hundreds of layers take one
 _FIELDS = {
     "trainer": str,
@@ -73,6 +81,7 @@ def describe(
         "config": config.to_json(),
         "seeds": list(seeds),
         **describe_environment(env),
+        "environment_recipe": recipe(env),
         "models": {role: architecture(model) for role, model in networks.items()},
         "versions": {
             "python": platform.python_version(),
@@ -161,6 +170,8 @@ class RunFolder:
                 )
         written = read_description(self.path, self.description["trainer"])
         found = {**written, "config": self._completed(written["config"])}
+        if isinstance(written.get("configs"), list):
+            found["configs"] = [self._completed(config) for config in written["configs"]]
         if identity(found) != identity(self.description):
             raise ValueError(
                 f"run_dir must be new, or hold this same run. Received: run_dir={self.path}, which "
@@ -241,6 +252,25 @@ def describe_environment(env: BaseEnvironment) -> dict[str, Any]:
         },
         "symmetry": env.symmetry.get_config(),
     }
+
+
+def environment_again(description: Mapping[str, Any]) -> Any:
+    """The environment of a run, made as `environment_recipe` says, or else by its name.
+
+    Raises:
+      ValueError: if it cannot be made.
+    """
+    name, how = description["environment"], description.get("environment_recipe")
+    env = make(name) if how is None or name in names() else None
+    if how is None or (env is not None and _is_described(env, description)):
+        return env
+    if not isinstance(how, dict) or not isinstance(how.get("arguments"), dict):
+        raise ValueError(f"environment_recipe must say how it is made. Received: {_short(how)}")
+    return make(how.get("make", ""), **how["arguments"])
+
+
+def _is_described(env: BaseEnvironment, description: Mapping[str, Any]) -> bool:
+    return all(same(value, description[key]) for key, value in describe_environment(env).items())
 
 
 def same(one: Any, other: Any) -> bool:

@@ -19,6 +19,7 @@ from tf_equirl.training.result import Harm, Outcome
 from tf_equirl.training.run_folder import (
     RunFolder,
     describe_environment,
+    environment_again,
     read_description,
     same,
 )
@@ -85,21 +86,36 @@ def read_run(
     Args:
       run_dir: the folder.
       trainer: name of the function that made it, such as "train_ppo".
-      env: the environment, where its registered name alone does not make it, because it was made
-        with arguments of its own.
+      env: the environment, where `run.json` does not say how to make it, because its class is not
+        of a module, or its arguments are no plain values.
 
     Raises:
       ValueError: if the folder holds no run of this trainer or nothing was saved yet, it is
         damaged, or the environment is another one than the run's.
     """
     description = read_description(run_dir, trainer)
-    env = envs.make(description["environment"] if env is None else env)
+    env = environment_again(description) if env is None else envs.make(env)
     for key, ours in describe_environment(env).items():
         if not same(ours, description[key]):
             raise ValueError(
                 f"env must be the environment of the run in {run_dir}, with its {key}. "
                 f"Received: env={env.name} with another one"
             )
+    return SavedRun(description, env, *read_networks(run_dir, description))
+
+
+def read_networks(
+    run_dir: str | os.PathLike, description: dict[str, Any]
+) -> tuple[dict[str, keras.Model], Outcome]:
+    """The networks of a run, untrained, and what the host loop knew of it.
+
+    Args:
+      run_dir: its folder.
+      description: the contents of its `run.json`.
+
+    Raises:
+      ValueError: if nothing was saved yet, or the folder is damaged.
+    """
     folder = RunFolder(run_dir, description)
     with folder.saved() as checkpoint:
         if checkpoint is None:
@@ -114,7 +130,7 @@ def read_run(
         for role, model in description["models"].items()
         if model is not None
     }
-    return SavedRun(description, env, networks, outcome)
+    return networks, outcome
 
 
 def calls(learner: Learner, done: Mapping[str, int]) -> Iterator[tuple[str, int, int]]:

@@ -11,6 +11,7 @@ from tf_equirl._checks import optional_text
 from tf_equirl.agents.ppo.presets import PRESETS
 from tf_equirl.envs import BaseEnvironment
 from tf_equirl.models import ACTOR_KINDS, CRITIC_KINDS, DEVIATIONS
+from tf_equirl.models.inputs import check_activation
 from tf_equirl.training.config import OnPolicyConfig
 from tf_equirl.training.on_policy import make_networks
 from tf_equirl.training.search_space import Choice, LogUniform, searched
@@ -38,6 +39,8 @@ class PPOConfig(OnPolicyConfig):
       match_critic_parameters: the same for the critic.
       actor_initializer: name of the Keras initialiser of the actor's kernels, such as "he_normal".
         None takes that of its kind.
+      activation: name of the Keras activation of both networks' hidden layers, a pointwise one such
+        as "tanh". None takes "relu", and "tanh" for an actor of the kind odd.
       standard_deviation: of continuous actions: constant, trained and the same in every state, or
         state, an output of the policy network.
       total_timesteps: environment steps per seed, rounded down to whole updates.
@@ -72,6 +75,7 @@ class PPOConfig(OnPolicyConfig):
     match_parameters: int | None = None
     match_critic_parameters: int | None = None
     actor_initializer: str | None = None
+    activation: str | None = None
     standard_deviation: str = "constant"
     num_epochs: int = searched(4, Choice((1, 2, 4, 8, 16)))
     num_minibatches: int = searched(4, Choice((1, 2, 4, 8)))
@@ -102,6 +106,7 @@ class PPOConfig(OnPolicyConfig):
                 keras.initializers.get(self.actor_initializer)
             except Exception:  # several kinds, and none of them names the field
                 self._reject("actor_initializer", "the name of a Keras initialiser")
+        check_activation(self.activation, odd=self.actor == "odd")
         for field in ("clip_value", "value_coefficient", "entropy_coefficient"):
             self._check_real(field, "a number of at least 0", lambda x: x >= 0)
         self._check_real("gae_lambda", "a number from 0 to 1", lambda x: 0 <= x <= 1)
@@ -145,6 +150,7 @@ class PPOConfig(OnPolicyConfig):
             self.match_parameters,
             self.match_critic_parameters,
             self.actor_initializer,
+            self.activation,
             self.standard_deviation,
             self.normalize_observations,
         )

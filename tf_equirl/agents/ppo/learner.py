@@ -38,6 +38,7 @@ _NOT_OF_THE_PROGRAM = (
     "actor_initializer",
     "standard_deviation",
     "normalize_observations",
+    "activation",
     "total_timesteps",
 )
 
@@ -65,7 +66,6 @@ class PPOLearner(OnPolicyLearner):
       config: hyperparameters.
       actor: Keras model, `[batch, *observation_shape] -> [batch, num_actions]`.
       critic: Keras model, `[batch, *observation_shape] -> [batch, 1]`.
-      start_from: name of the model of the zoo that the networks are, or None.
 
     Attributes:
       agent: the tf-agents agent whose loss is minimised; weights are bound to its networks.
@@ -89,11 +89,8 @@ class PPOLearner(OnPolicyLearner):
         config: PPOConfig,
         actor: keras.Model,
         critic: keras.Model,
-        start_from: str | None = None,
     ):
         super().__init__(env, config, actor, critic)
-        self.start_from = start_from
-        self.fresh = start_from is None
         # Made here, not where it is first needed: variables that are made while a program is traced
         # have TensorFlow trace it again. `gradients` weighs the parts of the loss itself.
         of_agent = dataclasses.replace(config, value_coefficient=1.0, entropy_coefficient=1.0)
@@ -101,7 +98,7 @@ class PPOLearner(OnPolicyLearner):
 
     def describe(self) -> dict[str, Any]:
         """See `Learner.describe`."""
-        return {"start_from": self.start_from}
+        return {"start_from": None, **super().describe()}
 
     @functools.cached_property
     def key(self) -> tuple[Hashable, ...]:

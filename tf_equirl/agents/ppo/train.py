@@ -8,8 +8,7 @@ from typing import Any, overload
 
 import keras
 
-from tf_equirl import envs, zoo
-from tf_equirl._checks import instance, shown, within
+from tf_equirl import envs
 from tf_equirl.agents.ppo.config import PPOConfig
 from tf_equirl.agents.ppo.learner import PPOLearner
 from tf_equirl.envs.registry import environment_of
@@ -18,6 +17,8 @@ from tf_equirl.training.progress import Progress
 from tf_equirl.training.result import TrainingResult
 from tf_equirl.training.run import train
 from tf_equirl.training.saved import read_run
+from tf_equirl.training.starting import start_of_training
+from tf_equirl.zoo.store import ZooEntry
 
 
 @overload
@@ -29,7 +30,8 @@ def train_ppo(
     *,
     actor: keras.Model | None = ...,
     critic: keras.Model | None = ...,
-    start_from: str | None = ...,
+    start_from: str | os.PathLike | TrainingResult | ZooEntry | None = ...,
+    start_seed: int | None = ...,
     resume: bool = ...,
     on_progress: Callable[[Progress], None] | None = ...,
 ) -> TrainingResult: ...
@@ -44,7 +46,8 @@ def train_ppo(
     *,
     actor: keras.Model | None = ...,
     critic: keras.Model | None = ...,
-    start_from: str | None = ...,
+    start_from: str | os.PathLike | TrainingResult | ZooEntry | None = ...,
+    start_seed: int | None = ...,
     resume: bool = ...,
     on_progress: Callable[[Progress], None] | None = ...,
 ) -> list[TrainingResult]: ...
@@ -58,7 +61,8 @@ def train_ppo(
     *,
     actor: keras.Model | None = None,
     critic: keras.Model | None = None,
-    start_from: str | None = None,
+    start_from: str | os.PathLike | TrainingResult | ZooEntry | None = None,
+    start_seed: int | None = None,
     resume: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> TrainingResult | list[TrainingResult]:
@@ -78,8 +82,12 @@ def train_ppo(
       actor: policy network to train instead of the one that `config` describes. It serves as the
         architecture: every seed starts from fresh weights of its own.
       critic: value network to train instead, likewise.
-      start_from: name of a model in the zoo (`tf_equirl.zoo.list()`), whose actor and critic every
-        seed goes on from, with a new optimiser. `config` then says nothing about the networks.
+      start_from: trained networks that every seed goes on from, with a new optimiser: the name of
+        a model in the zoo (`tf_equirl.zoo.list()`), or the path of its folder in a zoo of your own,
+        or what `zoo.load` gives; a run folder, or a result; or a `.keras` file, an actor beside
+        which the critic is new. `config` then says nothing about the networks that it brings.
+      start_seed: the seed of a run or a result in `start_from`; None takes the best, see
+        `TrainingResult.best_seed`.
       resume: go on with the run in `run_dir`; the outcome is the one of an uninterrupted run.
       on_progress: called with a `Progress` about once a second.
 
@@ -94,18 +102,11 @@ def train_ppo(
     """
     env = environment_of(env)
     config, configs = as_configs(config, PPOConfig)
-    if start_from is not None:
-        if actor is not None or critic is not None:
-            raise ValueError(
-                "`start_from` brings its own networks: give it or actor and critic, not both. "
-                f"Received: start_from={shown(start_from)}, actor={shown(actor)}, "
-                f"critic={shown(critic)}"
-            )
-        instance("start_from", start_from, str, "the name of a model of the zoo")
-        with within("start_from"):
-            entry = zoo.load(start_from, must_be=zoo.POLICY.text)
-        actor, critic = entry.actor, entry.critic
-    learner = PPOLearner(env, config, *config.networks(env, actor, critic), start_from)
+    start = start_of_training(start_from, start_seed, actor, critic)
+    if start is not None:
+        actor, critic = start.actor, start.critic
+    learner = PPOLearner(env, config, *config.networks(env, actor, critic))
+    learner.start_from = start
     return train(learner, seeds, run_dir, configs=configs, resume=resume, on_progress=on_progress)
 
 
@@ -114,8 +115,8 @@ def load_result(run_dir: str | os.PathLike, env: envs.BaseEnvironment | None = N
 
     Args:
       run_dir: folder that `train_ppo` wrote.
-      env: the environment, where its registered name alone does not make it, because it was made
-        with arguments of its own.
+      env: the environment, where the folder does not say how to make it: its class is none of a
+        module, or its arguments are no plain values.
 
     Returns:
       The result up to the last checkpoint; `finished` says whether that is the run's end. A list
@@ -127,6 +128,5 @@ def load_result(run_dir: str | os.PathLike, env: envs.BaseEnvironment | None = N
     """
     found = read_run(run_dir, PPOLearner.trainer, env)
     configs = found.configs(PPOConfig)
-    start_from = found.description["start_from"]
-    learner = PPOLearner(found.env, configs[0], **found.networks, start_from=start_from)
+    learner = PPOLearner(found.env, configs[0], **found.networks)
     return found.result(learner, configs)

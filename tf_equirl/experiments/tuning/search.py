@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -20,7 +21,7 @@ from tf_equirl.dyna import DynaConfig
 from tf_equirl.dyna.learner import DynaLearner
 from tf_equirl.dyna.schedule import Schedule
 from tf_equirl.dyna.train import transition_model
-from tf_equirl.envs.registry import environment_of, tensor_environment_of
+from tf_equirl.envs.registry import environment_of, recipe, tensor_environment_of
 from tf_equirl.experiments.calls import Call, call_trainer
 from tf_equirl.experiments.metrics import agent_of, area_under_curve, return_at
 from tf_equirl.experiments.tuning.samplers import (
@@ -37,7 +38,7 @@ from tf_equirl.training.config import Config, OnPolicyConfig
 from tf_equirl.training.learner import Learner
 from tf_equirl.training.members import structure
 from tf_equirl.training.run import train
-from tf_equirl.training.run_folder import describe_environment
+from tf_equirl.training.run_folder import describe_environment, environment_again
 from tf_equirl.training.search_space import Space, as_tuple, draw, space_from_json
 
 METHODS = ("random", "halving", "optuna")
@@ -161,6 +162,7 @@ class Search:
         return {
             **{f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "env"},
             **describe_environment(environment_of(self.env)),
+            "environment_recipe": recipe(environment_of(self.env)),
             "config": self.config.to_json(),
             "class": type(self.config).__name__,
             "space": {name: space.to_json() for name, space in self.space.items()},
@@ -173,7 +175,7 @@ class Search:
 
         Args:
           folder: of the search.
-          env: the environment, where its name alone does not make it.
+          env: the environment, where the folder does not say how to make it.
 
         Raises:
           ValueError: if there is none, its file is damaged, or its config is of a class that is
@@ -189,7 +191,7 @@ class Search:
             fields = {name: found[name] for name in names}
             fields["config"] = kinds[found["class"]].from_json(found["config"])
             fields["space"] = {k: space_from_json(v) for k, v in found["space"].items()}
-            return cls(env or found["environment"], **fields)
+            return cls(env or environment_again(found), **fields)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{_FILE} must describe a search. Received: {file} ({error})"
@@ -253,8 +255,12 @@ class Search:
             folder.mkdir(parents=True, exist_ok=True)
             return
         found = _load(file)
+        with contextlib.suppress(TypeError, ValueError):  # a config of another kind
+            config = type(self.config).from_json(found["config"])
+            found["config"] = config.to_json()  # with fields that it was written without
         wanted = json.loads(json.dumps(self.to_json()))
-        different = [k for k in {**wanted, **found} if wanted.get(k) != found.get(k)]
+        fields = {**wanted, **found}.keys() - {"environment_recipe"}  # which older ones have not
+        different = sorted(k for k in fields if wanted.get(k) != found.get(k))
         if different:
             raise ValueError(
                 f"folder must be new, or hold this same search. Received: folder={folder}, which "

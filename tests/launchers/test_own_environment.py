@@ -1,0 +1,90 @@
+"""An environment of the user's own, in the current directory, through the launchers."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import windy
+from in_process import run_here
+
+from tf_equirl import agents, models
+
+pytestmark = pytest.mark.usefixtures("without_xla")
+
+QUICK = ["--hidden_units=4", "--num_seeds=2", "--rollout_steps=16", "--num_environments=2"]
+QUICK += ["--total_timesteps=64", "--run_dir=run"]
+WINDY = ["--env=windy_module:Windy", "--env_arg=wind=0.5", "--env_arg=max_episode_steps=6"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """The current directory, where the module is; every start finds it not imported yet."""
+    (tmp_path / "windy_module.py").write_text(windy.SOURCE)
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    forget()
+
+
+def forget():
+    sys.modules.pop("windy_module", None)
+
+
+def start(name, *arguments):
+    """Runs a launcher as a new process would, without the module."""
+    forget()
+    result = run_here(name, *arguments)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_a_run_is_resumed_loaded_and_evaluated(folder):
+    assert "Windy: mean return" in start("train_ppo", *WINDY, *QUICK)
+    forget()
+    result = agents.load_result("run")
+    description = json.loads((folder / "run" / "run.json").read_text())
+    assert description["environment_recipe"] == {
+        "make": "windy_module:Windy",
+        "arguments": {"wind": 0.5, "max_episode_steps": 6},
+    }
+    start("train_ppo", "--resume", "--run_dir=run")
+    np.testing.assert_array_equal(agents.load_result("run").returns, result.returns)
+    models.save(result.actor(1), "actor.keras")
+    told = start("evaluate", "--model=actor.keras", "--episodes=10", *WINDY)
+    assert "on Windy: 10 episodes" in told
+
+
+def test_other_arguments_are_another_run():
+    start("train_ppo", *WINDY, *QUICK)
+    forget()
+    other = run_here("train_ppo", "--resume", "--run_dir=run", "--env=windy_module:Windy")
+    assert "{'wind': 0.5, 'max_episode_steps': 6} there" in other.stderr
+    other = run_here("train_ppo", "--resume", "--run_dir=run", "--env_arg=wind=0.5")
+    assert other.stderr == "error: --env_arg needs --env. Received: env_arg=['wind=0.5']\n"
+
+
+def test_a_run_of_before_recipes_is_known_by_its_name(folder):
+    start("train_ppo", "--env=Catch", "--actor=mlp", *QUICK)
+    file = folder / "run" / "run.json"
+    description = json.loads(file.read_text())
+    del description["environment_recipe"]
+    file.write_text(json.dumps(description))
+    assert agents.load_result("run").environment == "Catch"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--env=nothing:Windy"], "there is no module 'nothing'"),
+        (["--env=windy_module:Wendy"], "its environments are: Windy"),
+        (["--env_arg=3"], "env_arg must be name=value, each name once"),
+        (["--env_arg=a=1", "--env_arg=a=2"], "env_arg must be name=value, each name once"),
+        (["--env_arg=wind=0.5"], "`kwargs` must be arguments of CartPole"),
+    ],
+)
+@pytest.mark.parametrize("name", ["train_ppo", "train_transition_model", "tune"])
+def test_bad_flags_give_one_clear_line(name, arguments, message, folder):
+    result = run_here(name, *arguments)
+    assert result.stderr.startswith("error: ") and message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (folder / "runs").exists()
