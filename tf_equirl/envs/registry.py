@@ -9,6 +9,7 @@ import importlib
 import inspect
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -160,7 +161,7 @@ def _make(argument: str, name: object, kwargs: Mapping[str, Any]) -> Any:
         made._recipe = {"make": name, "arguments": dict(kwargs)}
         return made
     if of_host or not isinstance(env, BaseEnvironment):
-        rule = "an environment of gymnasium's, for these arguments" if of_host else "an environment"
+        rule = "an Environment of gymnasium's, for these arguments" if of_host else "an Environment"
         raise ValueError(
             f"`{argument}` must name what makes {rule}. Received: {argument}={shown(name)}, which "
             f"made {shown(env)}, kwargs={shown(kwargs)}"
@@ -176,8 +177,8 @@ def _as_json(value: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _is_import(name: str) -> bool:
-    """Whether a name is "module:Class", and not an id such as "module:Id-v0" or "Id-v0"."""
-    return ":" in name and name.rpartition(":")[2].replace(".", "_").isidentifier()
+    """Whether a name is "module:Class", and not an id such as "module:Id-v0"."""
+    return ":" in name and re.search(r"/|-v\d+$", name) is None
 
 
 def _check_arguments(constructor: Callable[..., Any], kwargs: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from tf_equirl._files import write_text_atomically
 from tf_equirl.agents import NonFiniteError, PPOConfig, TrainingResult, train_ppo
 from tf_equirl.dyna import DynaConfig, train_dyna
 from tf_equirl.dyna.train import transition_model
-from tf_equirl.envs.registry import environment_of, recipe
+from tf_equirl.envs.registry import environment_of, recipe, tensor_environment_of
 from tf_equirl.experiments.calls import Call, call_trainer
 from tf_equirl.experiments.metrics import agent_of, area_under_curve, return_at
 from tf_equirl.experiments.statistics import mean_and_error, rounded
