@@ -103,8 +103,8 @@ class Gaussian(Distribution):
           uniforms: `[..., d]` in [0, 1).
         """
         means, logs = self.split(parameters)
-        # Multiples of 2^-23: in the middle of each, noise is symmetric and finite.
-        noise = tf.math.ndtri(uniforms + 2.0**-24)
+        # In the middle between multiples of 2^-23 noise is symmetric, and finite at both ends.
+        noise = tf.math.ndtri(tf.minimum(uniforms, 1 - 2.0**-23) + 2.0**-24)
         return means + tf.exp(logs) * noise
 
     def mode(self, parameters: tf.Tensor) -> tf.Tensor:
