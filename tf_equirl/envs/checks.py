@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+import warnings
 import weakref
 from collections.abc import Callable
 from typing import Any
 
+import gymnasium
 import numpy as np
 import tensorflow as tf
 
 from tf_equirl.envs.base import BaseEnvironment
 from tf_equirl.envs.environment import Environment
+from tf_equirl.envs.host import HostEnvironment
 
 _LEADING = (2, 3)
+_STEPS = 10  # of an environment on the host
 _ATTRIBUTES = (
     *("name", "observation_shape", "num_actions", "max_episode_steps", "symmetry"),
     "num_uniforms",
@@ -30,12 +34,19 @@ def check_environment(env: BaseEnvironment) -> None:
     randomness comes from elsewhere and nothing is remembered. Trainers and evaluations do this
     first. Whether the declared symmetry is true is for `check_symmetry`.
 
+    Of an environment that is stepped on the host: that a few steps of it give finite observations
+    and rewards of the declared shape, and the same ones again after a reset with the same seed.
+
     Args:
       env: the environment; one that was found right is not looked at again.
 
     Raises:
       ValueError: naming the attribute that is missing, or the function of the environment that
         returns something else than it should, or raises an error, and what it returned.
+
+    Warns:
+      RuntimeWarning: where an environment on the host takes another course after a reset with the
+        same seed: it can be trained in, but no run can be repeated.
 
     Example:
       >>> from tf_equirl import envs
@@ -45,13 +56,15 @@ def check_environment(env: BaseEnvironment) -> None:
         raise ValueError(f"env must be an Environment. Received: env={env!r}")
     if env in _checked:
         return
-    missing = [name for name in _ATTRIBUTES if not hasattr(env, name)]
-    if missing:
-        raise ValueError(
-            f"env must have the attributes of an Environment. Received: env={type(env).__name__}, "
-            f"without {', '.join(missing)}"
-        )
-    if isinstance(env, Environment):
+    if isinstance(env, HostEnvironment):
+        _check_host(env)
+    elif isinstance(env, Environment):
+        missing = [name for name in _ATTRIBUTES if not hasattr(env, name)]
+        if missing:
+            raise ValueError(
+                f"env must have the attributes of an Environment. Received: "
+                f"env={type(env).__name__}, without {', '.join(missing)}"
+            )
         # Traced, as compiled programs see it; nothing is computed.
         tf.function(lambda: _check(env), autograph=False).get_concrete_function()
         _check_functions(env)
@@ -85,6 +98,50 @@ def _twice(env: Environment, name: str, function: Callable[..., Any], *arguments
                 f"{one[place]} at first and {other[place]} then"
             )
     return first
+
+
+def _check_host(env: HostEnvironment) -> None:
+    made = env.make_env()
+    try:
+        course, again = _course(env, made), _course(env, made)
+    finally:
+        made.close()
+    if not np.array_equal(course, again):
+        warnings.warn(
+            f"{env.name} takes another course after a reset with the same seed, so that no run in "
+            "it can be repeated: `reset(seed=...)` must seed all of its randomness",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
+def _course(env: HostEnvironment, made: gymnasium.Env) -> np.ndarray:
+    """Observations, then rewards, of some steps after a reset with seed 0."""
+    made.action_space.seed(0)
+    seen, rewards = [made.reset(seed=0)[0]], []
+    for _ in range(_STEPS):
+        observation, reward, terminated, truncated, _ = made.step(made.action_space.sample())
+        seen.append(observation)
+        rewards.append(reward)
+        if terminated or truncated:
+            break
+    for what, values, shape in (
+        ("observations", seen, env.observation_space.shape),
+        ("rewards", rewards, ()),
+    ):
+        for value in values:
+            found = np.asarray(value)
+            if found.shape != shape or found.dtype.kind not in "buif":
+                raise ValueError(
+                    f"env must give {what} that are numbers of shape {shape}. Received: "
+                    f"env={env.name}, which gave {value!r:.200}"
+                )
+            if not np.isfinite(found).all():
+                raise ValueError(
+                    f"env must give {what} that are finite. Received: env={env.name}, which gave "
+                    f"{value!r:.200} within {_STEPS} random steps"
+                )
+    return np.concatenate([np.ravel(x).astype(np.float64) for x in (*seen, *rewards)])
 
 
 def _check(env: Environment) -> None:

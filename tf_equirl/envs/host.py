@@ -115,7 +115,10 @@ class HostEnvironment(BaseEnvironment):
         self.observation_space = space
         self.observation_shape = tuple(space.shape) or (1,)
         self.action_space = env.action_space
-        self.max_episode_steps = getattr(env.spec, "max_episode_steps", None) or ENDLESS
+        own_limit = getattr(env.spec, "max_episode_steps", None)
+        if env.has_wrapper_attr("_max_episode_steps"):  # of a TimeLimit
+            own_limit = env.get_wrapper_attr("_max_episode_steps")
+        self.max_episode_steps = own_limit or ENDLESS
         modes = env.metadata.get("render_modes") or ()
         self.render_modes = tuple(mode for mode in ("ansi", "rgb_array") if mode in modes)
         self.render_fps = int(env.metadata.get("render_fps") or 30)
