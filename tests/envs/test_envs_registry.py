@@ -124,3 +124,15 @@ def test_what_no_recipe_can_say():
         """Of a function."""
 
     assert registry.recipe(Local()) is None
+
+
+def test_a_recipe_calls_classes_of_environments_only(of_ones_own):
+    """A file may say anything."""
+    for name in ("windy_module:calm", "windy_module:three", "os:getcwd", "builtins:print"):
+        with pytest.raises(ValueError, match="must be one of a class|a subclass of|Environment"):
+            registry.from_recipe({"make": name, "arguments": {}})
+    for how in (None, [], {"make": "CartPole"}, {"make": "CartPole", "arguments": []}):
+        with pytest.raises(ValueError, match="a dict of `make` and `arguments`"):
+            registry.from_recipe(how)
+    env = registry.from_recipe({"make": "windy_module:Windy", "arguments": {"wind": 0.5}})
+    assert env.wind == 0.5

@@ -112,6 +112,23 @@ def tensor_environment_of(env: str | BaseEnvironment) -> Environment:
     return found
 
 
+def from_recipe(how: Any) -> Environment:
+    """The environment that a `recipe` says how to make.
+
+    Raises:
+        ValueError: If it is none, or names something else than a registered name or a class of
+            environments: a file may say anything, and no other function is called for it.
+    """
+    if not isinstance(how, Mapping) or not isinstance(how.get("arguments"), Mapping):
+        refuse("recipe", "a dict of `make` and `arguments`", how)
+    name = how.get("make")
+    if isinstance(name, str) and name not in _CONSTRUCTORS and ":" in name:
+        found = _imported("recipe", name)
+        if not isinstance(found, type):
+            refuse("recipe", "one of a class of environments", name)
+    return _make("recipe", name, how["arguments"])
+
+
 def names() -> list[str]:
     """Returns the names that `make` knows, sorted."""
     return sorted(_CONSTRUCTORS)

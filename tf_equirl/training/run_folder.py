@@ -29,7 +29,7 @@ from tf_equirl._files import (
 )
 from tf_equirl._portable import architecture, comparable
 from tf_equirl.envs import BaseEnvironment, make, names
-from tf_equirl.envs.registry import recipe
+from tf_equirl.envs.registry import from_recipe, recipe
 from tf_equirl.training.checkpoint import FORMAT, Checkpoint, open_checkpoint, write_checkpoint
 from tf_equirl.training.config import Config
 
@@ -316,9 +316,7 @@ def environment_again(description: Mapping[str, Any]) -> Any:
     env = make(name) if how is None or name in names() else None
     if how is None or (env is not None and _is_described(env, description)):
         return env
-    if not isinstance(how, dict) or not isinstance(how.get("arguments"), dict):
-        raise ValueError(f"environment_recipe must say how it is made. Received: {_short(how)}")
-    return make(how.get("make", ""), **how["arguments"])
+    return from_recipe(how)
 
 
 def _is_described(env: BaseEnvironment, description: Mapping[str, Any]) -> bool:
