@@ -145,9 +145,9 @@ def _write_table(folder: Path) -> None:
     for card in sorted(folder.glob("*/card.json")):
         print(f"written: {publishing.write_readme(card.parent)}")
     print(f"written: {publishing.write_index(folder)}")
-    if publishing.is_own(folder):
-        return  # the tables are of the zoo that comes with tf_equirl
     page = folder.parent / "docs" / "zoo.md"
+    if publishing.is_own(folder) and not page.exists():
+        return  # a zoo of one's own need not have a page of tables
     publishing.write_table(page, [zoo.card(name, folder) for name in zoo.list(folder)])
     print(f"written: {page}")
 
