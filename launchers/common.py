@@ -24,6 +24,9 @@ ENV = "the environment: a name, or module:Class of your own, looked for in this 
 ENV_ARG = "name=value of an argument of its constructor, as --env_arg=wind=0.5; may be repeated"
 
 
+ZOO_DIR = "folder of a zoo of your own (default: the one that comes with tf_equirl)"
+
+
 def environment(name: str, arguments: list[str]) -> envs.Environment:
     """What `--env` and `--env_arg` name.
 

@@ -15,6 +15,7 @@ from absl import flags
 from . import common
 
 _MODEL = flags.DEFINE_string("model", None, "name of a zoo model, or path of a .keras file")
+_ZOO_DIR = flags.DEFINE_string("zoo_dir", None, common.ZOO_DIR)
 _CRITIC = flags.DEFINE_bool("critic", False, "export the critic of a zoo model, not its actor")
 _FORMAT = flags.DEFINE_enum(
     "format",
@@ -42,9 +43,9 @@ def main() -> None:
         )
     policy = zoo.POLICY.text
     if _CRITIC.value:
-        model = zoo.load(name, must_be=policy).critic
+        model = zoo.load(name, _ZOO_DIR.value, must_be=policy).critic
     else:
-        model = zoo.load_model(name, must_be=policy)
+        model = zoo.load_model(name, _ZOO_DIR.value, must_be=policy)
     try:
         exported = exporting.export(model, _OUTPUT.value, _FORMAT.value)
     except ImportError as error:  # an optional converter

@@ -25,6 +25,9 @@ _TRANSITIONS = flags.DEFINE_integer(
 _DESCRIPTION = flags.DEFINE_string(
     "description", None, "one sentence (default: from the configuration)"
 )
+_LICENCE = flags.DEFINE_string(
+    "licence", None, "a line (default: that of tf_equirl in its own zoo; none is stated in another)"
+)
 _LIMIT = flags.DEFINE_multi_string("limit", [], "a sentence on what the model cannot do")
 
 
@@ -49,6 +52,7 @@ def main() -> None:
         "zoo_dir": _ZOO_DIR.value,
         "description": _DESCRIPTION.value,
         "limits": _LIMIT.value,
+        "licence": _LICENCE.value,
     }
     if is_policy:
         if _SUCCESS.value is None:
@@ -60,7 +64,10 @@ def main() -> None:
             transitions=_TRANSITIONS.value, **common_arguments
         )
     print(f"published: {place}")
-    print("look at its README.md; then: python -m launchers.zoo_models --write_table")
+    if publishing.is_own(_ZOO_DIR.value):
+        print(f"look at its README.md; in Python: zoo.load({_NAME.value!r}, {_ZOO_DIR.value!r})")
+    else:
+        print("look at its README.md; then: python -m launchers.zoo_models --write_table")
 
 
 def run() -> None:

@@ -103,6 +103,8 @@ def seeds(found: dict[str, Any] | None) -> list[int]:
     if found is not None and not common.given("num_seeds", "first_seed"):
         return found["seeds"]
     count, first = flags.FLAGS.num_seeds, flags.FLAGS.first_seed
+    if found is not None and not common.given("first_seed"):
+        first = found["seeds"][0]
     if count < 1:
         raise ValueError(f"num_seeds must be at least 1. Received: num_seeds={count}")
     return list(range(first, first + count))

@@ -146,6 +146,8 @@ def _write_table(folder: Path) -> None:
         print(f"written: {publishing.write_readme(card.parent)}")
     print(f"written: {publishing.write_index(folder)}")
     page = folder.parent / "docs" / "zoo.md"
+    if publishing.is_own(folder) and not page.exists():
+        return  # a zoo of one's own need not have a page of tables
     publishing.write_table(page, [zoo.card(name, folder) for name in zoo.list(folder)])
     print(f"written: {page}")
 

@@ -124,3 +124,20 @@ def test_what_no_recipe_can_say():
         """Of a function."""
 
     assert registry.recipe(Local()) is None
+
+
+def test_a_recipe_calls_nothing_but_what_makes_environments(of_ones_own, tmp_path, monkeypatch):
+    """A file may say anything."""
+    assert registry.from_recipe({"make": "windy_module:calm", "arguments": {}}).wind == 0.0
+    for name in ("os:getcwd", "builtins:print", "subprocess:check_output", "windy_module:three"):
+        with pytest.raises(ValueError, match="a module that is here|Environment"):
+            registry.from_recipe({"make": name, "arguments": {}})
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match="or a function of a module that is here"):
+        registry.from_recipe({"make": "windy_module:calm", "arguments": {}})
+    for how in (None, [], {"make": "CartPole"}, {"make": "CartPole", "arguments": []}):
+        with pytest.raises(ValueError, match="a dict of `make` and `arguments`"):
+            registry.from_recipe(how)
+    env = registry.from_recipe({"make": "windy_module:Windy", "arguments": {"wind": 0.5}})
+    assert env.wind == 0.5

@@ -111,13 +111,13 @@ def test_the_command_names_what_is_not_default():
         anneal_learning_rate=True,
         learning_rate=1e-3,
     )
-    assert training_command("CartPole", config, range(8, 40), "runs/x") == (
+    assert training_command(envs.make("CartPole"), config, range(8, 40), "runs/x") == (
         "python -m launchers.train_ppo --env=CartPole --num_seeds=32 --first_seed=8 "
         "--learning_rate=0.001 --anneal_learning_rate --actor=symmetrizer --hidden_units=32,16 "
         "--match_parameters=4610 --run_dir=runs/x"
     )
     with pytest.raises(ValueError, match="consecutive"):
-        training_command("CartPole", config, [1, 3], "runs/x")
+        training_command(envs.make("CartPole"), config, [1, 3], "runs/x")
 
 
 def test_networks_that_the_configuration_does_not_describe_are_not_published(run, tmp_path):

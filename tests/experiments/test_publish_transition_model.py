@@ -194,7 +194,7 @@ def test_a_card_that_lies_is_noticed(published, place, field, lie, tmp_path, mon
 
 def test_the_command_repeats_data_and_training(run):
     description = json.loads((run[0] / "run.json").read_text())
-    command = training_command(description, CONFIG, "runs/x")
+    command = training_command(envs.make("Catch"), description, CONFIG, "runs/x")
     assert command == (
         "python -m launchers.train_transition_model --env=Catch --data=joint "
         "--num_transitions=675 --data_seed=0 --validation_transitions=675 --validation_seed=1 "
@@ -216,7 +216,7 @@ def test_the_command_repeats_data_and_training(run):
 def test_what_no_command_makes_is_refused(run, field, provenance, message):
     description = json.loads((run[0] / "run.json").read_text())
     with pytest.raises(ValueError, match=message):
-        training_command({**description, field: provenance}, CONFIG, "runs/x")
+        training_command(envs.make("Catch"), {**description, field: provenance}, CONFIG, "runs/x")
 
 
 def test_runs_that_cannot_be_published_are_refused(run, tmp_path):

@@ -50,8 +50,8 @@ def test_the_card_of_a_zoo_model_names_the_environment(model_file, monkeypatch):
     load = zoo.load_model
     scores = {"greedy": {"success": "return of at least 9"}}
     card = {"environment": {"name": "Short"}, "evaluation": scores}
-    monkeypatch.setattr(zoo, "load_model", lambda name, **_: load({"pet": model_file}[name]))
-    monkeypatch.setattr(zoo, "card", lambda name: {"pet": card}[name])
+    monkeypatch.setattr(zoo, "load_model", lambda name, *_, **__: load({"pet": model_file}[name]))
+    monkeypatch.setattr(zoo, "card", lambda name, _: {"pet": card}[name])
     result = run_here("evaluate", "--model=pet", "--episodes=5", "--policy=greedy")
     assert result.returncode == 0, result.stderr
     assert re.search("greedy *│ *9 │ *0 │ *9 │ *9 │ *100.0% │", result.stdout)

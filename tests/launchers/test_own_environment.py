@@ -8,7 +8,7 @@ import pytest
 import windy
 from in_process import run_here
 
-from tf_equirl import agents, models
+from tf_equirl import agents, models, zoo
 
 pytestmark = pytest.mark.usefixtures("without_xla")
 
@@ -52,6 +52,53 @@ def test_a_run_is_resumed_loaded_and_evaluated(folder):
     models.save(result.actor(1), "actor.keras")
     told = start("evaluate", "--model=actor.keras", "--episodes=10", *WINDY)
     assert "on Windy: 10 episodes" in told
+
+
+def test_a_run_is_published_in_a_zoo_of_ones_own_and_used_from_it(folder):
+    """Its card claims only what is true there, and there are no pictures."""
+    start("train_ppo", *WINDY, *QUICK)
+    zoo_dir = "--zoo_dir=my_zoo"
+    told = start(
+        "publish", "--run_dir=run", "--name=windy-ppo", "--success=1", "--episodes=20", zoo_dir
+    )
+    assert "zoo.load('windy-ppo', 'my_zoo')" in told
+    card = zoo.card("windy-ppo", "my_zoo")
+    recipe = {"make": "windy_module:Windy", "arguments": {"wind": 0.5, "max_episode_steps": 6}}
+    assert card["environment"]["recipe"] == recipe
+    assert card["environment"]["gymnasium_id"] is None
+    assert card["licence"] == "not stated"
+    assert sorted(card["files"]) == [
+        *("actor.keras", "critic.keras", "golden.npz", "learning_curve.png")
+    ]
+    command = card["training"]["command"].split()
+    assert {*WINDY, "--num_seeds=2", "--hidden_units=4"} <= set(command)
+    assert zoo_dir in card["training"]["publish_command"].split()
+    page = (folder / "my_zoo" / "windy-ppo" / "README.md").read_text()
+    assert 'zoo.load("windy-ppo", "path/of/this/zoo")' in page and "gymnasium" not in page
+    assert "## Licence\n\nnot stated\n" in page
+    # The commands of the card are true.
+    start("train_ppo", *[x.replace("runs/windy-ppo", "again") for x in command[3:]])
+    forget()
+    one, other = agents.load_result("run"), agents.load_result("again")
+    np.testing.assert_array_equal(one.returns, other.returns)
+    # And used as any model of the zoo; the card says in which environment.
+    told = start("evaluate", "--model=windy-ppo", zoo_dir, "--episodes=10")
+    assert "on Windy: 10 episodes" in told and "success (≥ 1)" in told
+    start("export", "--model=windy-ppo", zoo_dir, "--output=plain.keras")
+    assert "1 models are as their cards say" in start("zoo_models", "--verify", zoo_dir)
+    start("zoo_models", "--write_table", zoo_dir)
+
+
+def test_what_a_card_cannot_name_is_not_published(folder):
+    listed = "--env=windy_module:Windy", "--env_arg=wind=0.5"
+    (folder / "windy_module.py").write_text(
+        windy.SOURCE.replace("wind: float", "walls=(), wind: float")
+    )
+    start("train_ppo", *listed, "--env_arg=walls=[1,2]", *QUICK)
+    forget()
+    other = run_here("publish", "--run_dir=run", "--name=x", "--success=1", "--zoo_dir=my_zoo")
+    assert "must have arguments that are each a word" in other.stderr
+    assert not (folder / "my_zoo").exists()
 
 
 def test_other_arguments_are_another_run():

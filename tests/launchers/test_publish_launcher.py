@@ -42,6 +42,7 @@ def test_it_publishes_what_the_folder_holds(run, calls):
     ((name, given),) = calls
     own = {"success": 5, "episodes": 7} if is_policy else {"transitions": 60}
     shared = {"name": "x", "run_dir": str(folder), "zoo_dir": "zoo", "limits": ["Tiny."]}
+    shared["licence"] = None
     assert name == function and given == {**shared, "description": None, **own}
 
 

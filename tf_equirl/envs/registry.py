@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -110,6 +111,35 @@ def tensor_environment_of(env: str | BaseEnvironment) -> Environment:
             f"that contains it. Received: env={found.name}, which is stepped on the host"
         )
     return found
+
+
+def from_recipe(how: Any) -> Environment:
+    """The environment that a `recipe` says how to make.
+
+    Raises:
+        ValueError: If it is none, or names something else than a registered name, an id, a class of
+            environments, or a function of a module in the current directory: a file may say
+            anything, and no other function is called for it.
+    """
+    if not isinstance(how, Mapping) or not isinstance(how.get("arguments"), Mapping):
+        refuse("recipe", "a dict of `make` and `arguments`", how)
+    name = how.get("make")
+    if isinstance(name, str) and name not in _CONSTRUCTORS and ":" in name:
+        found = _imported("recipe", name)
+        if not isinstance(found, type) and not _is_of_this_folder(found):
+            refuse(
+                "recipe", "of a class of environments, or a function of a module that is here", name
+            )
+    return _make("recipe", name, how["arguments"])
+
+
+def _is_of_this_folder(function: Any) -> bool:
+    """Whether a function is of a module in the current directory, and not of one installed."""
+    try:
+        file = Path(inspect.getfile(function)).resolve()
+    except TypeError:  # one that is built in
+        return False
+    return file.is_relative_to(Path.cwd().resolve()) and "site-packages" not in file.parts
 
 
 def names() -> list[str]:

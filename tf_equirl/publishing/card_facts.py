@@ -19,6 +19,7 @@ from tf_equirl.envs import Environment
 from tf_equirl.publishing.entry import (
     config_flags,
     environment_fields,
+    environment_flags,
     flag,
     network_fields,
     seed_flags,
@@ -39,7 +40,7 @@ MAXIMUM = 1_000_000
 _ROUNDING, _OF_AN_ERROR, _OF_PAIRS = 1e-5, 0.1, 0.01
 # What the card says nowhere else. Nothing in a command is more than a word to a shell: see
 # `field_rules.COMMAND`.
-_FREE = re.compile(r"--(run_dir|validation_transitions|validation_seed|success)=\S+")
+_FREE = re.compile(r"--(run_dir|validation_transitions|validation_seed|success|zoo_dir)=\S+")
 
 # A field of the card, what the card says there, and what is found.
 Fact = tuple[str, Any, Any]
@@ -103,6 +104,8 @@ def _of_environment(entry: ZooEntry, env: Environment) -> Iterator[Fact]:
     ):
         for field in fields:
             yield f"{place}.{field}", entry.card[place][field], found[place][field]
+    recipes = (fields["environment"].get("recipe") for fields in (entry.card, found))
+    yield "environment.recipe", *recipes
     if "head" in entry.card:
         head = head_fields(env.transition_head, False)
         for field in ("class", "sizes", "metrics"):
@@ -135,7 +138,7 @@ def _of_networks(entry: ZooEntry, env: Environment) -> Iterator[Fact]:
 
 def _of_training(entry: ZooEntry, env: Environment) -> Iterator[Fact]:
     card, training, config = entry.card, entry.card["training"], _config(entry)
-    flags = [f"--env={env.name}", *_read(entry, lambda: seed_flags(training["seeds"]))]
+    flags = [*environment_flags(env), *_read(entry, lambda: seed_flags(training["seeds"]))]
     if isinstance(config, PPOConfig):
         yield "training.timesteps", training["timesteps"], config.num_updates * config.batch_size
         program, start_from = "train_ppo", training.get("start_from")

@@ -48,7 +48,7 @@ def card_to_markdown(card: dict[str, Any]) -> str:
             [
                 [
                     "environment",
-                    text(f"{environment['name']}, in gymnasium {environment['gymnasium_id']}"),
+                    text(_environment(environment)),
                 ],
                 ["its settings", inline(environment["config"])],
                 ["symmetry group", text(symmetry["group"])],
@@ -83,7 +83,8 @@ def card_to_markdown(card: dict[str, Any]) -> str:
         "## Training",
         *(_policy_training if is_policy else _transition_training)(card),
         f"Kept here: seed {training['kept_seed']}. Rule: {text(training['rule'])}",
-        "To train it again, and to write this folder from the run, in a checkout of the commit:",
+        "To train it again, and to write this folder from the run, in a checkout of the commit"
+        f"{', with the module of the environment in it' if _is_own(environment) else ''}:",
         code(f"{training['command']}\n{training['publish_command']}"),
         f"Commit: {text(training['git_commit'] or 'not recorded')}. Versions: "
         f"{text(', '.join(f'{k} {v}' for k, v in training['versions'].items()))}.",
@@ -105,12 +106,39 @@ def card_to_markdown(card: dict[str, Any]) -> str:
     return "\n\n".join(lines) + "\n"
 
 
+def _is_own(environment: dict[str, Any]) -> bool:
+    return ":" in environment.get("recipe", {"make": ""})["make"]
+
+
+def _environment(environment: dict[str, Any]) -> str:
+    words = [environment["name"]]
+    if environment["gymnasium_id"] is not None:
+        words.append(f"in gymnasium {environment['gymnasium_id']}")
+    if "recipe" in environment:
+        how = environment["recipe"]
+        words.append(f"made by {how['make']} with {json.dumps(how['arguments'])}")
+    return ", ".join(words)
+
+
+def _load(card: dict[str, Any]) -> str:
+    """The call that loads the model."""
+    folder = ', "path/of/this/zoo"' if card.get("zoo") == "own" else ""
+    return f'zoo.load("{card["name"]}"{folder})'
+
+
+def _make(environment: dict[str, Any]) -> str:
+    """The call that makes the environment."""
+    how = environment.get("recipe", {"make": environment["name"], "arguments": {}})
+    arguments = "".join(f", {name}={value!r}" for name, value in how["arguments"].items())
+    return f'envs.make("{how["make"]}"{arguments})'
+
+
 def _policy_use(card: dict[str, Any]) -> list[str]:
     networks = card["networks"]
     return [
         "```python\n"
         "from tf_equirl import zoo\n\n"
-        f'entry = zoo.load("{card["name"]}")\n'
+        f"entry = {_load(card)}\n"
         f"logits = entry.actor(observations)  # {shapes(networks['actor'])}\n"
         f"values = entry.critic(observations)  # {shapes(networks['critic'])}\n"
         "```",
@@ -122,7 +150,7 @@ def _transition_use(card: dict[str, Any]) -> list[str]:
     return [
         "```python\n"
         "from tf_equirl import envs, zoo\n\n"
-        f'entry, env = zoo.load("{card["name"]}"), envs.make("{card["environment"]["name"]}")\n'
+        f"entry, env = {_load(card)}, {_make(card['environment'])}\n"
         f"# {shapes(card['networks']['transition'])}; actions are one-hot\n"
         "outputs = entry.transition_model([observations, actions])\n"
         "next_states = env.decode(env.transition_head.prediction(outputs))\n"

@@ -10,18 +10,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import keras
 import numpy as np
 
 from tf_equirl import envs, zoo
 from tf_equirl._portable import architecture, same_architecture
+from tf_equirl.envs.registry import recipe
 from tf_equirl.experiments.statistics import mean_and_error
 from tf_equirl.models.widths import trained_parameters
 from tf_equirl.publishing.cards import index_of, write_readme
 from tf_equirl.publishing.changes import changing, new_model, publish
 from tf_equirl.training.result import Result
 from tf_equirl.training.run_folder import read_any_description
-from tf_equirl.zoo.field_rules import TEXT, WORD
+from tf_equirl.zoo.field_rules import LINE, TEXT, WORD
 from tf_equirl.zoo.records import file_record
 
 EVALUATION_SEED = 20_000_001  # of episodes that no training run with a usual seed has seen
@@ -50,12 +52,66 @@ def check_arguments(name: str, description: str | None, limits: Sequence[str]) -
             )
 
 
+def is_own(zoo_dir: str | os.PathLike) -> bool:
+    """Whether a zoo is another than the one that comes with tf_equirl."""
+    try:
+        return Path(zoo_dir).resolve() != zoo.default_folder().resolve()
+    except ValueError:  # there is none
+        return True
+
+
+def of_own_zoo(zoo_dir: str | os.PathLike, licence: str | None) -> dict[str, Any]:
+    """The fields of a card that depend on whose zoo it is in.
+
+    Raises:
+      ValueError: if the licence is no line of text.
+    """
+    own = is_own(zoo_dir)
+    if licence is not None and not LINE.holds(licence):
+        raise ValueError(f"`licence` must be None or {LINE.text}. Received: licence={licence!r}")
+    stated = licence or ("not stated" if own else "Apache-2.0")
+    return {"licence": stated, **({"zoo": "own"} if own else {})}
+
+
+def zoo_flags(zoo_dir: str | os.PathLike) -> list[str]:
+    """The launchers' flags for a zoo."""
+    if not is_own(zoo_dir):
+        return []
+    text = os.fspath(zoo_dir)
+    return [f"--zoo_dir={text if WORD.holds(text) else 'zoo'}"]
+
+
+def environment_flags(env: envs.BaseEnvironment) -> list[str]:
+    """The launchers' flags for an environment.
+
+    Raises:
+      ValueError: if they cannot be said in words as one types them in a shell.
+    """
+    how = recipe(env) or {"make": env.name, "arguments": {}}
+    texts = {k: x if isinstance(x, str) else json.dumps(x) for k, x in how["arguments"].items()}
+    flags = [f"--env={how['make']}", *(f"--env_arg={k}={x}" for k, x in texts.items())]
+    for flag in flags:
+        if not WORD.holds(flag):
+            raise ValueError(
+                f"`env` must have arguments that are each {WORD.text}, so that the card's command "
+                f"can make it again. Received: {flag}"
+            )
+    return flags
+
+
 def check_environment(env: envs.BaseEnvironment) -> None:
     """Checks that a card can name an environment, also in commands and in code.
 
     Raises:
       ValueError: if it cannot.
     """
+    if recipe(env) is None and env.name not in envs.names():
+        raise ValueError(
+            "`env` must be a registered environment, or one of a class of a module that is made "
+            "with plain values, so that the card can say how to make it. Received: env="
+            f"{type(env).__module__}:{type(env).__qualname__}"
+        )
+    environment_flags(env)
     if not WORD.holds(env.name):
         raise ValueError(
             f"`env` must have a name that is {WORD.text}. Received: env.name={env.name!r}"
@@ -162,11 +218,14 @@ def write_entry(
 
 def environment_fields(env: envs.BaseEnvironment) -> dict[str, Any]:
     """The fields `environment` and `symmetry` of a card."""
+    how = recipe(env)
+    plain = how is None or how == {"make": env.name, "arguments": {}}
     return {
         "environment": {
             "name": env.name,
-            "gymnasium_id": env.gymnasium_id,
+            "gymnasium_id": env.gymnasium_id if env.gymnasium_id in gymnasium.registry else None,
             "config": env.get_config(),
+            **({} if plain else {"recipe": how}),
         },
         "symmetry": {
             "group": env.symmetry.group.name,

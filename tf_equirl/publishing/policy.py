@@ -26,10 +26,13 @@ from tf_equirl.publishing.entry import (
     check_run,
     config_flags,
     environment_fields,
+    environment_flags,
     network_fields,
+    of_own_zoo,
     seed_flags,
     training_fields,
     write_entry,
+    zoo_flags,
 )
 from tf_equirl.training.result import final_returns
 from tf_equirl.training.run_folder import environment_again, read_description
@@ -58,10 +61,12 @@ def publish(
     episodes: int = 1000,
     description: str | None = None,
     limits: Sequence[str] = (),
+    licence: str | None = None,
     env: envs.BaseEnvironment | None = None,
 ) -> Path:
     """Writes `<zoo_dir>/<name>` from a finished run: models, card, checksums, curve, film.
 
+    There is no film of an environment without pictures.
     Of the run's seeds one is kept, by `RULE`. Its greedy and its sampled policy are evaluated on
     fresh episodes. The folder appears whole or not at all; a model of the same name is replaced.
 
@@ -73,6 +78,7 @@ def publish(
       episodes: episodes of each evaluation.
       description: one sentence; made up from the configuration if None.
       limits: sentences on what the model cannot do, beside those that are true of every model.
+      licence: a line; None is that of tf_equirl in its own zoo, and none is stated in another.
       env: the environment, where the folder does not say how to make it.
 
     Returns:
@@ -83,6 +89,7 @@ def publish(
         networks that are not the configuration's.
     """
     check_arguments(name, description, limits)
+    of_own_zoo(zoo_dir, licence)
     episodes = positive_integer("episodes", episodes)
     number = isinstance(success, int | float) and not isinstance(success, bool)
     if not number or not math.isfinite(success):
@@ -110,7 +117,8 @@ def publish(
             models.save(network, place / f"{role}.keras")
         _write_golden(place / "golden.npz", networks, env)
         _draw(place / "learning_curve.png", result, seed)
-        _film(place / "episode.gif", networks["actor"], env)
+        if "rgb_array" in env.render_modes:
+            _film(place / "episode.gif", networks["actor"], env)
         return {
             "format": 1,
             "type": zoo.POLICY.text,
@@ -126,7 +134,9 @@ def publish(
                 )
             },
             "config": result.config.to_json(),
-            "training": _training(result, seed, name, success, episodes, description_of_run),
+            "training": _training(
+                env, result, seed, name, success, episodes, description_of_run, zoo_flags(zoo_dir)
+            ),
             "evaluation": {
                 kind: _evaluation(networks["actor"], env, episodes, kind == "greedy", success)
                 for kind in ("greedy", "sampled")
@@ -138,7 +148,7 @@ def publish(
                     for role, network in networks.items()
                 },
             },
-            "licence": "Apache-2.0",
+            **of_own_zoo(zoo_dir, licence),
             "limits": _limits(env, config, len(result.seeds), limits),
         }
 
@@ -146,7 +156,11 @@ def publish(
 
 
 def training_command(
-    env: str, config: PPOConfig, seeds: Sequence[int], run_dir: str, start_from: str | None = None
+    env: envs.BaseEnvironment,
+    config: PPOConfig,
+    seeds: Sequence[int],
+    run_dir: str,
+    start_from: str | None = None,
 ) -> str:
     """The command line that makes a run.
 
@@ -154,7 +168,7 @@ def training_command(
       ValueError: unless the seeds are consecutive, as the launcher's are.
     """
     start = [] if start_from is None else [f"--start_from={start_from}"]
-    flags = [f"--env={env}", *seed_flags(seeds), *start, *config_flags(config)]
+    flags = [*environment_flags(env), *seed_flags(seeds), *start, *config_flags(config)]
     return " ".join(["python -m launchers.train_ppo", *flags, f"--run_dir={run_dir}"])
 
 
@@ -209,12 +223,14 @@ def _limits(
 
 
 def _training(
+    env: envs.BaseEnvironment,
     result: TrainingResult,
     seed: int,
     name: str,
     success: float,
     episodes: int,
     description: dict[str, Any],
+    of_zoo: Sequence[str],
 ) -> dict[str, Any]:
     run_dir = f"runs/{name}"
     command = f"python -m launchers.publish --run_dir={run_dir} --name={name} --success={success}"
@@ -226,10 +242,10 @@ def _training(
         "mean_return_of": "the last tenth of training, all seeds",
         "start_from": start_from,
         "timesteps": result.config.num_updates * result.config.batch_size,
-        "command": training_command(
-            result.environment, result.config, result.seeds, run_dir, start_from
+        "command": training_command(env, result.config, result.seeds, run_dir, start_from),
+        "publish_command": " ".join(
+            [command, *of_zoo, *([f"--episodes={episodes}"] if episodes != 1000 else [])]
         ),
-        "publish_command": command + (f" --episodes={episodes}" if episodes != 1000 else ""),
     }
 
 

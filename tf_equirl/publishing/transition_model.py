@@ -28,10 +28,13 @@ from tf_equirl.publishing.entry import (
     check_run,
     config_flags,
     environment_fields,
+    environment_flags,
     network_fields,
+    of_own_zoo,
     seed_flags,
     training_fields,
     write_entry,
+    zoo_flags,
 )
 from tf_equirl.publishing.transition_scores import evaluate_transition_model, measure_equivariance
 from tf_equirl.training.run_folder import environment_again, read_description
@@ -56,6 +59,7 @@ def publish_transition_model(
     transitions: int = 10_000,
     description: str | None = None,
     limits: Sequence[str] = (),
+    licence: str | None = None,
     env: envs.Environment | None = None,
 ) -> Path:
     """Writes `<zoo_dir>/<name>` from a finished run: model, card, checksums, training curve.
@@ -72,6 +76,7 @@ def publish_transition_model(
       transitions: number of fresh transitions.
       description: one sentence; made up from the configuration if None.
       limits: sentences on what the model cannot do, beside those that are true of every model.
+      licence: a line; None is that of tf_equirl in its own zoo, and none is stated in another.
       env: the environment, where the folder does not say how to make it.
 
     Returns:
@@ -83,6 +88,7 @@ def publish_transition_model(
         another origin.
     """
     check_arguments(name, description, limits)
+    of_own_zoo(zoo_dir, licence)
     transitions = positive_integer("transitions", transitions)
     check_run(run_dir, zoo.TRANSITION_MODEL)
     run = read_description(run_dir, "fit_transition_model")
@@ -95,7 +101,7 @@ def publish_transition_model(
             f"run_dir must hold a run with validation data, by which a seed is chosen. Received: "
             f"run_dir={run_dir}, a run without"
         )
-    command = training_command(run, config, f"runs/{name}")
+    command = training_command(env, run, config, f"runs/{name}")
     result = load_transition_result(run_dir, env)
     history = result.validation[result.metric_names[0]].astype(float)
     errors = history[:, -1] if history.size else np.full(len(result.seeds), np.nan)
@@ -128,23 +134,27 @@ def publish_transition_model(
                 "command": command,
                 "publish_command": f"python -m launchers.publish --run_dir=runs/{name} "
                 f"--name={name}"
+                + "".join(f" {flag}" for flag in zoo_flags(zoo_dir))
                 + (f" --transitions={transitions}" if transitions != 10_000 else ""),
             },
             "evaluation": evaluate_transition_model(
                 model, env, transitions, EVALUATION_SEED, min(_STARTS, transitions)
             ),
             "equivariance": measure_equivariance(model, env),
-            "licence": "Apache-2.0",
+            **of_own_zoo(zoo_dir, licence),
             "limits": _limits(env, config, len(result.seeds), limits),
         }
 
     return write_entry(zoo_dir, name, write)
 
 
-def training_command(run: dict[str, Any], config: TransitionModelConfig, run_dir: str) -> str:
+def training_command(
+    env: envs.Environment, run: dict[str, Any], config: TransitionModelConfig, run_dir: str
+) -> str:
     """The command line that makes a run.
 
     Args:
+      env: the environment.
       run: the run's description.
       config: its configuration.
       run_dir: the folder that the command names.
@@ -160,7 +170,7 @@ def training_command(run: dict[str, Any], config: TransitionModelConfig, run_dir
             f"expert's. Received: one of kind {validation['kind']!r}"
         )
     flags = [
-        f"--env={run['environment']}",
+        *environment_flags(env),
         f"--data={data['kind']}",
         f"--num_transitions={data['num_transitions']}",
         f"--data_seed={data['seed']}",

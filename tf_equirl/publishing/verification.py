@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -159,10 +160,12 @@ def _verify_predictions(entry: ZooEntry, environment: Any) -> dict[str, Any]:
 def _environment(entry: ZooEntry) -> Any:
     # Imported here: loading a model needs no environment.
     from tf_equirl import envs
+    from tf_equirl.envs.registry import from_recipe
 
     wanted = entry.card["environment"]
-    environment = envs.make(wanted["name"])
-    if environment.get_config() != wanted["config"]:
+    how = wanted.get("recipe")
+    environment = envs.make(wanted["name"]) if how is None else from_recipe(how)
+    if json.loads(json.dumps(environment.get_config())) != wanted["config"]:
         raise ValueError(
             f"{entry.name} must be evaluated in the environment of its card, {wanted['config']}. "
             f"Received: {environment.get_config()}"

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
@@ -59,11 +59,15 @@ class Checkpoint:
     Attributes:
       file: its path.
       specs: the arrays that it holds, by name.
+      identity: of the run that it is of.
     """
 
-    def __init__(self, file: Path, archive: zipfile.ZipFile, specs: dict[str, ArraySpec]):
+    def __init__(
+        self, file: Path, archive: zipfile.ZipFile, specs: dict[str, ArraySpec], identity: str
+    ):
         self.file = file
         self.specs = specs
+        self.identity = identity
         self._archive = archive
 
     def read(self, name: str) -> np.ndarray:
@@ -87,7 +91,9 @@ class Checkpoint:
 
 
 @contextlib.contextmanager
-def open_checkpoint(file: Path, identity: str) -> Iterator[Checkpoint]:
+def open_checkpoint(
+    file: Path, identity: str, former: Collection[str] = ()
+) -> Iterator[Checkpoint]:
     """Opens a checkpoint; of its arrays none is read yet.
 
     Nothing is read that the file is too small to hold, so that no file takes more memory than its
@@ -96,6 +102,7 @@ def open_checkpoint(file: Path, identity: str) -> Iterator[Checkpoint]:
     Args:
       file: which exists.
       identity: of the run.
+      former: those that the run had when it was shorter or had fewer seeds.
 
     Raises:
       ValueError: if the file is damaged, of another format or of another run. So do errors while
@@ -107,8 +114,8 @@ def open_checkpoint(file: Path, identity: str) -> Iterator[Checkpoint]:
         with _damage_told(file):
             _check_sizes(file, archive)
             manifest = _manifest(archive)
-        found = manifest.get("format"), manifest.get("identity")
-        if found != (FORMAT, identity):
+        found = manifest.get("identity")
+        if manifest.get("format") != FORMAT or found not in (identity, *former):
             raise _not_of_this_run(file, "which is another run's or of another format")
         with _damage_told(file):
             specs = {
@@ -118,7 +125,7 @@ def open_checkpoint(file: Path, identity: str) -> Iterator[Checkpoint]:
             members = [entry.filename.removesuffix(_SUFFIX) for entry in archive.infolist()]
             if sorted(members) != sorted([*specs, _MANIFEST]):
                 raise ValueError("its arrays are not those of its list")
-            yield Checkpoint(file, archive, specs)
+            yield Checkpoint(file, archive, specs, found)
 
 
 class _OfAnotherRun(ValueError):

@@ -89,6 +89,8 @@ class Learner(abc.ABC):
 
     trainer: ClassVar[str]
     env: Any  # of the kind of `BaseEnvironment` that the algorithm is for
+    length: ClassVar[str | None] = None
+    """Field of the config that says how long a run is, if a longer one begins as a shorter one."""
     per_member: PerMember = {}
     update_timesteps: int = 1
 
@@ -155,6 +157,11 @@ class Learner(abc.ABC):
     def settled(self, stage: str, reports: Reports) -> bool:
         """Whether the rest of what is `ahead` of a stage would change nothing any more."""
         return False
+
+    @property
+    def fixed_by(self) -> str | None:
+        """What makes runs of this config depend on their `length` from the start, or None."""
+        return None
 
     def describe(self) -> dict[str, Any]:
         """What tells this run from others beside environment, config, seeds and networks."""

@@ -80,6 +80,7 @@ class OnPolicyLearner(Learner):
 
     config: OnPolicyConfig
     per_member = OPTIMIZER_FIELDS
+    length = "total_timesteps"
     start_from: Start | None = None
     """Trained networks, of those of the learner, that every member goes on from."""
 
@@ -156,6 +157,11 @@ class OnPolicyLearner(Learner):
         leading = [*seeds.shape, copies]
         nothing = tf.zeros([*leading, *env.observation_shape])  # episodes start with the update
         return ActingState(nothing, tf.zeros(leading), tf.fill(leading, np.float32(np.nan)))
+
+    @property
+    def fixed_by(self) -> str | None:
+        """See `Learner.fixed_by`."""
+        return "anneal_learning_rate" if self.config.anneal_learning_rate else None
 
     def describe(self) -> dict[str, Any]:
         """See `Learner.describe`."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,9 +26,11 @@ from tf_equirl.training.members import Member, check_configs, members_of, part_o
 from tf_equirl.training.progress import NonFiniteError
 from tf_equirl.training.result import Harm, Outcome
 from tf_equirl.training.run_folder import RunFolder, describe
+from tf_equirl.training.run_state import RunState, joined_state, leaves, map_leaves
 from tf_equirl.training.saved import calls, outcome_arrays, read_outcome
 
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
+_MORE = "more_seeds"  # folder of seeds that a run is given, until they are as far as the others
 _SHARE_OF_CHECKPOINTS = 0.1  # of the time at most: they may take gigabytes
 
 
@@ -49,7 +52,9 @@ def train(
         everything in memory.
       configs: trains every seed with each of these configs, of which the learner's own is the
         first, all of them in one program. They may differ in what is `learner.per_member`.
-      resume: go on with the run in `run_dir`; the outcome is the one of an uninterrupted run.
+      resume: go on with the run in `run_dir`; the outcome is the one of an uninterrupted run. It
+        may be made longer (`learner.length`), where nothing of its config depends on that, and may
+        be given more seeds: the outcome is that of a run that was so from its beginning.
       on_progress: called with `learner.progress(...)` about once a second.
 
     Returns:
@@ -83,24 +88,6 @@ def train(
             return run.train()
         finally:
             learner.close()
-
-
-class RunState(NamedTuple):
-    """A run between two calls. Replaced as a whole, so that Ctrl-C finds it consistent.
-
-    Attributes:
-      states: the learner's, one for each block of seeds.
-      done: steps that are made by stage.
-      reports: by stage what each call reported, `[steps, ..., members]` by name.
-      seconds: time by stage.
-      harms: members that became non-finite.
-    """
-
-    states: list[Any]
-    done: dict[str, int]
-    reports: dict[str, list[Mapping[str, np.ndarray]]]
-    seconds: dict[str, float]
-    harms: tuple[Harm, ...] = ()
 
 
 class Run:
@@ -198,15 +185,40 @@ class Run:
         self.check_harms(result)
         return result
 
-    def make_calls(self) -> None:
+    def reach(self, done: Mapping[str, int]) -> None:
+        """Goes so far and no further; results are not written."""
+        with self.interrupts:
+            try:
+                self.make_calls(done)
+            finally:
+                with self.interrupts.held():
+                    self.save()
+                for events in self.events:
+                    events.close()
+
+    def ahead(self, until: Mapping[str, int] | None) -> tuple[str, int] | None:
+        """What is to be done next, see `Learner.ahead`.
+
+        Nothing where no seed is left, unless so much is to be done, and no more than that.
+        """
+        found = self.learner.ahead(self.state.done)
+        if until is None and self.lost:
+            return None
+        if found is None or until is None:
+            return found
+        stage, steps = found
+        left = until[stage] - self.state.done[stage]
+        return (stage, min(steps, left)) if left > 0 else None
+
+    def make_calls(self, until: Mapping[str, int] | None = None) -> None:
         """Makes all that is ahead, with a checkpoint from time to time and at the end."""
         first = next(iter(self.learner.stages))
         self.tell(first, 0.0)
-        if not self.finished and not self.lost:
+        if self.ahead(until) is not None:
             self.compile()
             self.tell(first, 0.0)
         due = time.monotonic() + _SECONDS_BETWEEN_CHECKPOINTS
-        while not self.lost and (ahead := self.learner.ahead(self.state.done)) is not None:
+        while (ahead := self.ahead(until)) is not None:
             self.proceed(*ahead)
             started = time.monotonic()
             if started > due:
@@ -391,8 +403,16 @@ class Run:
         with self.folder.saved() as checkpoint:
             if checkpoint is None:
                 return
-            self.take_up(checkpoint, self.folder)
-        if not self.finished:
+            before = tuple(self.folder.seeds_of(checkpoint))
+            more = self.configs is None and before != tuple(m.seed for m in self.members)
+            if not more:
+                self.take_up(checkpoint, self.folder)
+            else:
+                self.add_to(checkpoint, self.folder, before)
+        if more:
+            self.save()
+            shutil.rmtree(self.folder.path / _MORE, ignore_errors=True)
+        if more or not self.finished:
             history = self.history()
             made = [
                 (stage, first, {k: x[first : first + n] for k, x in history[stage].items()})
@@ -401,6 +421,27 @@ class Run:
             ]
             for events in self.events:
                 events.write_anew(made)
+
+    def add_to(self, checkpoint: Checkpoint, folder: RunFolder, before: tuple[int, ...]) -> None:
+        """Goes on from a checkpoint of fewer seeds: the others are trained until they are as far.
+
+        Args:
+          checkpoint: of the folder.
+          folder: of the run; those others have one of their own below it meanwhile.
+          before: the seeds of the checkpoint.
+        """
+        old = Run(self.learner, before, None, None)
+        old.take_up(checkpoint, folder)
+        seeds = tuple(m.seed for m in self.members if m.seed not in before)
+        parts = [old]
+        if seeds:
+            place = _folder(self.learner, seeds, folder.path / _MORE, None)
+            with place.claimed((place.path / "run.json").exists()):
+                new = Run(self.learner, seeds, place, self.on_progress)
+                new.restore()
+                new.reach(old.state.done)
+            parts.append(new)
+        self.state = joined_state(parts, self.members, self.blocks, self.state.states)
 
     def take_up(self, checkpoint: Checkpoint, folder: RunFolder) -> None:
         """Goes on from a checkpoint.
@@ -503,33 +544,13 @@ def _folder(
     known = describe(learner.trainer, learner.env, learner.config, seeds, learner.networks)
     if configs is not None:
         known["configs"] = [config.to_json() for config in configs]
-    return RunFolder(run_dir, {**known, **learner.describe()}, type(learner.config))
-
-
-def leaves(structure: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The tensors of a structure of tuples, lists and dicts, each with its path: "adam/first/0"."""
-    if hasattr(structure, "_fields"):
-        children: Iterable[tuple[Any, Any]] = zip(structure._fields, structure, strict=True)
-    elif isinstance(structure, Mapping):
-        children = structure.items()
-    elif isinstance(structure, (tuple, list)):
-        children = enumerate(structure)
-    else:
-        yield path, structure
-        return
-    for name, child in children:
-        yield from leaves(child, f"{path}/{name}" if path else str(name))
-
-
-def map_leaves(function: Callable[[Any], Any], structure: Any) -> Any:
-    """`structure` with what the function makes of each tensor, called in the order of `leaves`."""
-    if hasattr(structure, "_fields"):
-        return type(structure)(*[map_leaves(function, child) for child in structure])
-    if isinstance(structure, Mapping):
-        return {name: map_leaves(function, child) for name, child in structure.items()}
-    if isinstance(structure, (tuple, list)):
-        return type(structure)(map_leaves(function, child) for child in structure)
-    return function(structure)
+    return RunFolder(
+        run_dir,
+        {**known, **learner.describe()},
+        type(learner.config),
+        learner.length,
+        learner.fixed_by,
+    )
 
 
 def _masked(reports: np.ndarray, sound: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ from tf_equirl._files import (
 )
 from tf_equirl._portable import architecture, comparable
 from tf_equirl.envs import BaseEnvironment, make, names
-from tf_equirl.envs.registry import recipe
+from tf_equirl.envs.registry import from_recipe, recipe
 from tf_equirl.training.checkpoint import FORMAT, Checkpoint, open_checkpoint, write_checkpoint
 from tf_equirl.training.config import Config
 
@@ -41,6 +41,7 @@ _RECORDS = (
     "validation_provenance",
     "environment_recipe",
     "start_place",
+    "former",
 )
 _LARGEST_DESCRIPTION = 64 * 2**20  # bytes; models of hundreds of layers take one
 _FIELDS = {
@@ -107,6 +108,9 @@ class RunFolder:
       description: the contents of `run.json`, see `describe`.
       config_type: class of the config, by which a folder from before one of its fields existed is
         still known; None takes what `run.json` says as it is.
+      length: the field of the config that says how long the run is, where a longer one begins as a
+        shorter one does; None where there is none.
+      fixed_by: what makes this config depend on the length all the same, or None.
     """
 
     def __init__(
@@ -114,8 +118,15 @@ class RunFolder:
         path: str | os.PathLike,
         description: Mapping[str, Any],
         config_type: type[Config] | None = None,
+        length: str | None = None,
+        fixed_by: str | None = None,
     ):
         self.path = Path(path)
+        self.length = length
+        self.fixed_by = fixed_by
+        # Seeds by identity that the run had before it was made longer, or given more seeds.
+        self.extends = False
+        self.former: dict[str, list[int]] = dict(description.get("former", {}))
         self.config_type = config_type
         self.description = dict(description)
         self.identity = identity(description)
@@ -149,12 +160,15 @@ class RunFolder:
     def write_description(self) -> None:
         """Writes `run.json` where it is missing, and the folder, which someone may have deleted."""
         file = self.path / "run.json"
-        if not file.exists():
+        if self.extends or not file.exists():
             self.path.mkdir(parents=True, exist_ok=True)
-            content = {**self.description, "identity": self.identity}
+            former = {"former": self.former} if self.former else {}
+            content = {**self.description, **former, "identity": self.identity}
             write_text_atomically(file, json.dumps(content, indent=2))
+            self.extends = False
 
     def _check(self, resume: bool) -> None:
+        self.extends = False
         file = self.path / "run.json"
         if not file.exists():
             if resume:
@@ -172,6 +186,11 @@ class RunFolder:
         found = {**written, "config": self._completed(written["config"])}
         if isinstance(written.get("configs"), list):
             found["configs"] = [self._completed(config) for config in written["configs"]]
+        self.former = dict(written.get("former", {}))
+        if resume and self._extends(found):
+            self.extends = True
+            self.former[written["identity"]] = written["seeds"]
+            return
         if identity(found) != identity(self.description):
             raise ValueError(
                 f"run_dir must be new, or hold this same run. Received: run_dir={self.path}, which "
@@ -183,6 +202,39 @@ class RunFolder:
                 f"Received: run_dir={self.path}, which holds this run already"
             )
         self.identity = written["identity"]  # which its checkpoints have
+
+    def _extends(self, found: dict[str, Any]) -> bool:
+        """Whether this run is the one that was found, made longer or given more seeds.
+
+        Raises:
+          ValueError: if it is, but shorter, or its config depends on the length.
+        """
+        here = self.description
+        changed = {**found, "seeds": here["seeds"]}
+        before = after = 0
+        if self.length is not None and isinstance(found["config"], dict):
+            before, after = found["config"].get(self.length, 0), here["config"][self.length]
+            changed["config"] = {**found["config"], self.length: after}
+        if (
+            "configs" in here
+            or identity(changed) != identity(here)
+            or not set(found["seeds"]) <= set(here["seeds"])
+        ):
+            return False
+        if before != after:
+            received = f"Received: run_dir={self.path} of {self.length}={before}, {after} here"
+            if self.fixed_by is not None:
+                raise ValueError(
+                    f"a run can be made longer where nothing depends on its length, as "
+                    f"{self.fixed_by} does. {received}"
+                )
+            if before > after:
+                raise ValueError(f"{self.length} must be at least that of the run. {received}")
+        return before != after or found["seeds"] != here["seeds"]
+
+    def seeds_of(self, checkpoint: Checkpoint) -> list[int]:
+        """The seeds that a checkpoint of this run holds."""
+        return self.former.get(checkpoint.identity, self.description["seeds"])
 
     def _completed(self, config: Any) -> Any:
         """A config with the defaults of fields that it does not name."""
@@ -208,7 +260,7 @@ class RunFolder:
         if not self.checkpoint.exists():
             yield None
             return
-        with open_checkpoint(self.checkpoint, self.identity) as checkpoint:
+        with open_checkpoint(self.checkpoint, self.identity, self.former) as checkpoint:
             yield checkpoint
 
     def write_rows(
@@ -264,9 +316,7 @@ def environment_again(description: Mapping[str, Any]) -> Any:
     env = make(name) if how is None or name in names() else None
     if how is None or (env is not None and _is_described(env, description)):
         return env
-    if not isinstance(how, dict) or not isinstance(how.get("arguments"), dict):
-        raise ValueError(f"environment_recipe must say how it is made. Received: {_short(how)}")
-    return make(how.get("make", ""), **how["arguments"])
+    return from_recipe(how)
 
 
 def _is_described(env: BaseEnvironment, description: Mapping[str, Any]) -> bool:

@@ -123,7 +123,7 @@ def read_networks(
                 f"run_dir must hold a run of which something was saved; resume it first. "
                 f"Received: run_dir={run_dir}, of which nothing was saved yet"
             )
-        seeds = description["seeds"] * len(description.get("configs", [0]))
+        seeds = folder.seeds_of(checkpoint) * len(description.get("configs", [0]))
         outcome = read_outcome(checkpoint, seeds, folder)
     networks = {
         role: _network(role, model, folder)

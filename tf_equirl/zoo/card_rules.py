@@ -64,7 +64,7 @@ _COMMON: dict[str, Any] = {
     "name": _NAME,
     "description": TEXT,
     "use": TEXT,
-    "environment": {"name": WORD, "gymnasium_id": WORD, "config": OBJECT},
+    "environment": {"name": WORD, "gymnasium_id": or_null(WORD), "config": OBJECT},
     "symmetry": {"group": LINE, "state": TEXT, "action": TEXT, "data": OBJECT},
     "config": OBJECT,
     "licence": LINE,
@@ -151,6 +151,7 @@ def validate_card(card: Any) -> None:
     card_type = type_of(card)
     validate("", card, _RULES[card_type.text])
     training = card["training"]
+    _validate_more("environment", card["environment"], {"recipe": OBJECT})
     for role in card_type.outputs:
         _validate_more(f"networks.{role}", card["networks"][role], _LAYERS)
     _validate_more("training", training, _MORE_OF_TRAINING)
