@@ -46,7 +46,7 @@ def test_it_is_about_the_center_of_the_symmetry():
 
     model = keras.Sequential([keras.Input([4]), keras.layers.Dense(2)])
     weights = np.random.default_rng(0).normal(size=4)
-    bias = -weights @ Shifted.center * [1, -1]
+    bias = -(weights @ Shifted.center) * np.array([1, -1])
     model.set_weights([np.stack([weights, -weights], axis=1), bias])
     assert model_equivariance_error(model, Shifted(), 100).max < 1e-5  # float32 rounding
     assert model_equivariance_error(model, envs.CartPole(), 100).max > 0.05

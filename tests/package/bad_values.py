@@ -214,6 +214,11 @@ def never(value):
     return False
 
 
+def callable_or_none(value):
+    """A function, or nothing."""
+    return value is None or callable(value)
+
+
 def none(value):
     """The default."""
     return value is None
@@ -838,8 +843,23 @@ def functions() -> list[Subject]:
         ),
         Subject(
             envs.check_symmetry,
-            {"env": env, "symmetry": None, "samples": 1, "seed": 0},
-            {"symmetry": none, "samples": count, "seed": integer(0, 2**64 - 1)},
+            {
+                "env": env,
+                "symmetry": None,
+                "samples": 1,
+                "seed": 0,
+                "states": None,
+                "policy": None,
+                "restore": None,
+            },
+            {
+                "symmetry": none,
+                "samples": count,
+                "seed": integer(0, 2**64 - 1),
+                "states": none,
+                "policy": callable_or_none,
+                "restore": none,
+            },
         ),
     ]
 
@@ -888,7 +908,7 @@ def no_work():
         (module["measures"], "for_each_member", done),
         (module["equivariance"], "for_each_member", done),
         (module["agent"], "clip_agent", done),
-        (module["symmetry"], "_explore", done),
+        (module["symmetry"], "_starts", done),
     ]
     with contextlib.ExitStack() as stack:
         for owner, name, replacement in replaced:

@@ -1,165 +1,25 @@
-"""An environment's dynamics as a function of flattened observations."""
+"""The dynamics of our environments and of gymnasium's as functions of observations."""
 
 from __future__ import annotations
 
-import abc
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_equirl._checks import instance, positive_integer, refuse, shown
+from tf_equirl._checks import cut, instance, positive_integer, refuse, shown
 from tf_equirl.envs.adapters.gymnasium_env import GymnasiumEnv
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.registry import make, names
+from tf_equirl.envs.symmetries.interface import Actions, Dynamics, Policy, Steps
+from tf_equirl.envs.symmetries.names import names_of
 from tf_equirl.envs.symmetries.restoring import Access, Restore, known_access, state_access
-
-Policy = Callable[[NDArray[np.float64]], Any]
-"""From observations [n, d] to actions: [n] integers, or [n, k] numbers of a Box."""
 
 COPIES = 32
 """Copies of an `Environment` that are explored side by side."""
-
-
-class Steps(NamedTuple):
-    """Transitions, a row each.
-
-    Attributes:
-        states: [n, d] float64, flattened observations.
-        actions: [n] integers from 0, or [n, k] float64.
-        next_states: [n, d] float64, before any reset.
-        rewards: [n] float64.
-        terminated: [n] bool.
-    """
-
-    states: NDArray[np.float64]
-    actions: NDArray[Any]
-    next_states: NDArray[np.float64]
-    rewards: NDArray[np.float64]
-    terminated: NDArray[np.bool_]
-
-
-@dataclass(frozen=True, eq=False)
-class Actions:
-    """The actions of an environment: 0 .. count - 1, or the numbers of a box.
-
-    Attributes:
-        count: Number of discrete actions; None of a box.
-        low: [k] lower bounds of a box; None of discrete actions.
-        high: [k] upper bounds.
-    """
-
-    count: int | None = None
-    low: NDArray[np.float64] | None = None
-    high: NDArray[np.float64] | None = None
-
-    @property
-    def dim(self) -> int:
-        """What a representation on the actions acts on: `count`, or k."""
-        return self.count if self.low is None else len(self.low)  # type: ignore[return-value]
-
-    def draw(self, number: int, rng: np.random.Generator) -> NDArray[Any]:
-        """Random actions [number] or [number, k]: uniform, standard normal where unbounded."""
-        if self.low is None or self.high is None:
-            return rng.integers(self.dim, size=number)
-        bounded = np.isfinite(self.low) & np.isfinite(self.high)
-        low, high = (np.where(bounded, bound, 0.0) for bound in (self.low, self.high))
-        shape = (number, self.dim)
-        free = np.clip(rng.standard_normal(shape), self.low, self.high)
-        return np.where(bounded, rng.uniform(low, high, shape), free)
-
-    def checked(self, name: str, actions: Any, number: int) -> NDArray[Any]:
-        """Returns actions as an array of `number` rows.
-
-        Raises:
-            ValueError: If they have another shape or are no such actions.
-        """
-        array = np.asarray(actions)
-        shape = (number,) if self.low is None else (number, self.dim)
-        if self.low is None:
-            rule = f"integers from 0 to {self.dim - 1}"
-            good = array.dtype.kind in "iu" and bool(np.all((array >= 0) & (array < self.dim)))
-        else:
-            rule = "finite numbers"
-            good = array.dtype.kind in "iuf" and bool(np.isfinite(array).all())
-        if array.shape != shape or not good:
-            raise ValueError(
-                f"`{name}` must be {rule}, of shape {list(shape)}. Received: {name}="
-                f"{shown(array.tolist()) if array.size < 20 else f'shape {array.shape}'}, "
-                f"{array.dtype}"
-            )
-        return array if self.low is None else array.astype(np.float64)
-
-
-class Dynamics(abc.ABC):
-    """An environment's dynamics as a function of flattened observations.
-
-    Attributes:
-        observation_dim: Numbers d of a flattened observation.
-        actions: The actions.
-        low: [d] lower bounds that are declared for observations.
-        high: [d] upper bounds.
-        precision: np.float32 or np.float64: in which states are kept or observed.
-        can_step: Whether states can be set, which `step` does.
-    """
-
-    observation_dim: int
-    actions: Actions
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    precision: type
-    can_step: bool = True
-
-    def visit(
-        self, samples: int, rng: np.random.Generator, policy: Policy | None = None
-    ) -> tuple[NDArray[np.float64], NDArray[Any]]:
-        """States [n, d] that a policy visits, and the actions [n] or [n, k] that it takes there.
-
-        Args:
-            samples: Number n.
-            rng: Seeds the episodes and draws random actions.
-            policy: Takes observations [m, d], returns actions; random actions by default.
-
-        Raises:
-            ValueError: If the policy returns something else.
-        """
-        steps = self.collect(samples, rng, policy)
-        return steps.states, steps.actions
-
-    @abc.abstractmethod
-    def collect(
-        self, samples: int, rng: np.random.Generator, policy: Policy | None = None
-    ) -> Steps:
-        """The transitions of whole episodes, one after the other; see `visit`."""
-
-    @abc.abstractmethod
-    def step(
-        self, states: NDArray[Any], actions: NDArray[Any]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-        """Sets each state and makes one real step.
-
-        Args:
-            states: [n, d].
-            actions: [n] integers or [n, k] numbers.
-
-        Returns:
-            Next states [n, d], rewards [n] and [n] whether they are terminal.
-
-        Raises:
-            ValueError: If states cannot be set.
-        """
-
-    def _choose(
-        self, policy: Policy | None, states: NDArray[np.float64], rng: np.random.Generator
-    ) -> NDArray[Any]:
-        if policy is None:
-            return self.actions.draw(len(states), rng)
-        return self.actions.checked("policy(observations)", policy(states), len(states))
 
 
 def dynamics_of(env: Environment | gymnasium.Env | str, restore: Restore | None = None) -> Dynamics:
@@ -204,7 +64,7 @@ def resolved(env: Environment | gymnasium.Env | str) -> Environment | gymnasium.
         except Exception as error:  # unknown, or needs a package, or whatever its code does
             raise ValueError(
                 f"`env` must be one of {', '.join(names())}, or an id of gymnasium's: "
-                f"{type(error).__name__}: {error} Received: env={shown(env)}"
+                f"{type(error).__name__}: {cut(str(error))} Received: env={shown(env)}"
             ) from error
     if isinstance(env, gymnasium.Env) and isinstance(env.unwrapped, GymnasiumEnv):
         return env.unwrapped.environment
@@ -216,7 +76,7 @@ def resolved(env: Environment | gymnasium.Env | str) -> Environment | gymnasium.
 class _Functional(Dynamics):
     """Of our own environments, in float32, many states at once."""
 
-    precision = np.float32
+    precision: type[np.floating] = np.float32
 
     def __init__(self, env: Environment) -> None:
         self._env = env
@@ -224,25 +84,38 @@ class _Functional(Dynamics):
         self.actions = Actions(env.num_actions)
         low, high = (np.reshape(bound, -1) for bound in env.observation_bounds())
         self.low, self.high = low.astype(np.float64), high.astype(np.float64)
+        self.names = names_of(env, self.observation_dim)
+        self.can_step = type(env).state_from_observation is not Environment.state_from_observation
         self._rng = np.random.default_rng(0)
 
     def collect(
-        self, samples: int, rng: np.random.Generator, policy: Policy | None = None
+        self,
+        samples: int,
+        rng: np.random.Generator,
+        policy: Policy | None = None,
+        longest: int | None = None,
     ) -> Steps:
-        """`COPIES` environments side by side."""
+        """From `COPIES` environments side by side."""
         copies = min(positive_integer("samples", samples), COPIES)
         rollout_step = tf.function(self._env.step_with_uniforms, autograph=False)
-        state = self._env.initial_state(self._uniforms(copies, rng))
-        rows = []
-        for _ in range(-(-samples // copies)):
+        rows, episodes, length = [], np.arange(copies), np.zeros(copies, int)
+        for count in range(-(-samples // copies)):
+            if count == 0 or (longest is not None and length.max() >= longest):
+                state = self._env.initial_state(self._uniforms(copies, rng))
+                episodes, length = episodes.max() + 1 + np.arange(copies), np.zeros(copies, int)
             states = self._flat(self._env.observe(state))
-            actions = self._choose(policy, states, rng).astype(np.int32)
-            state, following, reward, terminated, _ = rollout_step(
+            actions = self.choose(policy, states, rng).astype(np.int32)
+            state, following, reward, terminated, truncated = rollout_step(
                 state, tf.constant(actions), self._uniforms(copies, rng)
             )
-            reward = reward.numpy().astype(np.float64)
-            rows.append((states, actions, self._flat(following), reward, terminated.numpy()))
-        return Steps(*(np.concatenate(part)[:samples] for part in zip(*rows, strict=True)))
+            reward, ended = reward.numpy().astype(np.float64), terminated.numpy()
+            rows.append((states, actions, self._flat(following), reward, ended, episodes))
+            ended = ended | truncated.numpy()
+            episodes = np.where(ended, episodes.max() + 1 + np.arange(copies), episodes)
+            length = np.where(ended, 0, length + 1)
+        parts: list[Any] = [np.concatenate(part)[:samples] for part in zip(*rows, strict=True)]
+        order = np.argsort(parts[-1], kind="stable")
+        return Steps(*(part[order] for part in parts))
 
     def step(
         self, states: NDArray[Any], actions: NDArray[Any]
@@ -291,6 +164,7 @@ class _Gymnasium(Dynamics):
             if dim != self.observation_dim:  # a state that is not what is observed
                 self.observation_dim = dim
                 self.low, self.high = np.full(dim, -np.inf), np.full(dim, np.inf)
+        self.names = names_of(self._raw, self.observation_dim)
 
     def _find_access(self, restore: Restore | None) -> Access | None:
         if restore is not None:
@@ -301,20 +175,25 @@ class _Gymnasium(Dynamics):
         return known_access(self._raw) or state_access(self._raw)
 
     def collect(
-        self, samples: int, rng: np.random.Generator, policy: Policy | None = None
+        self,
+        samples: int,
+        rng: np.random.Generator,
+        policy: Policy | None = None,
+        longest: int | None = None,
     ) -> Steps:
         """One episode after the other."""
         positive_integer("samples", samples)
         observation, _ = self._env.reset(seed=int(rng.integers(2**31)))
-        state, rows = self._read(observation), []
+        state, rows, episode, length = self._read(observation), [], 0, 0
         for _ in range(samples):
-            action = self._choose(policy, state[None], rng)[0]
+            action = self.choose(policy, state[None], rng)[0]
             observation, reward, terminated, truncated, _ = self._env.step(self._given(action))
             following = self._read(observation)
-            rows.append((state, action, following, float(reward), bool(terminated)))
-            if terminated or truncated:
+            rows.append((state, action, following, float(reward), bool(terminated), episode))
+            length += 1
+            if terminated or truncated or length == longest:
                 observation, _ = self._env.reset()
-                following = self._read(observation)
+                following, episode, length = self._read(observation), episode + 1, 0
             state = following
         return Steps(*(np.array(part) for part in zip(*rows, strict=True)))
 

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tf_equirl.envs.symmetries.names import by_class
+
 Restore = Callable[[Any, NDArray[np.float64]], None]
 """`restore(env, observation)`: sets `env`, unwrapped and just reset, to the state that is observed
 as the flattened `observation` [d]."""
@@ -26,15 +28,14 @@ class Access(NamedTuple):
 
     restore: Restore
     observe: Callable[[Any], NDArray[np.float64]] | None
-    precision: type
+    precision: type[np.floating]
 
 
 def known_access(raw: Any) -> Access | None:
     """How to set an unwrapped environment of gymnasium's own, or of a subclass; else None."""
-    for kind in type(raw).__mro__:
-        access = _ACCESS.get(f"{kind.__module__}.{kind.__qualname__}")
-        if access is not None:
-            return access
+    access = by_class(_ACCESS, raw)
+    if access is not None:
+        return access
     structure = getattr(raw, "observation_structure", None)
     if hasattr(raw, "set_state") and structure is not None and {"qpos", "qvel"} <= set(structure):
         return _MUJOCO
