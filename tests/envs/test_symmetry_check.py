@@ -123,16 +123,24 @@ class ReadOnly(Opaque):
 
 @pytest.mark.parametrize("make", [Opaque, ReadOnly])
 def test_a_state_that_cannot_be_set(make):
-    with pytest.raises(ValueError, match="whose state can be set"):
-        envs.check_symmetry(make(), Symmetry(C2, MIRROR, SWAP), samples=3)
+    report = envs.check_symmetry(make(), Symmetry(C2, MIRROR, SWAP), samples=3)
+    assert isinstance(report, envs.TwoSampleReport)
+    assert report.verdict == "not rejected"  # nothing ever moves
+    with pytest.raises(ValueError, match="`states` must be None: the state of .* cannot be set"):
+        envs.check_symmetry(make(), Symmetry(C2, MIRROR, SWAP), states=np.zeros([3, 4]))
 
 
 def test_wrong_arguments():
-    with pytest.raises(ValueError, match="`symmetry` must be given"):
-        envs.check_symmetry(gymnasium.make("CartPole-v1"), samples=3)
+    with pytest.raises(ValueError, match="`symmetry` must be given: none is declared"):
+        envs.check_symmetry(gymnasium.make("FrozenLake-v1"), samples=3)
     with pytest.raises(ValueError, match="`samples` must be a positive integer"):
         envs.check_symmetry(envs.CartPole(), samples=0)
     with pytest.raises(ValueError, match="`env` must be"):
-        envs.check_symmetry("CartPole")
-    with pytest.raises(ValueError, match="must have discrete actions"):
-        envs.check_symmetry(gymnasium.make("Pendulum-v1"), Symmetry(C2, MIRROR, SWAP))
+        envs.check_symmetry("CartPool")
+    with pytest.raises(ValueError, match=r"`symmetry\.action` must act on actions of 1 numbers"):
+        envs.check_symmetry("Pendulum-v1", Symmetry(C2, trivial_representation(C2, 3), SWAP))
+    with pytest.raises(ValueError, match="`policy` must be callable"):
+        envs.check_symmetry("CartPole", policy=3)
+    for states, rule in (([[1.0, 2.0]], "4 numbers each"), ([[np.nan] * 4], "finite")):
+        with pytest.raises(ValueError, match=f"`states` must .*{rule}"):
+            envs.check_symmetry("CartPole", states=states)

@@ -11,6 +11,7 @@ from tf_equirl.envs.symmetries.dynamics import dynamics_of
 from tf_equirl.envs.symmetries.interface import Actions, Dynamics, Steps
 from tf_equirl.envs.symmetries.reflections import reflection
 from tf_equirl.envs.symmetries.report import Case, SymmetryReport, TwoSampleReport
+from tf_equirl.envs.symmetries.table import symmetry_table
 
 __all__ = [
     "DECLARED",
@@ -26,4 +27,5 @@ __all__ = [
     "declared_symmetry",
     "dynamics_of",
     "reflection",
+    "symmetry_table",
 ]

@@ -147,8 +147,8 @@ def _humanoid(structure: Mapping[str, int]) -> Declaration:
         "Humanoid-v5",
         symmetry,
         "reflects left and right: the limbs of the two sides change places",
-        "approximate: only the left knee has a spring, and the hips' armature about y is 0.008 on "
-        "the right and 0.010 on the left; contact forces differ most",
+        "nearly: only the left knee has a spring, and the hips' armature about y is 0.008 on the "
+        "right and 0.010 on the left; steps with contacts differ most",
     )
 
 
