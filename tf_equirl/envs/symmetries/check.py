@@ -15,6 +15,7 @@ from tf_equirl._checks import (
     refuse,
     shown,
 )
+from tf_equirl.envs.base import BaseEnvironment
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.symmetries.compare import Starts, compare_steps
 from tf_equirl.envs.symmetries.declared import declared_symmetry
@@ -28,7 +29,7 @@ from tf_equirl.groups._checks import real_array
 
 
 def check_symmetry(
-    env: Environment | gymnasium.Env | str,
+    env: BaseEnvironment | gymnasium.Env | str,
     symmetry: Symmetry | None = None,
     samples: int = 1000,
     seed: int = 0,
@@ -44,13 +45,13 @@ def check_symmetry(
     which sees less, and the report is a `TwoSampleReport`.
 
     Args:
-        env: An `Environment`, a gymnasium environment, or a name or id of one; with discrete
+        env: An environment of ours, one of gymnasium's, or a name or id of one; with discrete
             actions or a Box of them. It is reset and stepped here. `symmetry.state` acts on its
             flattened observations. Whose states can be set, says `dynamics_of`; of an environment
             with an `env.unwrapped.state` of another dimension than its observations `symmetry`
             acts on that. Transitions must be deterministic then: of random ones, single samples
             say nothing.
-        symmetry: The claim; by default what an `Environment` declares, or `declared_symmetry`.
+        symmetry: The claim; by default what `env` declares, or `declared_symmetry`.
         samples: Number of pairs (s, a), at most 10^8; not used where `states` are given.
         seed: An integer in [0, 2^64), which seeds the exploration.
         states: [n, d] flattened observations to start from; by default those that episodes visit.
@@ -77,6 +78,8 @@ def check_symmetry(
         instance("symmetry", symmetry, Symmetry)
     if policy is not None and not callable(policy):
         refuse("policy", "callable or None", policy)
+    if symmetry is None and isinstance(env, BaseEnvironment):
+        symmetry = env.symmetry
     env = resolved(env)
     dynamics = dynamics_of(env, restore)
     if symmetry is None:

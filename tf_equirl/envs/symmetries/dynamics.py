@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from tf_equirl._checks import cut, instance, positive_integer, refuse, shown
 from tf_equirl.envs.adapters.gymnasium_env import GymnasiumEnv
+from tf_equirl.envs.base import BaseEnvironment
 from tf_equirl.envs.environment import Environment
+from tf_equirl.envs.host import HostEnvironment
 from tf_equirl.envs.registry import make, names
 from tf_equirl.envs.symmetries.interface import Actions, Dynamics, Policy, Steps
 from tf_equirl.envs.symmetries.names import names_of
@@ -50,8 +52,8 @@ def dynamics_of(env: Environment | gymnasium.Env | str, restore: Restore | None 
     return _Gymnasium(env, restore)
 
 
-def resolved(env: Environment | gymnasium.Env | str) -> Environment | gymnasium.Env:
-    """The environment that an argument stands for; the one inside an adapter of ours.
+def resolved(env: BaseEnvironment | gymnasium.Env | str) -> Environment | gymnasium.Env:
+    """The environment that an argument stands for: ours, or else gymnasium's.
 
     Raises:
         ValueError: If it is no environment, name or id, or gymnasium cannot make it.
@@ -66,10 +68,12 @@ def resolved(env: Environment | gymnasium.Env | str) -> Environment | gymnasium.
                 f"`env` must be one of {', '.join(names())}, or an id of gymnasium's: "
                 f"{type(error).__name__}: {cut(str(error))} Received: env={shown(env)}"
             ) from error
+    if isinstance(env, HostEnvironment):
+        return env.make_env()
     if isinstance(env, gymnasium.Env) and isinstance(env.unwrapped, GymnasiumEnv):
         return env.unwrapped.environment
     if not isinstance(env, (Environment, gymnasium.Env)):
-        refuse("env", "a tf_equirl Environment, a gymnasium.Env, or a name or id of one", env)
+        refuse("env", "an environment of tf_equirl's or gymnasium's, or a name or id of one", env)
     return env
 
 
