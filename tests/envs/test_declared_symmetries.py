@@ -120,8 +120,12 @@ def test_reflections_by_words():
     assert mirror.center == (0.0, 0.0, 2.0)
     with pytest.raises(ValueError, match="takes 'left arm' to 'right arm'.*Received: swaps="):
         envs.reflection(["left arm"], actions, [], {"left": "right"})
-    with pytest.raises(ValueError, match="`center` must name coordinates: left arm, right arm"):
+    with pytest.raises(ValueError, match="`center` must name coordinates: .'left arm'"):
         envs.reflection(actions, actions, [], center={"leg": 1.0})
+    with pytest.raises(ValueError, match="`flips` must be a list of words"):
+        envs.reflection(actions, actions, "arm")
+    with pytest.raises(ValueError, match="`names` must be a list of different strings"):
+        envs.reflection(["x", "x"], actions, [])
 
 
 def test_the_documented_table_has_every_environment():
