@@ -79,6 +79,19 @@ def test_a_broken_reward_and_termination_are_found():
     assert report.terminated[1] > 0.5
 
 
+def test_a_broken_termination_alone_is_found():
+    class Cliff(envs.CartPole):
+        def transition(self, state, action, uniforms):
+            following, reward, terminated = super().transition(state, action, uniforms)
+            return following, reward, terminated | (state.physics[..., 0] > 0)
+
+    report = envs.check_symmetry(Cliff())
+    assert report.verdict == "broken" and report.relative < 1e-4
+    assert report.broken_share[1] == report.terminated[1] > 0.5
+    (case,) = (case for case in report.cases if case.kind == "terminated")
+    assert (case.error, {*case.expected, *case.found}) == (1.0, {0.0, 1.0})
+
+
 def test_the_seed_decides():
     claim = Symmetry(C2, permutation_representation(C2, [[0, 1, 2, 3], [1, 0, 2, 3]]), KEEP)
     reports = [envs.check_symmetry(envs.CartPole(), claim, 50, seed) for seed in (1, 1, 2)]
