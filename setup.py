@@ -28,6 +28,9 @@ AGENTS = [
 EXPORT = ["keras>=3.8", "onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.16"]
 # One of the ways to search hyperparameters; the others need nothing.
 TUNE = ["optuna>=4.1"]
+# Gymnasium's environments whose symmetries are declared. Before 1.4 its Box2D was to be compiled.
+BOX2D = ["gymnasium[box2d]>=1.4"]
+MUJOCO = ["gymnasium[mujoco]>=1.1"]
 # bsuite itself, too, is installed with --no-deps by `make setup`: Catch is tested against its
 # environment, and what its package asks for are plotting libraries.
 DEV = [
@@ -92,14 +95,17 @@ setup(
     ],
     extras_require={
         "agents": AGENTS,
+        "box2d": BOX2D,
         "dev": DEV,
         "export": EXPORT,
+        "mujoco": MUJOCO,
         "tune": TUNE,
         "video": ["imageio[ffmpeg]"],
         "cuda": ["tensorflow[and-cuda]"],
     },
     entry_points={
         "console_scripts": [
+            "equirl-check-symmetry = tf_equirl.launchers.check_symmetry:run",
             "equirl-demo = tf_equirl.launchers.demo:run",
             "equirl-evaluate = tf_equirl.launchers.evaluate:run",
             "equirl-export = tf_equirl.launchers.export:run",

@@ -46,6 +46,8 @@ pip install --no-deps tf-agents==0.19.0
 pip freeze --exclude-editable >.venv/constraints.txt
 pip install --constraint .venv/constraints.txt --editable ".[export]" ||
   echo "The extra 'export' did not install: no ONNX files, and their tests will be skipped."
+pip install --constraint .venv/constraints.txt --editable ".[box2d,mujoco]" ||
+  echo "Box2D or MuJoCo did not install: tests of gymnasium's environments will be skipped."
 # The tests compare Catch with bsuite's; where it does not install they say so and skip.
 pip install --no-deps bsuite==0.3.6 || echo "bsuite did not install: some tests will be skipped."
 touch .venv/installed

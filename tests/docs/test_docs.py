@@ -14,6 +14,14 @@ ROOT = Path(__file__).parents[2]
 
 
 PAGES = ("reproduction.md", "transition_models.md", "dyna.md")  # those with tables
+# Before a page that has sessions (">>> "), whose output must be as printed.
+SESSIONS = """
+import doctest
+def check_session(text):
+    session = doctest.DocTestParser().get_doctest(text, globals(), "session", None, 0)
+    assert not doctest.DocTestRunner().run(session, clear_globs=False).failed
+    globals().update(session.globs)
+"""
 RUN_PAGES = """
 import os, runpy, sys
 for folder in sys.argv[1:]:
@@ -33,6 +41,10 @@ def examples(page):
     return re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
 
 
+def as_code(block):
+    return f"check_session({block!r})" if block.startswith(">>> ") else block
+
+
 def test_the_examples_of_every_page_run_in_order(tmp_path):
     """Pages share a process, whose start takes seconds, but no names and no folder.
 
@@ -47,7 +59,7 @@ def test_the_examples_of_every_page_run_in_order(tmp_path):
             continue
         folders.append(tmp_path / re.sub(r"\W", "_", name))
         folders[-1].mkdir()
-        (folders[-1] / "page.py").write_text("\n".join(blocks))
+        (folders[-1] / "page.py").write_text("\n".join([SESSIONS, *map(as_code, blocks)]))
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "_TF_EQUIRL"))}
     result = subprocess.run(
         [sys.executable, "-c", RUN_PAGES, *folders],
@@ -58,7 +70,7 @@ def test_the_examples_of_every_page_run_in_order(tmp_path):
         timeout=600,
     )
     assert len(folders) >= 8
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def _printed(page):

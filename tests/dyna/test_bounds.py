@@ -8,7 +8,7 @@ from dyna_cases import BOX, CUPS, Box, BoxState, CupsState, compiled, learner_of
 from tf_equirl import envs
 from tf_equirl.dyna import DynaConfig
 from tf_equirl.dyna.model_population import Kept
-from tf_equirl.envs.symmetry_check import check_symmetry
+from tf_equirl.envs import check_symmetry
 from tf_equirl.training.run import Run
 
 # Half of the planning that is done by default between two fits. It is enough: without bounds

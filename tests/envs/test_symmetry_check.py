@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import gymnasium
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import tensorflow as tf
 
 from tf_equirl import envs
 from tf_equirl.groups import (
+    Representation,
     Symmetry,
     cyclic_group,
     permutation_representation,
@@ -51,6 +54,13 @@ def test_without_the_swap_it_is_not(make):
     assert report.worst == report.next_state[1]
 
 
+def test_an_environment_on_the_host_is_checked_with_its_own_symmetry():
+    right = envs.HostEnvironment("CartPole-v1", Symmetry(C2, MIRROR, SWAP))
+    wrong = envs.HostEnvironment("CartPole-v1", Symmetry(C2, MIRROR, KEEP))
+    assert envs.check_symmetry(right, samples=50).verdict == "exact"
+    assert envs.check_symmetry(wrong, samples=50).verdict == "broken"
+
+
 def test_without_the_mirror_it_is_not():
     report = envs.check_symmetry(envs.CartPole(), Symmetry(C2, trivial_representation(C2, 4), SWAP))
     assert report.next_state[1] > 0.3
@@ -67,6 +77,19 @@ def test_a_broken_reward_and_termination_are_found():
     assert report.next_state[1] < 1e-6
     np.testing.assert_allclose(report.reward[1], 0.25)
     assert report.terminated[1] > 0.5
+
+
+def test_a_broken_termination_alone_is_found():
+    class Cliff(envs.CartPole):
+        def transition(self, state, action, uniforms):
+            following, reward, terminated = super().transition(state, action, uniforms)
+            return following, reward, terminated | (state.physics[..., 0] > 0)
+
+    report = envs.check_symmetry(Cliff())
+    assert report.verdict == "broken" and report.relative < 1e-4
+    assert report.broken_share[1] == report.terminated[1] > 0.5
+    (case,) = (case for case in report.cases if case.kind == "terminated")
+    assert (case.error, {*case.expected, *case.found}) == (1.0, {0.0, 1.0})
 
 
 def test_the_seed_decides():
@@ -123,16 +146,177 @@ class ReadOnly(Opaque):
 
 @pytest.mark.parametrize("make", [Opaque, ReadOnly])
 def test_a_state_that_cannot_be_set(make):
-    with pytest.raises(ValueError, match="whose state can be set"):
-        envs.check_symmetry(make(), Symmetry(C2, MIRROR, SWAP), samples=3)
+    report = envs.check_symmetry(make(), Symmetry(C2, MIRROR, SWAP), samples=3)
+    assert isinstance(report, envs.TwoSampleReport)
+    assert report.verdict == "not rejected"  # nothing ever moves
+    with pytest.raises(ValueError, match="`states` must be None: the state of .* cannot be set"):
+        envs.check_symmetry(make(), Symmetry(C2, MIRROR, SWAP), states=np.zeros([3, 4]))
 
 
 def test_wrong_arguments():
-    with pytest.raises(ValueError, match="`symmetry` must be given"):
-        envs.check_symmetry(gymnasium.make("CartPole-v1"), samples=3)
+    with pytest.raises(ValueError, match="`symmetry` must be given: none is declared"):
+        envs.check_symmetry(gymnasium.make("FrozenLake-v1"), samples=3)
     with pytest.raises(ValueError, match="`samples` must be a positive integer"):
         envs.check_symmetry(envs.CartPole(), samples=0)
     with pytest.raises(ValueError, match="`env` must be"):
-        envs.check_symmetry("CartPole")
-    with pytest.raises(ValueError, match="must have discrete actions"):
-        envs.check_symmetry(gymnasium.make("Pendulum-v1"), Symmetry(C2, MIRROR, SWAP))
+        envs.check_symmetry("CartPool")
+    with pytest.raises(ValueError, match=r"`symmetry\.action` must act on actions of 1 numbers"):
+        envs.check_symmetry("Pendulum-v1", Symmetry(C2, trivial_representation(C2, 3), SWAP))
+    with pytest.raises(ValueError, match="`policy` must be callable"):
+        envs.check_symmetry("CartPole", policy=3)
+    for states, rule in (([[1.0, 2.0]], "4 numbers each"), ([[np.nan] * 4], "finite")):
+        with pytest.raises(ValueError, match=f"`states` must .*{rule}"):
+            envs.check_symmetry("CartPole", states=states)
+
+
+@pytest.mark.parametrize("angle", [0.5, np.pi / 2])
+def test_only_turns_that_map_the_box_of_actions_to_itself(angle):
+    """A square is mapped to itself by quarter turns, and by no other ones."""
+    order = round(2 * np.pi / angle) if angle != 0.5 else 8
+    group = cyclic_group(order)
+    angles = 2 * np.pi / order * np.arange(order)
+    turns = np.moveaxis(
+        np.array([[np.cos(angles), -np.sin(angles)], [np.sin(angles), np.cos(angles)]]), 2, 0
+    )
+    turn = Representation(group, turns)
+
+    class Plane(gymnasium.Env):
+        observation_space = gymnasium.spaces.Box(-9, 9, (2,), np.float64)
+        action_space = gymnasium.spaces.Box(-1, 1, (2,), np.float64)
+        low = -1.0
+
+        def reset(self, *, seed=None, options=None):
+            super().reset(seed=seed)
+            self.state = self.np_random.normal(size=2)
+            return self.state, {}
+
+        def step(self, action):
+            self.state = self.state + action
+            far = np.linalg.norm(self.state)
+            return self.state, -far, bool(far > 8), False, {}
+
+    claim = Symmetry(group, turn, turn)
+    if order == 4:
+        assert envs.check_symmetry(Plane(), claim, samples=100).verdict == "exact"
+        lopsided = Plane()
+        lopsided.action_space = gymnasium.spaces.Box(np.float32([-1, -2]), np.float32([1, 2]))
+        with pytest.raises(
+            ValueError,
+            match=r"element 1 takes the bounds \[-1, 1\] x \[-2, 2\] to \[-2, 2\] x \[-1, 1\]",
+        ):
+            envs.check_symmetry(lopsided, claim)
+    else:
+        with pytest.raises(ValueError, match=r"element 1 takes .* to \[-1\.41421, 1\.41421\]"):
+            envs.check_symmetry(Plane(), claim)
+
+
+class Slope(gymnasium.Env):
+    """A point on a line with friction that differs between the two directions, at high speed."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float64)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.state = self.np_random.uniform(-1, 1, 2)
+        self.steps = 0
+        return self.state, {}
+
+    def step(self, action):
+        place, speed = self.state
+        speed = speed + 0.1 * action[0]
+        if speed > 5:
+            speed = 5 + 0.2 * (speed - 5)
+        self.state = np.array([place + 0.1 * speed, speed])
+        self.steps += 1
+        return self.state, -abs(place), False, self.steps == 100, {}
+
+
+FLIP = Symmetry(
+    C2,
+    *(
+        signed_permutation_representation(C2, [p, p], [[1] * len(p), [-1] * len(p)])
+        for p in ([0, 1], [0])
+    ),
+)
+
+
+def test_a_policy_sees_what_random_actions_do_not():
+    report = envs.check_symmetry(Slope(), FLIP)
+    assert report.verdict == "exact" and report.explored_by == "random actions"
+    assert "What a trained policy comes to beyond them was not seen" in str(report)
+
+    def fast(observations):
+        return np.sign(observations[:, 1:])
+
+    report = envs.check_symmetry(Slope(), FLIP, policy=fast)
+    assert report.verdict == "broken" and "random actions" not in report.text()
+    case = next(case for case in report.cases if case.kind == "next state")
+    assert (case.coordinate, case.element) == ("s[1]", 1)
+    speed = max(abs(case.state[1]), abs(case.next_state[1]))
+    assert speed > 5 and case.moved_state == tuple(-x for x in case.state)
+    # Only samples that pass the speed of 5, in either direction, differ.
+    states = np.array([[0.0, 3.0], [0.0, -3.0], [0.0, 7.0], [1.0, -7.0]])
+    report = envs.check_symmetry(Slope(), FLIP, states=states)
+    assert report.broken_share == (0.0, 0.5) and report.samples == 4
+    assert report.explored_by == "states" and report.replayed is None
+
+
+def test_a_restore_of_the_user_and_of_less_than_the_state():
+    def restore(env, observation):
+        env.state = observation
+
+    assert envs.check_symmetry(Slope(), FLIP, restore=restore).verdict == "exact"
+
+    class Blind(Slope):
+        """Observes the place alone."""
+
+        observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (1,), np.float64)
+
+        def reset(self, **options):
+            state, info = super().reset(**options)
+            return state[:1], info
+
+        def step(self, action):
+            state, *others = super().step(action)
+            return state[:1], *others
+
+    def guess(env, observation):
+        env.state = np.array([observation[0], 0.0])
+
+    mirror = Symmetry(C2, FLIP.action, FLIP.action)
+    report = envs.check_symmetry(Blind(), mirror, restore=guess)
+    assert report.verdict == "exact" and report.replayed > 0.1
+    assert "Observations do not tell the whole state" in report.text()
+    # As before: the claim may be about a state of another dimension than the observation.
+    assert envs.check_symmetry(Blind(), FLIP, samples=100).verdict == "exact"
+
+
+def test_a_restore_that_does_not_is_found_out():
+    with pytest.raises(ValueError, match="must have deterministic dynamics"):
+        envs.check_symmetry(Slope(), FLIP, samples=20, restore=lambda env, observation: None)
+
+
+def test_the_text_has_the_numbers():
+    report = envs.check_symmetry(envs.CartPole(), Symmetry(C2, MIRROR, KEEP), samples=200)
+    text = str(report)
+    assert text.startswith("CartPole under C2: broken: next states by up to 2 times a step (")
+    assert "worst next state" in text and "beyond 10 % in 100 %" in text
+    assert f"200 states and actions were tried: x {report.low[0]:.3g}" in text
+    quantiles = np.array(report.next_state_quantiles)
+    assert np.all(np.diff(quantiles, axis=1) >= 0) and quantiles[1, -1] == report.relative
+
+
+def test_verdicts_by_their_bounds():
+    report = envs.check_symmetry(envs.CartPole(), samples=20)
+
+    def verdict(error=0.0, ends=0.0):
+        rows = ((0.0,) * 4, (0.0, 0.0, 0.0, error))
+        return dataclasses.replace(
+            report, next_state_quantiles=rows, terminated=(0.0, ends)
+        ).verdict
+
+    assert [verdict(e) for e in (1e-4, 2e-4, 0.1, 0.11)] == [
+        *("exact", "approximate", "approximate", "broken")
+    ]
+    assert [verdict(0.0, ends) for ends in (0.01, 0.02)] == ["approximate", "broken"]

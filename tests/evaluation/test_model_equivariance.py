@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -32,6 +34,22 @@ def test_it_is_the_error_on_the_visited_observations():
     expected = equivariance_error(model, states, env.symmetry.state, env.symmetry.action)
     found = model_equivariance_error(model, env, 200, seed=3)
     np.testing.assert_allclose(found.per_element, expected.per_element, rtol=1e-6)
+
+
+def test_it_is_about_the_center_of_the_symmetry():
+    class Shifted(envs.CartPole):
+        center = (0.5, 0.0, 0.0, 0.0)
+
+        def __init__(self):
+            super().__init__()
+            self.symmetry = dataclasses.replace(self.symmetry, center=self.center)
+
+    model = keras.Sequential([keras.Input([4]), keras.layers.Dense(2)])
+    weights = np.random.default_rng(0).normal(size=4)
+    bias = -(weights @ Shifted.center) * np.array([1, -1])
+    model.set_weights([np.stack([weights, -weights], axis=1), bias])
+    assert model_equivariance_error(model, Shifted(), 100).max < 1e-5  # float32 rounding
+    assert model_equivariance_error(model, envs.CartPole(), 100).max > 0.05
 
 
 def test_visited_observations():

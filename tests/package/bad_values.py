@@ -214,6 +214,25 @@ def never(value):
     return False
 
 
+def texts(value):
+    """A list of strings."""
+    return isinstance(value, list) and value != [] and all(isinstance(x, str) for x in value)
+
+
+def real_vector(value):
+    """Two finite numbers."""
+    try:
+        array = np.asarray(value)
+    except Exception:
+        return False
+    return array.shape == (2,) and array.dtype.kind in "iuf" and bool(np.isfinite(array).all())
+
+
+def callable_or_none(value):
+    """A function, or nothing."""
+    return value is None or callable(value)
+
+
 def none(value):
     """The default."""
     return value is None
@@ -360,7 +379,29 @@ def constructors() -> list[Subject]:
             named,
         ),
         Subject(groups.Representation.from_config, {"config": rep.get_config()}),
-        Subject(groups.Symmetry, {"group": group, "state": rep, "action": rep}),
+        Subject(
+            groups.Symmetry,
+            {"group": group, "state": rep, "action": rep, "center": None},
+            {"center": either(none, real_vector)},
+        ),
+        Subject(
+            envs.reflection,
+            {
+                "names": ["x"],
+                "actions": ["left", "right"],
+                "flips": ["x"],
+                "swaps": {"left": "right"},
+                "center": None,
+            },
+            {
+                "names": texts,
+                "actions": texts,
+                "flips": either(texts, lambda value: value in ([], ())),
+                "swaps": either(none, lambda value: value == {}),
+                "center": either(none, lambda value: value in ({}, {"x": 1})),
+            },
+        ),
+        Subject(envs.dynamics_of, {"env": "CartPole", "restore": None}, {"restore": none}),
         Subject(groups.Symmetry.from_config, {"config": symmetry.get_config()}),
         Subject(
             groups.image_representation,
@@ -838,8 +879,23 @@ def functions() -> list[Subject]:
         ),
         Subject(
             envs.check_symmetry,
-            {"env": env, "symmetry": None, "samples": 1, "seed": 0},
-            {"symmetry": none, "samples": count, "seed": integer(0, 2**64 - 1)},
+            {
+                "env": env,
+                "symmetry": None,
+                "samples": 1,
+                "seed": 0,
+                "states": None,
+                "policy": None,
+                "restore": None,
+            },
+            {
+                "symmetry": none,
+                "samples": count,
+                "seed": integer(0, 2**64 - 1),
+                "states": none,
+                "policy": callable_or_none,
+                "restore": none,
+            },
         ),
     ]
 
@@ -888,7 +944,7 @@ def no_work():
         (module["measures"], "for_each_member", done),
         (module["equivariance"], "for_each_member", done),
         (module["agent"], "clip_agent", done),
-        (module["symmetry"], "_explore", done),
+        (module["symmetry"], "_starts", done),
     ]
     with contextlib.ExitStack() as stack:
         for owner, name, replacement in replaced:

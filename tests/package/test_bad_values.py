@@ -14,6 +14,7 @@ from tf_equirl.models import heads
 NOT_CALLED = {
     *("Distribution", "Environment", "EquivariantLinear", "Head"),
     *("CartPoleState", "CatchState", "PairOrbits", "SymmetryReport", "Transitions"),
+    "TwoSampleReport",
     *("Progress", "DynaProgress", "FitProgress", "NonFiniteError", "KerasNetwork"),
     *("TrainingResult", "DynaResult", "TransitionResult", "TransitionEquivariance"),
 }

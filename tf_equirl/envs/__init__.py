@@ -23,7 +23,14 @@ from tf_equirl.envs.checks import check_environment
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.host import HostEnvironment, observation_representation
 from tf_equirl.envs.registry import make, names, register
-from tf_equirl.envs.symmetry_check import SymmetryReport, check_symmetry
+from tf_equirl.envs.symmetries import (
+    SymmetryReport,
+    TwoSampleReport,
+    check_symmetry,
+    declared_symmetry,
+    dynamics_of,
+    reflection,
+)
 
 if TYPE_CHECKING:
     from tf_equirl.envs.adapters.tf_agents_env import TFAgentsEnvironment
@@ -39,12 +46,16 @@ __all__ = [
     "GymnasiumVectorEnv",
     "HostEnvironment",
     "SymmetryReport",
+    "TwoSampleReport",
     "check_environment",
     "check_symmetry",
+    "declared_symmetry",
+    "dynamics_of",
     "make",
     "make_tf_agents",
     "names",
     "observation_representation",
+    "reflection",
     "register",
 ]
 

@@ -134,8 +134,8 @@ class HostEnvironment(BaseEnvironment):
             )
         if symmetry is None:
             group = cyclic_group(1)
-            parts = (trivial_representation(group, size) for size in (dim, actions))
-            symmetry = Symmetry(group, *parts)
+            state, action = (trivial_representation(group, size) for size in (dim, actions))
+            symmetry = Symmetry(group, state, action)
         self.symmetry = instance("symmetry", symmetry, Symmetry)
         _check_dim("state", symmetry.state, dim, f"the {dim} numbers of an observation", self.name)
         _check_dim("action", symmetry.action, actions, f"the {actions} actions", self.name)

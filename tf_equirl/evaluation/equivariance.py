@@ -23,8 +23,8 @@ def model_equivariance_error(
     """Measures how far a model is from the law that the environment's symmetry asks for.
 
     That is `pi(rho_S(g) s) = rho_A(g) pi(s)` for logits [batch, num_actions], likewise for the
-    parameters of other distributions of actions, and `V(rho_S(g) s) = V(s)` for values [batch, 1];
-    the states s are `visited_observations`.
+    parameters of other distributions of actions, and `V(rho_S(g) s) = V(s)` for values [batch, 1],
+    about the symmetry's center where it has one; the states s are `visited_observations`.
 
     Args:
         model: A policy or a critic of the environment's observations.
@@ -55,8 +55,12 @@ def model_equivariance_error(
             f"`model` must give {distribution.outputs} [batch, {distribution.num_parameters}] or "
             f"values [batch, 1]. Received: an output of shape {output.shape} for one observation"
         )
+    inputs = observations.reshape(len(observations), -1)
+    if symmetry.center is None:
+        return equivariance_error(flat, inputs, symmetry.state, representation)
+    center = np.array(symmetry.center, inputs.dtype)
     return equivariance_error(
-        flat, observations.reshape(len(observations), -1), symmetry.state, representation
+        lambda offsets: flat(offsets + center), inputs - center, symmetry.state, representation
     )
 
 

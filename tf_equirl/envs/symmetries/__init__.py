@@ -1,0 +1,31 @@
+"""Does an environment have a symmetry? Its dynamics as a function, checks, and what is declared."""
+
+from tf_equirl.envs.symmetries.check import check_symmetry
+from tf_equirl.envs.symmetries.declared import (
+    DECLARED,
+    Declaration,
+    declaration,
+    declared_symmetry,
+)
+from tf_equirl.envs.symmetries.dynamics import dynamics_of
+from tf_equirl.envs.symmetries.interface import Actions, Dynamics, Steps
+from tf_equirl.envs.symmetries.reflections import reflection
+from tf_equirl.envs.symmetries.report import Case, SymmetryReport, TwoSampleReport
+from tf_equirl.envs.symmetries.table import symmetry_table
+
+__all__ = [
+    "DECLARED",
+    "Actions",
+    "Case",
+    "Declaration",
+    "Dynamics",
+    "Steps",
+    "SymmetryReport",
+    "TwoSampleReport",
+    "check_symmetry",
+    "declaration",
+    "declared_symmetry",
+    "dynamics_of",
+    "reflection",
+    "symmetry_table",
+]
