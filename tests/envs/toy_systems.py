@@ -33,10 +33,13 @@ class System(gymnasium.Env):
         )
         self.state = np.zeros(size)
 
+    def reward(self, position):
+        return -float(np.sum(position**2))
+
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
         self.state = self.np_random.normal(size=len(self.state))
-        self.state[: self.dim] += self.start
+        self.state[: self.dim] += np.asarray(self.start)
         self.count = 0
         return self.state.copy(), {}
 
@@ -49,7 +52,7 @@ class System(gymnasium.Env):
         rest = self.extra(self.state) if self.extra else self.state[2 * dim :]
         self.state = np.concatenate([new_position, new_velocity, rest])
         self.count += 1
-        reward = -float(np.sum(position**2))
+        reward = self.reward(position)
         return self.state.copy(), reward, False, self.count >= 20, {}
 
 
@@ -63,10 +66,10 @@ def ring(chiral=0.0, odd=0.0, count=3):
     return System(count, force)
 
 
-def plane(skew=0.0):
+def plane(skew=0.0, start=0.0):
     """A particle in the potential (x^4 + y^4) / 4, pushed along the axes; D4 where skew is 0."""
     pushes = np.array([[1, 0], [0, 1], [-1, 0], [0, -1], [0, 0]])
-    return System(2, lambda x, v: -(x**3) - np.array([skew * x[0], 0]), pushes)
+    return System(2, lambda x, v: -(x**3) - np.array([skew * x[0], 0]), pushes, start=start)
 
 
 def particles(count=2):
