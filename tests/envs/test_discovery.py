@@ -149,6 +149,9 @@ def test_a_symmetry_about_another_point():
     assert discover_symmetries(env, samples=100).symmetry.group.order == 1
     found = discover_symmetries(env, samples=100, center=[2.0, 0.0])
     assert found.symmetry.group.order == 2 and found.symmetry.center == (2.0, 0.0)
+    scope: dict = {}
+    exec(found.code(), scope)
+    assert scope["symmetry"] == found.symmetry
     assert envs.check_symmetry(env, found.symmetry, samples=50).verdict == "exact"
 
 

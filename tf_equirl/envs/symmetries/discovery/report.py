@@ -92,11 +92,12 @@ class Discovery:
             f"group, {np.array(x.signed_permutations).tolist()}, {np.array(x.signs).tolist()})"
             for x in (self.symmetry.state, self.symmetry.action)
         )
-        group = self.symmetry.group
+        group, center = self.symmetry.group, self.symmetry.center
+        rest = "" if center is None else f", {center}"
         return (
             "from tf_equirl.groups import FiniteGroup, Representation, Symmetry\n"
             f"group = FiniteGroup({group.table.tolist()}, {group.name!r})\n"
-            f"symmetry = Symmetry(group, {state}, {action})"
+            f"symmetry = Symmetry(group, {state}, {action}{rest})"
         )
 
     def __str__(self) -> str:
