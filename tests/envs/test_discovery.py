@@ -118,6 +118,14 @@ def test_rare_failures_on_held_out_pairs_are_sought_again():
     assert found.symmetry.group.order == 2  # y -> -y
 
 
+@pytest.mark.parametrize("part", ["reward", "over"])
+def test_reward_and_termination_break_a_symmetry(part):
+    env = toys.plane()
+    setattr(env, part, lambda x: float(x[0]) if part == "reward" else bool(x[0] > 1))
+    found = discover_symmetries(env, samples=100)
+    assert found.elements == ("s[1] -> -s[1], s[3] -> -s[3]; action 1 <-> action 3",)
+
+
 @pytest.mark.parametrize(("coupled", "order"), [(False, 1), (True, 2)])
 def test_what_has_no_influence_is_not_flipped(coupled, order):
     """A clock beside the task: it may be mirrored without any consequence, which means nothing."""

@@ -36,6 +36,9 @@ class System(gymnasium.Env):
     def reward(self, position):
         return -float(np.sum(position**2))
 
+    def over(self, position):
+        return False
+
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
         self.state = self.np_random.normal(size=len(self.state))
@@ -53,7 +56,7 @@ class System(gymnasium.Env):
         self.state = np.concatenate([new_position, new_velocity, rest])
         self.count += 1
         reward = self.reward(position)
-        return self.state.copy(), reward, False, self.count >= 20, {}
+        return self.state.copy(), reward, self.over(position), self.count >= 20, {}
 
 
 def ring(chiral=0.0, odd=0.0, count=3):
