@@ -124,6 +124,10 @@ def test_reward_and_termination_break_a_symmetry(part):
     setattr(env, part, lambda x: float(x[0]) if part == "reward" else bool(x[0] > 1))
     found = discover_symmetries(env, samples=100)
     assert found.elements == ("s[1] -> -s[1], s[3] -> -s[3]; action 1 <-> action 3",)
+    env = toys.System(1, lambda x, v: -x, np.array([[-1], [1]]))  # tried one by one, not pruned
+    assert discover_symmetries(env, samples=100).symmetry.group.order == 2
+    setattr(env, part, lambda x: float(x[0]) if part == "reward" else bool(x[0] > 1))
+    assert discover_symmetries(env, samples=100).symmetry.group.order == 1
 
 
 @pytest.mark.parametrize(("coupled", "order"), [(False, 1), (True, 2)])
