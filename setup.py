@@ -107,6 +107,7 @@ setup(
         "console_scripts": [
             "equirl-check-symmetry = tf_equirl.launchers.check_symmetry:run",
             "equirl-demo = tf_equirl.launchers.demo:run",
+            "equirl-discover-symmetries = tf_equirl.launchers.discover_symmetries:run",
             "equirl-evaluate = tf_equirl.launchers.evaluate:run",
             "equirl-export = tf_equirl.launchers.export:run",
             "equirl-play = tf_equirl.launchers.play:run",

@@ -9,10 +9,16 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from tf_equirl.envs import check_symmetry
+from tf_equirl.envs import check_symmetry, discover_symmetries
 from tf_equirl.groups import Representation
 
-__all__ = ["EquivarianceError", "check_layer_equivariance", "check_symmetry", "equivariance_error"]
+__all__ = [
+    "EquivarianceError",
+    "check_layer_equivariance",
+    "check_symmetry",
+    "discover_symmetries",
+    "equivariance_error",
+]
 
 
 @dataclass(frozen=True, eq=False)

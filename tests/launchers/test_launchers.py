@@ -150,7 +150,16 @@ def test_the_help_of_a_kind_lists_every_kind(name, kinds):
         assert all(kind in re.split("[ ,;]+", texts[flag]) for kind in known)
 
 
-NO_CONFIG = ("demo", "evaluate", "export", "play", "publish", "reproduce", "zoo_models")
+NO_CONFIG = (
+    "demo",
+    "discover_symmetries",
+    "evaluate",
+    "export",
+    "play",
+    "publish",
+    "reproduce",
+    "zoo_models",
+)
 
 
 @pytest.mark.parametrize("name", NO_CONFIG)

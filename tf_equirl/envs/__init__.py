@@ -24,10 +24,13 @@ from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.host import HostEnvironment, observation_representation
 from tf_equirl.envs.registry import make, names, register
 from tf_equirl.envs.symmetries import (
+    Discovery,
+    NearMiss,
     SymmetryReport,
     TwoSampleReport,
     check_symmetry,
     declared_symmetry,
+    discover_symmetries,
     dynamics_of,
     reflection,
 )
@@ -41,15 +44,18 @@ __all__ = [
     "CartPoleState",
     "Catch",
     "CatchState",
+    "Discovery",
     "Environment",
     "GymnasiumEnv",
     "GymnasiumVectorEnv",
     "HostEnvironment",
+    "NearMiss",
     "SymmetryReport",
     "TwoSampleReport",
     "check_environment",
     "check_symmetry",
     "declared_symmetry",
+    "discover_symmetries",
     "dynamics_of",
     "make",
     "make_tf_agents",

@@ -7,6 +7,7 @@ from tf_equirl.envs.symmetries.declared import (
     declaration,
     declared_symmetry,
 )
+from tf_equirl.envs.symmetries.discovery import Discovery, NearMiss, discover_symmetries
 from tf_equirl.envs.symmetries.dynamics import dynamics_of
 from tf_equirl.envs.symmetries.interface import Actions, Dynamics, Steps
 from tf_equirl.envs.symmetries.reflections import reflection
@@ -18,13 +19,16 @@ __all__ = [
     "Actions",
     "Case",
     "Declaration",
+    "Discovery",
     "Dynamics",
+    "NearMiss",
     "Steps",
     "SymmetryReport",
     "TwoSampleReport",
     "check_symmetry",
     "declaration",
     "declared_symmetry",
+    "discover_symmetries",
     "dynamics_of",
     "reflection",
     "symmetry_table",
