@@ -21,6 +21,7 @@ from tf_equirl._checks import cut, instance, refuse, shown
 from tf_equirl.envs.base import BaseEnvironment
 from tf_equirl.envs.cartpole import CartPole
 from tf_equirl.envs.catch import Catch
+from tf_equirl.envs.declared.declarations import declared_symmetry
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.host import HOST_ARGUMENTS, HostEnvironment
 
@@ -31,7 +32,8 @@ def make(environment: str | BaseEnvironment, **kwargs: Any) -> Any:
     """Makes an environment: an `Environment` or a `HostEnvironment`.
 
     Args:
-        environment: A registered name; an id of gymnasium's, which makes a `HostEnvironment`; or
+        environment: A registered name; an id of gymnasium's, which makes a `HostEnvironment`, with
+            the `declared_symmetry` unless `symmetry` is given; or
             "module:Class", of a module that can be imported, from the current directory too, and
             the class of an environment, of ours or of gymnasium's, or a function that returns one;
             or an environment, which is returned as it is.
@@ -171,7 +173,9 @@ def _make(argument: str, name: object, kwargs: Mapping[str, Any]) -> Any:
     if not isinstance(name, str) or name in _CONSTRUCTORS or not _is_import(name):
         _check_name(argument, name)
         name = str(name)
-        constructor = _CONSTRUCTORS.get(name) or functools.partial(HostEnvironment, name)
+        if name not in _CONSTRUCTORS:
+            return _of_gymnasium(name, kwargs)
+        constructor = _CONSTRUCTORS[name]
     else:
         constructor = _imported(argument, name)
         if not (isinstance(constructor, type) and issubclass(constructor, BaseEnvironment)):
@@ -197,6 +201,19 @@ def _make(argument: str, name: object, kwargs: Mapping[str, Any]) -> Any:
             f"made {shown(env)}, kwargs={shown(kwargs)}"
         )
     return env
+
+
+def _of_gymnasium(name: str, kwargs: Mapping[str, Any]) -> HostEnvironment:
+    """An environment of an id, with the symmetry that is known of it unless one is given."""
+    host = HostEnvironment(name, **kwargs)
+    if "symmetry" not in kwargs:
+        made = host.make_env()
+        declared = declared_symmetry(made)
+        made.close()
+        if declared is not None:
+            host = HostEnvironment(name, declared, **kwargs)
+    host._recipe = {"make": name, "arguments": dict(kwargs)}
+    return host
 
 
 def _as_json(value: Mapping[str, Any]) -> dict[str, Any] | None:

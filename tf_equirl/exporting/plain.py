@@ -7,7 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_equirl.layers import EquivariantLinear, GroupPooling
+from tf_equirl.layers import (
+    EquivariantLinear,
+    GroupPooling,
+    InputNormalization,
+    InvariantVector,
+)
 
 # Functions of single numbers: they may be applied before or after a change of shape.
 _POINTWISE = (
@@ -50,7 +55,9 @@ def to_plain(model: keras.Model) -> keras.Model:
 
         flat(layer(x)) = activation(flat(x) @ expanded_kernel() + flat(expanded_bias())).
 
-    A `GroupPooling` becomes Keras' pooling. All other layers are copied. A tensor changes its shape
+    A `GroupPooling` becomes Keras' pooling; an `InputNormalization` a `Normalization` by what it
+    has learned, whose bound is made of a `ReLU`; an `InvariantVector` the bias of a `Dense` layer
+    whose kernel is 0. All other layers are copied. A tensor changes its shape
     only where somebody needs the other shape: layers in a row share the row-major order of
     `[rows, channels]`, so that a stack of equivariant layers becomes a stack of `Dense` layers.
 
@@ -110,6 +117,10 @@ class _Conversion:
             return self._linear(layer, *tensors)
         if type(layer) is GroupPooling:
             return self._pooling(layer, *tensors)
+        if type(layer) is InputNormalization:
+            return self._normalization(layer, *tensors)
+        if type(layer) is InvariantVector:
+            return self._vector(layer, *tensors)
         if type(layer) is keras.layers.Reshape or (
             type(layer) is keras.layers.Flatten and layer.data_format == "channels_last"
         ):
@@ -173,6 +184,40 @@ class _Conversion:
         pooled = kind(data_format="channels_last", **options)(x)
         options["name"] = self._new_name(layer, "sum")
         return keras.layers.Rescaling(float(x.shape[1]), **options)(pooled)
+
+    def _normalization(self, layer: InputNormalization, x: Any) -> Any:
+        def make() -> Any:
+            mean, variance = (keras.ops.convert_to_numpy(v).tolist() for v in layer.applied())
+            options = {"dtype": layer.dtype_policy}
+            layers = [
+                keras.layers.Normalization(
+                    axis=-1, mean=mean, variance=variance, name=layer.name, **options
+                )
+            ]
+            if layer.bound is not None:
+                up, cut, down = (self._new_name(layer, x) for x in ("up", "cut", "down"))
+                layers += [
+                    keras.layers.Rescaling(1.0, offset=layer.bound, name=up, **options),
+                    keras.layers.ReLU(max_value=2 * layer.bound, name=cut, **options),
+                    keras.layers.Rescaling(1.0, offset=-layer.bound, name=down, **options),
+                ]
+            return layers
+
+        for plain in self._once(layer, make):
+            x = plain(x)
+        return x
+
+    def _vector(self, layer: InvariantVector, x: Any) -> Any:
+        def make() -> Any:
+            bias = keras.ops.convert_to_numpy(layer.vector())
+            dense = keras.layers.Dense(len(bias), dtype=layer.dtype_policy, name=layer.name)
+            dense.build(x.shape)
+            dense.set_weights([np.zeros([x.shape[-1], len(bias)], np.float32), bias])
+            return dense
+
+        if x.shape[-1] is None:
+            raise _unsupported(layer, f"a Dense layer needs a known last axis, not {x.shape}")
+        return self._once(layer, make)(x)
 
     def _copy(self, layer: Any, args: Any, kwargs: Any) -> Any:
         """Applies a copy of a layer (or of a function of `keras.ops`) with the same weights."""

@@ -107,6 +107,8 @@ def observation_input(
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """The symbolic input `[batch, *shape]` of a model, and the same flat, `[batch, d_state]`.
 
+    The flat one is measured from the symmetry's center, if there is one.
+
     Args:
       symmetry: the symmetry.
       shape: see `observation_axes`.
@@ -119,6 +121,11 @@ def observation_input(
     shape = observation_axes(symmetry, shape)
     observation = keras.Input(shape, name="observation")
     flat = observation if shape == (dim,) else keras.layers.Reshape((dim,))(observation)
+    if symmetry.center is not None:
+        variance = [1.0] * dim
+        flat = keras.layers.Normalization(axis=-1, mean=list(symmetry.center), variance=variance)(
+            flat
+        )
     return observation, flat if normalize is None else InputNormalization(normalize)(flat)
 
 

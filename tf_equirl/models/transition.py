@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tf_equirl._checks import flag, instance, number, one_of
+from tf_equirl._checks import flag, instance, number, one_of, refuse
 from tf_equirl.groups import Symmetry
 from tf_equirl.layers import (
     EquivariantReadout,
@@ -103,6 +103,8 @@ def transition_model(
       (None, 55)
     """
     check_description(symmetry, kind, TRANSITION_KINDS, name, observation_shape)
+    if symmetry.center is not None:
+        refuse("symmetry", "one about the origin, for a transition model", symmetry.center)
     initializer = check_initializer(kernel_initializer)
     predict_change = flag("predict_change", predict_change)
     head = RealHead(symmetry.state) if head is None else head

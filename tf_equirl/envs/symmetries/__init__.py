@@ -1,16 +1,16 @@
 """Does an environment have a symmetry? Its dynamics as a function, checks, and what is declared."""
 
-from tf_equirl.envs.symmetries.check import check_symmetry
-from tf_equirl.envs.symmetries.declared import (
+from tf_equirl.envs.declared.declarations import (
     DECLARED,
     Declaration,
     declaration,
     declared_symmetry,
 )
+from tf_equirl.envs.declared.reflections import reflection
+from tf_equirl.envs.symmetries.check import check_symmetry
 from tf_equirl.envs.symmetries.discovery import Discovery, NearMiss, discover_symmetries
 from tf_equirl.envs.symmetries.dynamics import dynamics_of
 from tf_equirl.envs.symmetries.interface import Actions, Dynamics, Steps
-from tf_equirl.envs.symmetries.reflections import reflection
 from tf_equirl.envs.symmetries.report import Case, SymmetryReport, TwoSampleReport
 from tf_equirl.envs.symmetries.table import symmetry_table
 

@@ -16,9 +16,9 @@ from tf_equirl._checks import (
     shown,
 )
 from tf_equirl.envs.base import BaseEnvironment
+from tf_equirl.envs.declared.declarations import declared_symmetry
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.symmetries.compare import Starts, compare_steps
-from tf_equirl.envs.symmetries.declared import declared_symmetry
 from tf_equirl.envs.symmetries.dynamics import dynamics_of, resolved
 from tf_equirl.envs.symmetries.interface import Actions, Dynamics, Policy
 from tf_equirl.envs.symmetries.report import SymmetryReport, TwoSampleReport

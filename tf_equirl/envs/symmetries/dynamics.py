@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from tf_equirl._checks import cut, instance, positive_integer, refuse, shown
 from tf_equirl.envs.adapters.gymnasium_env import GymnasiumEnv
 from tf_equirl.envs.base import BaseEnvironment
+from tf_equirl.envs.declared.names import names_of
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.host import HostEnvironment
 from tf_equirl.envs.registry import make, names
 from tf_equirl.envs.symmetries.interface import Actions, Dynamics, Policy, Steps
-from tf_equirl.envs.symmetries.names import names_of
 from tf_equirl.envs.symmetries.restoring import Access, Restore, known_access, state_access
 
 COPIES = 32

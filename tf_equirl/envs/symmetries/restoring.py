@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tf_equirl.envs.symmetries.names import by_class
+from tf_equirl.envs.declared.names import by_class
 
 Restore = Callable[[Any, NDArray[np.float64]], None]
 """`restore(env, observation)`: sets `env`, unwrapped and just reset, to the state that is observed

@@ -8,8 +8,8 @@ import gymnasium
 import numpy as np
 
 from tf_equirl._checks import LARGEST_SAMPLE, LARGEST_SEED, integer, positive_integer
+from tf_equirl.envs.declared.declarations import DECLARED, declared_symmetry
 from tf_equirl.envs.symmetries.check import check_symmetry
-from tf_equirl.envs.symmetries.declared import DECLARED, declared_symmetry
 from tf_equirl.envs.symmetries.dynamics import dynamics_of
 from tf_equirl.envs.symmetries.report import SymmetryReport, TwoSampleReport
 

@@ -69,7 +69,7 @@ class InputNormalization(keras.layers.Layer):
         shared = np.eye(deviations.dim)[index]
         average = shared @ deviations.matrices.mean(axis=0) @ shared.T
         self._of_variance = (average / average.sum(axis=1, keepdims=True)).T
-        self._bound = _LARGEST if self.representation.signs is not None else None
+        self.bound = _LARGEST if self.representation.signs is not None else None
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Creates mean, variance and count.
@@ -90,17 +90,22 @@ class InputNormalization(keras.layers.Layer):
         self.count = self.add_weight(name="count", shape=(), initializer=count, **own)
 
     def statistics(self) -> tuple[Any, Any]:
-        """The mean and the variance `[d]` that are applied."""
+        """The mean and the variance `[d]` of the data and all their images."""
         mean, variance = (ops.convert_to_tensor(x) for x in (self.mean, self.variance))
         projected = ops.matmul(mean, ops.cast(self._of_mean, mean.dtype))
         spread = ops.add(variance, ops.square(ops.subtract(mean, projected)))
         return projected, ops.matmul(spread, ops.cast(self._of_variance, mean.dtype))
 
+    def applied(self) -> tuple[Any, Any]:
+        """The mean and the variance `[d]` that are applied, the latter never 0."""
+        mean, variance = self.statistics()
+        return mean, ops.add(variance, _EPSILON)
+
     def call(self, inputs: Any) -> Any:
         """Normalises `inputs`, over any leading dimensions."""
-        mean, variance = self.statistics()
-        outputs = ops.multiply(ops.subtract(inputs, mean), ops.rsqrt(ops.add(variance, _EPSILON)))
-        return outputs if self._bound is None else ops.clip(outputs, -self._bound, self._bound)
+        mean, variance = self.applied()
+        outputs = ops.multiply(ops.subtract(inputs, mean), ops.rsqrt(variance))
+        return outputs if self.bound is None else ops.clip(outputs, -self.bound, self.bound)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Returns the input's shape."""

@@ -69,10 +69,14 @@ class InvariantVector(keras.layers.Layer):
             initializer=lambda shape, dtype=None: ops.cast(start, dtype),
         )
 
+    def vector(self) -> Any:
+        """The vector `[d]`."""
+        coordinates = ops.convert_to_tensor(self.coordinates)
+        return ops.matmul(coordinates, ops.cast(self._fixed, coordinates.dtype))
+
     def call(self, inputs: Any) -> Any:
         """Returns the vector, over any leading dimensions."""
-        vector = ops.matmul(self.coordinates, ops.cast(self._fixed, self.coordinates.dtype))
-        return ops.broadcast_to(vector, (*ops.shape(inputs)[:-1], self.representation.dim))
+        return ops.broadcast_to(self.vector(), (*ops.shape(inputs)[:-1], self.representation.dim))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Returns the output's shape, leading dimensions unchanged."""

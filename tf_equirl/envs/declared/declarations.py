@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 
 from tf_equirl._checks import instance
-from tf_equirl.envs.symmetries.names import (
+from tf_equirl.envs.declared.names import (
     ANT_ACTIONS,
     HUMANOID_ACTIONS,
     NAMES,
@@ -19,7 +19,7 @@ from tf_equirl.envs.symmetries.names import (
     ant_names,
     humanoid_names,
 )
-from tf_equirl.envs.symmetries.reflections import reflection
+from tf_equirl.envs.declared.reflections import reflection
 from tf_equirl.groups import (
     Representation,
     Symmetry,
