@@ -69,6 +69,7 @@ class HostEnvironment(BaseEnvironment):
         ((3,), (1,))
     """
 
+    acts: str | None = None  # how the group does, in words, where that is known
     _recipe: Mapping[str, Any] | None = None  # how the registry made it
 
     def __init__(
@@ -157,6 +158,12 @@ class HostEnvironment(BaseEnvironment):
     def gymnasium_id(self) -> str:
         """See `BaseEnvironment.gymnasium_id`; the name, where it was made by a function."""
         return self._env if isinstance(self._env, str) else self.name
+
+    @property
+    def symmetry_in_words(self) -> dict[str, str]:
+        """See `BaseEnvironment.symmetry_in_words`; for those of gymnasium's as it is declared."""
+        words = super().symmetry_in_words
+        return words if self.acts is None else {**words, "state": self.acts}
 
     def get_config(self) -> dict[str, Any]:
         """See `BaseEnvironment.get_config`."""

@@ -21,7 +21,7 @@ from tf_equirl._checks import cut, instance, refuse, shown
 from tf_equirl.envs.base import BaseEnvironment
 from tf_equirl.envs.cartpole import CartPole
 from tf_equirl.envs.catch import Catch
-from tf_equirl.envs.declared.declarations import declared_symmetry
+from tf_equirl.envs.declared.declarations import declaration
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.host import HOST_ARGUMENTS, HostEnvironment
 
@@ -208,10 +208,11 @@ def _of_gymnasium(name: str, kwargs: Mapping[str, Any]) -> HostEnvironment:
     host = HostEnvironment(name, **kwargs)
     if "symmetry" not in kwargs:
         made = host.make_env()
-        declared = declared_symmetry(made)
+        known = declaration(made)
         made.close()
-        if declared is not None:
-            host = HostEnvironment(name, declared, **kwargs)
+        if known is not None and known.symmetry is not None:
+            host = HostEnvironment(name, known.symmetry, **kwargs)
+            host.acts = known.acts
     host._recipe = {"make": name, "arguments": dict(kwargs)}
     return host
 

@@ -133,13 +133,18 @@ def _make(environment: dict[str, Any]) -> str:
     return f'envs.make("{how["make"]}"{arguments})'
 
 
+def _is_categorical(card: dict[str, Any]) -> bool:
+    return card["networks"]["actor"]["meaning"].startswith("logits")
+
+
 def _policy_use(card: dict[str, Any]) -> list[str]:
     networks = card["networks"]
+    outputs = "logits" if _is_categorical(card) else "parameters"
     return [
         "```python\n"
         "from tf_equirl import zoo\n\n"
         f"entry = {_load(card)}\n"
-        f"logits = entry.actor(observations)  # {shapes(networks['actor'])}\n"
+        f"{outputs} = entry.actor(observations)  # {shapes(networks['actor'])}\n"
         f"values = entry.critic(observations)  # {shapes(networks['critic'])}\n"
         "```",
         'After `import tf_equirl`, `keras.models.load_model("actor.keras")` does as well.',
@@ -168,9 +173,11 @@ def _head(head: dict[str, Any]) -> list[str]:
 
 def _policy_evaluation(card: dict[str, Any]) -> list[str]:
     evaluation, equivariance = card["evaluation"], card["equivariance"]
+    acts = "mean action, sampled adds the noise that it was trained with."
+    if _is_categorical(card):
+        acts = "action of the largest logit, sampled draws it from their softmax."
     return [
-        "Return of whole episodes, mean ± standard error over episodes. Greedy takes the action of "
-        "the largest logit, sampled draws it from their softmax.",
+        f"Return of whole episodes, mean ± standard error over episodes. Greedy takes the {acts}",
         rows(
             ["actions", "episodes", "seed", "return", "minimum", "maximum", "success", "means"],
             [

@@ -130,7 +130,9 @@ def publish(
             "networks": {
                 role: network_fields(network, getattr(config, role), meaning)
                 for (role, network), meaning in zip(
-                    networks.items(), ("logits of the actions", "value of the state"), strict=True
+                    networks.items(),
+                    (f"{env.action_distribution.outputs} of the actions", "value of the state"),
+                    strict=True,
                 )
             },
             "config": result.config.to_json(),
