@@ -243,6 +243,11 @@ def text(value):
     return isinstance(value, str)
 
 
+def bound(value):
+    """One number that is not NaN, which lies on the right side of the other bound."""
+    return isinstance(value, (list, tuple, np.ndarray)) and np.shape(value) == (1,)
+
+
 def a_function(value):
     """Keras takes any callable for an activation or a regularizer, layers too."""
     return callable(value) and not isinstance(value, type)
@@ -478,6 +483,12 @@ def constructors() -> list[Subject]:
         Subject(layers.GroupPooling, {"mode": "mean", **_OF_KERAS}, _KERAS),
         Subject(layers.GroupAveraging, {**_OF_KERAS}, _KERAS),
         Subject(layers.TransitionImages, {"representation": rep, **_OF_KERAS}, _KERAS),
+        Subject(layers.InputNormalization, {"representation": rep, **_OF_KERAS}, _KERAS),
+        Subject(
+            layers.InvariantVector,
+            {"representation": rep, "value": 0.5, **_OF_KERAS},
+            {"value": number(), **_KERAS},
+        ),
         Subject(
             layers.ProximalPooling,
             {
@@ -507,13 +518,23 @@ def constructors() -> list[Subject]:
         # models
         Subject(
             models.actor,
-            {"symmetry": symmetry, "kind": "gcnn", "kernel_initializer": None, **of_model},
-            {**widths, "kernel_initializer": either(none, a_function)},
+            {
+                **{"symmetry": symmetry, "kind": "gcnn", "kernel_initializer": None, **of_model},
+                **{"activation": None, "standard_deviation": None, "normalize": False},
+            },
+            {
+                **widths,
+                "kernel_initializer": either(none, a_function),
+                **{"activation": none, "standard_deviation": none, "normalize": flag},
+            },
         ),
         Subject(
             models.critic,
-            {"symmetry": symmetry, "kind": "mlp", "kernel_initializer": "zeros", **of_model},
-            {**widths, **initializer},
+            {
+                **{"symmetry": symmetry, "kind": "mlp", "kernel_initializer": "zeros", **of_model},
+                **{"activation": None, "normalize": False},
+            },
+            {**widths, **initializer, "activation": none, "normalize": flag},
         ),
         Subject(
             models.transition_model,
@@ -551,7 +572,28 @@ def constructors() -> list[Subject]:
             {"weights": sequence_of(number(0), range(1, 2)), "reading": none},
         ),
         Subject(distributions.Categorical, {"num_actions": 2}, {"num_actions": integer(1, 2**31)}),
+        Subject(
+            distributions.Gaussian,
+            {"low": [-1.0], "high": [1.0], "action": None},
+            {"low": bound, "high": bound, "action": none},
+        ),
+        Subject(
+            distributions.SquashedGaussian,
+            {"low": [-1.0], "high": [1.0], "action": None},
+            {"low": bound, "high": bound, "action": none},
+        ),
         # environments
+        Subject(
+            envs.HostEnvironment,
+            {
+                **{"env": "CartPole-v1", "symmetry": None, "vectorization": "sync"},
+                **{"policy": "gaussian", "max_episode_steps": None, "name": None},
+            },
+            {
+                **{"symmetry": none, "vectorization": callable, "name": either(none, text)},
+                "max_episode_steps": either(none, integer(1, 2**31 - 1)),
+            },
+        ),
         Subject(
             envs.CartPole,
             {"dtype": "float32", "max_episode_steps": 500},
@@ -605,6 +647,8 @@ def _configs() -> list[Subject]:
         "adam_epsilon": positive,
         "max_gradient_norm": positive,
         "discount": share,
+        "normalize_observations": flag,
+        "normalize_rewards": flag,
     }
     networks = {
         "hidden_units": sequence_of(integer(1, 2**14)),

@@ -12,9 +12,9 @@ from tf_equirl.models import heads
 
 # Base classes, and what the library makes and hands to the user.
 NOT_CALLED = {
-    *("Distribution", "Environment", "EquivariantLinear", "Head"),
+    *("Distribution", "BaseEnvironment", "Environment", "EquivariantLinear", "Head"),
     *("CartPoleState", "CatchState", "PairOrbits", "SymmetryReport", "Transitions"),
-    "TwoSampleReport",
+    *("TwoSampleReport", "Discovery", "NearMiss"),
     *("Progress", "DynaProgress", "FitProgress", "NonFiniteError", "KerasNetwork"),
     *("TrainingResult", "DynaResult", "TransitionResult", "TransitionEquivariance"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -10,12 +11,13 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_equirl._checks import instance, refuse
+from tf_equirl._checks import instance, refuse, shown
 from tf_equirl.distributions.distribution import Distribution
 from tf_equirl.groups import Representation, deviation_representation
 
 LEAST_LOG_DEVIATION, MOST_LOG_DEVIATION = -20.0, 2.0
 """Logarithms of standard deviations are kept between these, as in Haarnoja et al. (2018)."""
+_MOST = 4096  # coordinates of an action
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(32)
 
 
@@ -223,18 +225,19 @@ def check_box(action: Representation, low: NDArray[Any], high: NDArray[Any]) -> 
 def _bounds(low: Any, high: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     arrays = []
     for name, value in (("low", low), ("high", high)):
-        try:
-            array = np.asarray(value, np.float64)
-        except (TypeError, ValueError):
-            array = np.empty([0])
+        array = np.empty([0])
+        if isinstance(value, (list, tuple, np.ndarray)) and len(value) <= _MOST:
+            with contextlib.suppress(TypeError, ValueError, OverflowError):
+                array = np.asarray(value, np.float64)
         if array.ndim != 1 or not array.size or np.isnan(array).any():
-            refuse(name, "a list of numbers, one for each coordinate of an action", value)
+            refuse(name, f"a list of 1 to {_MOST:,} numbers, one for each coordinate", value)
         arrays.append(array)
     lower, upper = arrays
+    beside = f"low={shown(lower.tolist())}"
     if lower.shape != upper.shape or not (lower < upper).all():
-        refuse("high", f"as many numbers as low={lower.tolist()}, each above it", high)
+        refuse("high", f"as many numbers as {beside}, each above it", high)
     if (np.isfinite(lower) != np.isfinite(upper)).any():
-        refuse("high", f"finite where low={lower.tolist()} is, and infinite where it is not", high)
+        refuse("high", f"finite where {beside} is, and infinite where it is not", high)
     return lower, upper
 
 
