@@ -226,7 +226,8 @@ def _bounds(low: Any, high: Any) -> tuple[NDArray[np.float64], NDArray[np.float6
     arrays = []
     for name, value in (("low", low), ("high", high)):
         array = np.empty([0])
-        if isinstance(value, (list, tuple, np.ndarray)) and len(value) <= _MOST:
+        plain = isinstance(value, (list, tuple)) or isinstance(value, np.ndarray) and value.ndim
+        if plain and len(value) <= _MOST:
             with contextlib.suppress(TypeError, ValueError, OverflowError):
                 array = np.asarray(value, np.float64)
         if array.ndim != 1 or not array.size or np.isnan(array).any():
