@@ -285,8 +285,7 @@ class DynaLearner(Learner):
             agent, made = state
             index = first + i
             acting, rollout = learner.collect(agent, index, with_states=self.keeps)
-            rate = agent.adam.settings.learning_rate(index)
-            agent, reports = learner.learned(agent, acting, rollout, index, rate, made)
+            agent, reports = learner.after(agent, acting, rollout, index, made)
             return (agent, made + 1), (reports, self.rows(rollout) if self.keeps else ())
 
         (agent, made), kept = repeat_and_stack(

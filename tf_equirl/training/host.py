@@ -243,7 +243,7 @@ def _make_programs(learner: Any) -> tuple[Callable, Callable, Callable]:
 
     @tf.function(jit_compile=True, autograph=False)
     def learn(state, acting, rollout, index):
-        return learner.after(state, acting, rollout, index)
+        return learner.after(state, acting, rollout, index, index)
 
     return acting_program(learner.population, distribution, False), draw, learn
 

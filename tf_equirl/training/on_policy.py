@@ -178,10 +178,15 @@ class OnPolicyLearner(Learner):
     def update(self, state: AgentState, index: tf.Tensor) -> tuple[AgentState, Reports]:
         """Acts, then learns from what was seen."""
         acting, rollout = self.collect(state, index)
-        return self.after(state, acting, rollout, index)
+        return self.after(state, acting, rollout, index, index)
 
     def after(
-        self, state: AgentState, acting: ActingState, rollout: Rollout, index: tf.Tensor
+        self,
+        state: AgentState,
+        acting: ActingState,
+        rollout: Rollout,
+        index: tf.Tensor,
+        made: tf.Tensor,
     ) -> tuple[AgentState, Reports]:
         """What update `index` makes of the rollout that it collected in the environment.
 
@@ -189,7 +194,7 @@ class OnPolicyLearner(Learner):
         was acted by.
         """
         rate = state.adam.settings.learning_rate(index)
-        state, reports = self.learned(state, acting, rollout, index, rate, index)
+        state, reports = self.learned(state, acting, rollout, index, rate, made)
         if self._scales:
             valid = by_member(rollout.valid) if tf.is_tensor(rollout.valid) else None
             observation = by_member(rollout.observation)
