@@ -14,8 +14,8 @@ from scipy import stats
 
 from tf_equirl import envs
 from tf_equirl.evaluation import Evaluation, evaluate
-from tf_equirl.evaluation.evaluate import BLOCK
 from tf_equirl.groups import Symmetry, cyclic_group, trivial_representation
+from tf_equirl.training.episodes import BLOCK
 
 pytestmark = pytest.mark.usefixtures("without_xla")
 

@@ -108,6 +108,7 @@ class DynaLearner(Learner):
     """
 
     trainer = "train_dyna"
+    reports_returns = True
     config: DynaConfig
 
     def __init__(
@@ -537,6 +538,7 @@ class DynaLearner(Learner):
             model_error=error,
             steps_per_second=0.0 if part == "fit" else view.rate * self.update_timesteps,
             compile_seconds=view.compile_seconds,
+            evaluated=view.evaluated,
         )
 
     def scalars(self, stage: str, first: int, reports: Reports) -> Iterator[tuple[str, float, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 
@@ -19,6 +20,7 @@ class DynaProgress(NamedTuple):
         It is optimistic: held-out transitions are neighbours of those that were fitted.
       steps_per_second: steps of all seeds by second in this part, lately; 0 while fitting.
       compile_seconds: time that compilation took; 0 before it.
+      evaluated: mean over seeds of the last evaluation; NaN before the first.
     """
 
     part: str
@@ -30,6 +32,7 @@ class DynaProgress(NamedTuple):
     model_error: float
     steps_per_second: float
     compile_seconds: float
+    evaluated: float = math.nan
 
     def __str__(self) -> str:
         """What a progress bar shows."""
@@ -39,4 +42,6 @@ class DynaProgress(NamedTuple):
         parts += [f"mean return {self.mean_return:.3g}"]
         if self.model_error == self.model_error:  # not NaN
             parts += [f"model error {self.model_error:.2g}"]
+        if not math.isnan(self.evaluated):
+            parts += [f"evaluated {self.evaluated:.3g}"]
         return ", ".join(parts)

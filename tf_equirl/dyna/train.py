@@ -40,7 +40,10 @@ def train_dyna(
     start_from: str | os.PathLike | TrainingResult | ZooEntry | None = ...,
     start_seed: int | None = ...,
     resume: bool = ...,
-    on_progress: Callable[[DynaProgress], None] | None = ...,
+    on_progress: Callable[[DynaProgress], bool | None] | None = ...,
+    evaluate_every: int | None = ...,
+    evaluation_episodes: int = ...,
+    stop_at: float | None = ...,
 ) -> DynaResult: ...
 
 
@@ -57,7 +60,10 @@ def train_dyna(
     start_from: str | os.PathLike | TrainingResult | ZooEntry | None = ...,
     start_seed: int | None = ...,
     resume: bool = ...,
-    on_progress: Callable[[DynaProgress], None] | None = ...,
+    on_progress: Callable[[DynaProgress], bool | None] | None = ...,
+    evaluate_every: int | None = ...,
+    evaluation_episodes: int = ...,
+    stop_at: float | None = ...,
 ) -> list[DynaResult]: ...
 
 
@@ -73,7 +79,10 @@ def train_dyna(
     start_from: str | os.PathLike | TrainingResult | ZooEntry | None = None,
     start_seed: int | None = None,
     resume: bool = False,
-    on_progress: Callable[[DynaProgress], None] | None = None,
+    on_progress: Callable[[DynaProgress], bool | None] | None = None,
+    evaluate_every: int | None = None,
+    evaluation_episodes: int = 10,
+    stop_at: float | None = None,
 ) -> DynaResult | list[DynaResult]:
     """Trains one Dyna agent per seed, up to 32 of them side by side in one compiled program.
 
@@ -100,7 +109,16 @@ def train_dyna(
       start_from: trained networks of the agent that every seed goes on from, see `train_ppo`.
       start_seed: of a run or a result in `start_from`, see there.
       resume: go on with the run in `run_dir`; the outcome is the one of an uninterrupted run.
-      on_progress: called with a `DynaProgress` every few seconds.
+      on_progress: called with a `DynaProgress` every few seconds; where it returns True the run
+        stops.
+      evaluate_every: updates in the environment from one evaluation to the next, in which every
+        seed plays greedy episodes in environments of their own; `result.evaluations` has their
+        returns. Training is the same to the last bit without. None evaluates nothing.
+      evaluation_episodes: how many a seed plays, the same ones at every evaluation: the first of
+        those of `evaluation.evaluate(actor, env)`.
+      stop_at: stops the run where the mean over seeds reaches this return: that of the last
+        evaluation, or without evaluations of the last finished episodes. A stopped run
+        has `result.finished` False, and goes on if it is resumed without, or to a higher level.
 
     Returns:
       A list for a list of configs, of results as for one: learning curves, policies and transition
@@ -121,7 +139,17 @@ def train_dyna(
     agent = config.agent.learner(env, actor, critic)
     agent.start_from = start
     learner = DynaLearner(agent, config, model, frozen)
-    return train(learner, seeds, run_dir, configs=configs, resume=resume, on_progress=on_progress)
+    return train(
+        learner,
+        seeds,
+        run_dir,
+        configs=configs,
+        resume=resume,
+        on_progress=on_progress,
+        evaluate_every=evaluate_every,
+        evaluation_episodes=evaluation_episodes,
+        stop_at=stop_at,
+    )
 
 
 def load_dyna_result(run_dir: str | os.PathLike, env: envs.Environment | None = None) -> Any:

@@ -19,14 +19,9 @@ from tf_equirl.envs.checks import check_environment
 from tf_equirl.envs.registry import environment_of
 from tf_equirl.evaluation import host
 from tf_equirl.evaluation.fitting import check_policy
-from tf_equirl.evaluation.starts import start_uniforms
 from tf_equirl.training import programs
-from tf_equirl.training.collect import act, num_uniforms
+from tf_equirl.training.episodes import BLOCK, first_key, play, start_uniforms
 from tf_equirl.training.population import Population
-
-# Episodes that step together. One number for all, since XLA rounds by the size of the batch: an
-# episode is then the same in whatever company.
-BLOCK = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,9 +108,7 @@ def evaluate(
     starts = start_uniforms(seed, blocks * BLOCK, env.num_uniforms)
     returns, lengths = [], []
     for block, uniforms in enumerate(np.split(starts, blocks)):
-        # A stream of numbers for every step of every block.
-        first_key = np.int64(block) * (env.max_episode_steps + 1)
-        played = program(tf.constant(uniforms), tf.constant([seed, first_key], tf.int64))
+        played = program(tf.constant(uniforms), first_key(env, seed, block))
         block_returns, block_lengths, block_is_nan = (x.numpy() for x in played)
         if np.any(block_is_nan):
             raise ValueError(
@@ -130,41 +123,17 @@ def evaluate(
 def _program(model: keras.Model, env: Environment, greedy: bool) -> Callable[..., Any]:
     """The compiled play of one block: returns, lengths, and whether a logit was NaN, [BLOCK]."""
     population = Population({"actor": model})
-    own = env.action_distribution.num_uniforms
-
-    def policy(observation):
-        return model(observation, training=False)
 
     def make():
-        def step(weights, key, state, under_way, returns, lengths, is_nan):
-            uniforms = tf.random.stateless_uniform([BLOCK, num_uniforms(env)], key)
-            with population.bound(weights):
-                step = act(env, policy, state, uniforms[:, :own], uniforms[:, own:], greedy)
-            is_nan |= under_way & tf.reduce_any(tf.math.is_nan(step.parameters), axis=-1)
-            # Where an episode has ended the next one is played on; it counts for nothing.
-            returns += tf.where(under_way, tf.cast(step.reward, tf.float64), 0)
-            lengths += tf.cast(under_way, tf.int32)
-            under_way &= ~(step.terminated | step.truncated)
-            return key + [0, 1], step.following, under_way, returns, lengths, is_nan
-
         @tf.function(jit_compile=True, autograph=False)
-        def play(weights, start, key):
-            carry = (
-                key,
-                env.initial_state(start),
-                tf.ones([BLOCK], tf.bool),
-                tf.zeros([BLOCK], tf.float64),
-                tf.zeros([BLOCK], tf.int32),
-                tf.zeros([BLOCK], tf.bool),
-            )
-            *_, returns, lengths, is_nan = tf.while_loop(
-                lambda key, state, under_way, *_: tf.reduce_any(under_way),
-                lambda *carry: step(weights, *carry),
-                carry,
-            )
-            return returns, lengths, is_nan
+        def run(weights, start, key):
+            def policy(observation):
+                with population.bound(weights):
+                    return model(observation, training=False)
 
-        return play
+            return play(env, policy, start, key, greedy)
+
+        return run
 
     key = "evaluate", env.program_key(), programs.model_key(model), greedy
     program = programs.cached(key, make)

@@ -14,8 +14,9 @@ from tf_equirl.envs.checks import check_environment
 from tf_equirl.envs.registry import environment_of
 from tf_equirl.evaluation import host
 from tf_equirl.evaluation.fitting import check_policy
-from tf_equirl.evaluation.starts import start_uniforms
 from tf_equirl.training.collect import act, num_uniforms
+from tf_equirl.training.episodes import start_uniforms
+from tf_equirl.training.host_episodes import action_numbers, check_ends, first_seeds
 
 
 class Recording(NamedTuple):
@@ -82,8 +83,8 @@ def _record_on_host(
     policy = host.Policy(model, env, greedy)
     made = env.make_env(render_mode=mode)
     try:
-        numbers = host.action_numbers(seed, 0)
-        seen = made.reset(seed=int(host.first_seeds(seed, 0, 1)[0]))[0]
+        numbers = action_numbers(seed, 0)
+        seen = made.reset(seed=int(first_seeds(seed, 0, 1)[0]))[0]
         frames, total, ended = [made.render()], 0.0, False
         while not ended:
             action = policy(env.observed(seen), numbers, np.ones(1, bool))
@@ -91,11 +92,7 @@ def _record_on_host(
             frames.append(made.render())
             total += float(reward)
             ended = bool(terminated or truncated)
-            if len(frames) > host.LONGEST:
-                raise ValueError(
-                    f"`env` must end its episodes. Received: env={env.name}, of which one went on "
-                    f"for {host.LONGEST:,} steps; give max_episode_steps when making it"
-                )
+            check_ends(env, len(frames) - 1)
     finally:
         made.close()
     return Recording(frames, total)

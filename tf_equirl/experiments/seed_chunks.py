@@ -13,6 +13,8 @@ import numpy as np
 from tf_equirl import agents, envs
 from tf_equirl._checks import positive_integer
 from tf_equirl.training.config import Config
+from tf_equirl.training.evaluations import Evaluations
+from tf_equirl.training.evaluations import joined as joined_evaluations
 from tf_equirl.training.result import Result
 
 _Result = TypeVar("_Result", bound=Result)
@@ -63,6 +65,8 @@ def train_in_chunks(
 def join_seeds(results: Sequence[_Result]) -> _Result:
     """One result for the seeds of several runs that differ in nothing else; times are added up.
 
+    Of evaluations it has those that all runs made.
+
     Raises:
       ValueError: if there is none, they are not runs of one kind, or a seed occurs twice.
     """
@@ -83,6 +87,8 @@ def join_seeds(results: Sequence[_Result]) -> _Result:
 def _joined(parts: Sequence[Any]) -> Any:
     """Arrays one below the other, sums of times, and so inside of dicts and lists."""
     first = parts[0]
+    if isinstance(first, Evaluations):
+        return joined_evaluations(parts)
     if isinstance(first, np.ndarray):
         return np.concatenate(parts)
     if isinstance(first, float):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tf_equirl.training.evaluations import Evaluations
 from tf_equirl.training.learner import Learner, Reports
 
 
@@ -30,7 +31,9 @@ class Events:
         self._writer: tf.summary.SummaryWriter | None = None
         self._able = True
 
-    def write_anew(self, made: Iterable[tuple[str, int, Reports]]) -> None:
+    def write_anew(
+        self, made: Iterable[tuple[str, int, Reports]], evaluations: Evaluations
+    ) -> None:
         """Replaces all event files of the folder.
 
         A process that was killed has written steps that the run makes again, or has not written
@@ -38,12 +41,15 @@ class Events:
 
         Args:
           made: stage, first step, and what the steps reported, in order.
+          evaluations: all that were made.
         """
 
         def write() -> None:
             old = list(self._folder.glob("events.*"))
             for stage, first, reports in made:
                 self.add(stage, first, reports)
+            for number in range(len(evaluations.updates)):
+                self.add_evaluation(evaluations, number)
             self.flush()
             for file in old:
                 file.unlink()
@@ -53,12 +59,24 @@ class Events:
     def add(self, stage: str, first: int, reports: Reports) -> None:
         """Writes what the steps of a stage from `first` on reported."""
 
+        own = {name: values[..., self._columns] for name, values in reports.items()}
+        self._write(self._learner.scalars(stage, first, own))
+
+    def add_evaluation(self, evaluations: Evaluations, number: int) -> None:
+        """Writes one of some evaluations of all members."""
+        returns = evaluations.returns[self._columns, number]
+        step = int(evaluations.timesteps[number])
+        known = returns[~np.isnan(returns)]
+        if known.size:
+            scalars = (("mean", known.mean()), ("worst_seed", known.min()))
+            self._write((f"evaluation/{name}", float(x), step) for name, x in scalars)
+
+    def _write(self, scalars: Iterable[tuple[str, float, int]]) -> None:
         def write() -> None:
             if self._writer is None:
                 self._writer = tf.summary.create_file_writer(str(self._folder), flush_millis=10_000)
-            own = {name: values[..., self._columns] for name, values in reports.items()}
             with self._writer.as_default():
-                for name, value, step in self._learner.scalars(stage, first, own):
+                for name, value, step in scalars:
                     if not np.isnan(value):
                         tf.summary.scalar(name, value, step)
 

@@ -93,6 +93,9 @@ class Learner(abc.ABC):
     """Field of the config that says how long a run is, if a longer one begins as a shorter one."""
     per_member: PerMember = {}
     update_timesteps: int = 1
+    reports_returns: ClassVar[bool] = False
+    """Whether stage "update" reports "returns", `[steps, ..., members]`: that of the last finished
+    episode after each of an update's steps, NaN before the first."""
 
     def __init__(self, env: BaseEnvironment, config: Any, networks: Mapping[str, keras.Model]):
         self.env = env
@@ -266,6 +269,7 @@ class RunView(NamedTuple):
       num_seeds: seeds of the run; what blocks are filled up with stands last.
       rate: steps of this stage by second, lately, all seeds together; 0 before the first.
       compile_seconds: time that compilation took; 0 before it.
+      evaluated: mean over seeds of the last evaluation; NaN before the first.
     """
 
     stage: str
@@ -275,6 +279,7 @@ class RunView(NamedTuple):
     num_seeds: int
     rate: float
     compile_seconds: float
+    evaluated: float = math.nan
 
 
 def mean_of_sound(values: np.ndarray) -> float:

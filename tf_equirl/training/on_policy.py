@@ -81,6 +81,7 @@ class OnPolicyLearner(Learner):
     config: OnPolicyConfig
     per_member = OPTIMIZER_FIELDS
     length = "total_timesteps"
+    reports_returns = True
     start_from: Start | None = None
     """Trained networks, of those of the learner, that every member goes on from."""
 
@@ -288,6 +289,7 @@ class OnPolicyLearner(Learner):
             mean_return=last_mean_return(view),
             steps_per_second=view.rate * self.update_timesteps,
             compile_seconds=view.compile_seconds,
+            evaluated=view.evaluated,
         )
 
     def trouble(self, stage: str, index: int, state: AgentState, member: int) -> Trouble:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from tqdm import tqdm
@@ -20,6 +21,7 @@ class Progress(NamedTuple):
       mean_return: mean of the last finished return over the seeds that have one; NaN before.
       steps_per_second: environment steps of all seeds by second, lately; 0 before the first update.
       compile_seconds: time that compilation took; 0 before it.
+      evaluated: mean over the seeds of the last evaluation; NaN before the first.
     """
 
     updates: int
@@ -28,6 +30,7 @@ class Progress(NamedTuple):
     mean_return: float
     steps_per_second: float
     compile_seconds: float
+    evaluated: float = math.nan
 
     @property
     def done(self) -> float:
@@ -36,9 +39,10 @@ class Progress(NamedTuple):
 
     def __str__(self) -> str:
         """What a progress bar shows."""
+        evaluated = "" if math.isnan(self.evaluated) else f", evaluated {self.evaluated:.3g}"
         return (
             f"{self.steps_per_second:,.0f} steps/s over all seeds, "
-            f"mean return {self.mean_return:.3g}"
+            f"mean return {self.mean_return:.3g}{evaluated}"
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from tf_equirl.training.evaluations import Evaluations
 from tf_equirl.training.members import part_of
 from tf_equirl.training.run_folder import RunFolder
 
@@ -45,6 +46,7 @@ class Outcome(NamedTuple):
       folder: the run folder, or None.
       harms: the seeds that became non-finite, one each, in the order in which they did.
       finished: whether the run came to its end.
+      evaluations: greedy episodes that were played on the way; None where nothing is known of any.
     """
 
     seeds: tuple[int, ...]
@@ -56,6 +58,7 @@ class Outcome(NamedTuple):
     folder: RunFolder | None
     harms: tuple[Harm, ...] = ()
     finished: bool = True
+    evaluations: Evaluations | None = None
 
     def parts(self, configs: int) -> list[Outcome]:
         """Those of several configs, each of the same seeds; the time is shared out among them."""
@@ -74,6 +77,7 @@ class Outcome(NamedTuple):
             seconds={stage: seconds / configs for stage, seconds in self.seconds.items()},
             compile_seconds=self.compile_seconds / configs,
             folder=None if self.folder is None else self.folder.below(number),
+            evaluations=None if self.evaluations is None else self.evaluations.of(columns),
             harms=tuple(
                 harm._replace(column=found.index(harm.column))
                 for harm in self.harms
@@ -103,6 +107,7 @@ class Outcome(NamedTuple):
             "run_seconds": sum(self.seconds.values()),
             "run_dir": None if self.folder is None else self.folder.path,
             "finished": self.finished,
+            "evaluations": self.evaluations or Evaluations.none(len(self.seeds)),
         }
 
 
@@ -121,6 +126,7 @@ class Result:
       run_seconds: time spent training, over all the processes that a resumed run took.
       run_dir: the run folder, or None.
       finished: whether the run came to its end; curves of one that did not are shorter.
+      evaluations: greedy episodes that were played on the way.
       networks: the Keras models by role whose weights `weights` are; they are not trained
         themselves.
     """
@@ -133,6 +139,7 @@ class Result:
     run_seconds: float
     run_dir: Path | None
     finished: bool = True
+    evaluations: Evaluations = dataclasses.field(default_factory=Evaluations)
     networks: dict[str, keras.Model] = dataclasses.field(repr=False)
 
     def model(self, role: str, seed: int) -> keras.Model:

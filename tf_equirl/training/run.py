@@ -19,15 +19,18 @@ from tf_equirl.envs.checks import check_environment
 from tf_equirl.training.blocks import blocks_of, check_seeds, join_blocks
 from tf_equirl.training.checkpoint import Checkpoint
 from tf_equirl.training.config import Config
+from tf_equirl.training.evaluations import FILE, HEADER, Evaluations
+from tf_equirl.training.evaluator import Evaluator
 from tf_equirl.training.events import Events
 from tf_equirl.training.interrupts import Interrupts
-from tf_equirl.training.learner import Learner, Reports, RunView, Stage
+from tf_equirl.training.learner import Learner, Reports, RunView, Stage, mean_of_sound
 from tf_equirl.training.members import Member, check_configs, members_of, part_of
 from tf_equirl.training.progress import NonFiniteError
 from tf_equirl.training.result import Harm, Outcome
 from tf_equirl.training.run_folder import RunFolder, describe
 from tf_equirl.training.run_state import RunState, joined_state, leaves, map_leaves
 from tf_equirl.training.saved import calls, outcome_arrays, read_outcome
+from tf_equirl.training.stopping import check_stop, first_reached
 
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 _MORE = "more_seeds"  # folder of seeds that a run is given, until they are as far as the others
@@ -41,7 +44,10 @@ def train(
     *,
     configs: Sequence[Config] | None = None,
     resume: bool = False,
-    on_progress: Callable[[Any], None] | None = None,
+    on_progress: Callable[[Any], bool | None] | None = None,
+    evaluate_every: int | None = None,
+    evaluation_episodes: int = 10,
+    stop_at: float | None = None,
 ) -> Any:
     """Runs a learner to its end for many seeds, up to 32 of them side by side.
 
@@ -55,10 +61,21 @@ def train(
       resume: go on with the run in `run_dir`; the outcome is the one of an uninterrupted run. It
         may be made longer (`learner.length`), where nothing of its config depends on that, and may
         be given more seeds: the outcome is that of a run that was so from its beginning.
-      on_progress: called with `learner.progress(...)` about once a second.
+      on_progress: called with `learner.progress(...)` about once a second. Where it returns True
+        the run stops.
+      evaluate_every: updates from one evaluation to the next: each seed plays greedy episodes
+        in environments of their own. Training is the same to the last bit without. None evaluates
+        nothing.
+      evaluation_episodes: how many each seed plays, the same ones at every evaluation.
+      stop_at: the run stops after the update with which the mean over seeds reaches this level: of
+        the last evaluation, where there is one every so often, and else of the last finished
+        return. Lost seeds do not count; of several configs each has to be there.
 
     Returns:
-      What `learner.result` makes of the run; a list of that for each of `configs`.
+      What `learner.result` makes of the run; a list of that for each of `configs`. `finished` of
+      one that was stopped is False; it is resumed as an interrupted one is. Evaluations and
+      `stop_at` are no part of what a run is: they may be others when it is resumed, and hold from
+      there on.
 
     Raises:
       ValueError: before any work, if an argument breaks its rule, or `run_dir` holds another run or
@@ -79,10 +96,12 @@ def train(
     if configs is not None:
         configs = tuple(configs)
         check_configs(configs, learner.per_member)
+    evaluator = Evaluator(learner, evaluate_every, evaluation_episodes)
+    stop_at = check_stop(stop_at, learner, evaluator.every)
     check_environment(learner.env)
     folder = None if run_dir is None else _folder(learner, seeds, run_dir, configs)
     with contextlib.nullcontext() if folder is None else folder.claimed(resume):
-        run = Run(learner, seeds, folder, on_progress, configs)
+        run = Run(learner, seeds, folder, on_progress, configs, evaluator, stop_at)
         run.restore()
         try:
             return run.train()
@@ -99,6 +118,8 @@ class Run:
       folder: the run folder, claimed for this run, or None.
       on_progress: see `train`.
       configs: see `train`; every seed is a member with each of them.
+      evaluator: says when the run is evaluated; None for never.
+      stop_at: see `train`.
     """
 
     def __init__(
@@ -106,8 +127,10 @@ class Run:
         learner: Learner,
         seeds: tuple[int, ...],
         folder: RunFolder | None,
-        on_progress: Callable[[Any], None] | None,
+        on_progress: Callable[[Any], bool | None] | None,
         configs: tuple[Config, ...] | None = None,
+        evaluator: Evaluator | None = None,
+        stop_at: float | None = None,
     ):
         self.learner = learner
         self.configs = configs
@@ -116,17 +139,21 @@ class Run:
         self.blocks = blocks_of(self.members)
         self.folder = folder
         self.on_progress = on_progress
+        self.evaluator = evaluator or Evaluator(learner)
+        self.stop_at = stop_at
+        self.told_to_stop = False
         stages = learner.stages
         self.state = RunState(
             [self.start(block) for block in self.blocks],
             dict.fromkeys(stages, 0),
             {name: [] for name in stages},
             dict.fromkeys(stages, 0.0),
+            Evaluations.none(len(self.members)),
         )
         # Steps of the next call.
         self.sizes = {n: s.most if math.isinf(s.seconds) else 1 for n, s in stages.items()}
         self.compile_seconds = 0.0
-        self.saved: dict[str, int] | None = None
+        self.saved: tuple[dict[str, int], int] | None = None  # steps and evaluations
         self.events = (
             []
             if folder is None
@@ -167,6 +194,33 @@ class Run:
         """Whether no seed is left that it would be worth going on for."""
         return len(self.state.harms) == len(self.members)
 
+    @property
+    def sound(self) -> np.ndarray:
+        """`[members]`, which of them are not lost."""
+        lost = {harm.column for harm in self.state.harms}
+        return np.array([column not in lost for column in range(len(self.members))])
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the run is to go no further now, although it is not at its end."""
+        if self.told_to_stop or self.stop_at is None:
+            return self.told_to_stop
+        state = self.state
+        if not state.done["update"]:
+            return False
+        if self.evaluator.every is None:
+            values = state.reports["update"][-1]["returns"][-1:, -1]
+        elif state.evaluations.last_update == state.done["update"]:
+            values = state.evaluations.returns.T[-1:]
+        else:
+            return False
+        return self.first_reached(values, self.sound[np.newaxis]) is not None
+
+    def first_reached(self, values: np.ndarray, sound: np.ndarray) -> int | None:
+        """The first row of values `[rows, members]` at which the run stops."""
+        columns = [columns for _, columns in self.parts(None)]
+        return first_reached(self.stop_at, values, sound, columns)
+
     def train(self) -> Any:
         """Trains to the end, or to the interruption."""
         with self.interrupts:
@@ -199,16 +253,18 @@ class Run:
     def ahead(self, until: Mapping[str, int] | None) -> tuple[str, int] | None:
         """What is to be done next, see `Learner.ahead`.
 
-        Nothing where no seed is left, unless so much is to be done, and no more than that.
+        Nothing where no seed is left or the run is stopped, unless so much is to be done, and no
+        more than that.
         """
-        found = self.learner.ahead(self.state.done)
-        if until is None and self.lost:
+        found, done = self.learner.ahead(self.state.done), self.state.done
+        if found is None or (until is None and (self.lost or self.stopped)):
             return None
-        if found is None or until is None:
-            return found
         stage, steps = found
-        left = until[stage] - self.state.done[stage]
-        return (stage, min(steps, left)) if left > 0 else None
+        if stage == "update":
+            steps = int(min(steps, self.evaluator.room(done[stage])))
+        if until is not None:
+            steps = min(steps, until[stage] - done[stage])
+        return (stage, steps) if steps > 0 else None
 
     def make_calls(self, until: Mapping[str, int] | None = None) -> None:
         """Makes all that is ahead, with a checkpoint from time to time and at the end."""
@@ -218,8 +274,10 @@ class Run:
             self.compile()
             self.tell(first, 0.0)
         due = time.monotonic() + _SECONDS_BETWEEN_CHECKPOINTS
+        self.evaluate()
         while (ahead := self.ahead(until)) is not None:
             self.proceed(*ahead)
+            self.evaluate()
             started = time.monotonic()
             if started > due:
                 self.save()
@@ -236,6 +294,26 @@ class Run:
                 state, reports = stage.run(state, 0, 0)
                 _wait(state, reports)
         self.compile_seconds = time.monotonic() - started
+
+    def evaluate(self) -> None:
+        """Plays episodes if that is due, and was not done already."""
+        state = self.state
+        update = state.done.get("update", 0)
+        episodes = self.evaluator.due(update)
+        if not episodes or self.lost or state.evaluations.last_update == update:
+            return
+        of_blocks = [
+            self.evaluator.returns(of_block, len(set(block)), episodes)
+            for block, of_block in zip(self.blocks, state.states, strict=True)
+        ]
+        returns = np.where(self.sound, np.concatenate(of_blocks), np.nan)
+        timestep = update * self.learner.update_timesteps
+        with self.interrupts.held():  # as in `proceed`
+            evaluations = state.evaluations.and_one(returns, update, timestep, episodes)
+            self.state = state._replace(evaluations=evaluations)
+            for events in self.events:
+                events.add_evaluation(evaluations, -1)
+        self.tell("update", 0.0)
 
     def proceed(self, name: str, wanted: int) -> None:
         """One call of a stage, of which so many steps are wanted, and what is to be told of it."""
@@ -266,6 +344,9 @@ class Run:
             parts.append(reports)
         count = len(self.members)
         joined = {k: join_blocks([part[k] for part in parts], count, axis=-1) for k in parts[0]}
+        row = self.row_to_stop_at(name, joined)
+        if row is not None and row + 1 < number:
+            return self.call(stage, row + 1, row + 1)  # the same steps again, without those behind
         if number < wanted and self.learner.settled(name, joined):
             # The steps that are left would change and report nothing else.
             rest = wanted - number
@@ -278,6 +359,7 @@ class Run:
             {**state.done, name: state.done[name] + number},
             {**state.reports, name: [*state.reports[name], joined]},
             {**state.seconds, name: state.seconds[name] + seconds},
+            state.evaluations,
             harms,
         )
         for harm in harms[len(state.harms) :]:
@@ -288,6 +370,14 @@ class Run:
                 stacklevel=2,
             )
         return seconds
+
+    def row_to_stop_at(self, stage: str, reports: Reports) -> int | None:
+        """The step of a call after which the run stops; it may have gone further by then."""
+        if stage != "update" or self.stop_at is None or self.evaluator.every is not None:
+            return None
+        sound = reports.get("finite", np.ones([1, 1], bool)).astype(bool) & self.sound
+        values = reports["returns"][:, -1]
+        return self.first_reached(values, np.broadcast_to(sound, values.shape))
 
     def without_harmed(
         self, stage: Stage, block: list[Member], before: Any, after: Any, reports: Reports
@@ -334,10 +424,13 @@ class Run:
             return
         state = self.state
         last = {name: calls[-1] for name, calls in state.reports.items() if calls}
+        evaluated = mean_of_sound(state.evaluations.returns[:, -1:])
         view = RunView(
-            stage, state.done, last, state.states, len(self.members), rate, self.compile_seconds
+            *(stage, state.done, last, state.states, len(self.members), rate),
+            *(self.compile_seconds, evaluated),
         )
-        self.on_progress(self.learner.progress(view))
+        answer = self.on_progress(self.learner.progress(view))
+        self.told_to_stop |= isinstance(answer, bool | np.bool_) and bool(answer)
 
     def check_harms(self, result: Any) -> None:
         """Says at the end which seeds were lost on the way.
@@ -366,7 +459,8 @@ class Run:
     def save(self) -> None:
         """Writes a checkpoint, if there is a folder and anything new."""
         state, folder = self.state, self.folder
-        if folder is None or self.saved == state.done:
+        mark = state.done, len(state.evaluations.updates)
+        if folder is None or self.saved == mark:
             return
         with self.interrupts.held():
             for events in self.events:
@@ -375,7 +469,7 @@ class Run:
             for block, of_block in enumerate(state.states):
                 arrays.update({f"state/{block}/{p}": x.numpy() for p, x in leaves(of_block)})
             if self.write(folder.checkpoint, lambda: folder.save_checkpoint(arrays)):
-                self.saved = state.done
+                self.saved = mark
 
     def write(self, file: Path, write: Callable[[], None]) -> bool:
         """Writes a file; warns where that cannot be done, so that what is computed goes on."""
@@ -420,7 +514,7 @@ class Run:
                 if stage in history
             ]
             for events in self.events:
-                events.write_anew(made)
+                events.write_anew(made, self.state.evaluations)
 
     def add_to(self, checkpoint: Checkpoint, folder: RunFolder, before: tuple[int, ...]) -> None:
         """Goes on from a checkpoint of fewer seeds: the others are trained until they are as far.
@@ -437,9 +531,13 @@ class Run:
         if seeds:
             place = _folder(self.learner, seeds, folder.path / _MORE, None)
             with place.claimed((place.path / "run.json").exists()):
-                new = Run(self.learner, seeds, place, self.on_progress)
+                made = old.state.evaluations
+                given = dict(zip(made.updates.tolist(), made.episodes.tolist(), strict=True))
+                evaluator = Evaluator(self.learner, given=given)
+                new = Run(self.learner, seeds, place, self.on_progress, evaluator=evaluator)
                 new.restore()
                 new.reach(old.state.done)
+                self.told_to_stop = new.told_to_stop
             parts.append(new)
         self.state = joined_state(parts, self.members, self.blocks, self.state.states)
 
@@ -482,9 +580,10 @@ class Run:
             {stage: outcome.done[stage] for stage in state.done},
             {s: [h] if (h := outcome.history[s]) else [] for s in state.done},
             {stage: outcome.seconds[stage] for stage in state.done},
+            outcome.evaluations or state.evaluations,
             outcome.harms,
         )
-        self.saved = self.state.done
+        self.saved = self.state.done, len(self.state.evaluations.updates)
 
     def history(self) -> dict[str, dict[str, np.ndarray]]:
         """All that was reported so far, `[steps, ..., seeds]` by stage and name."""
@@ -509,6 +608,10 @@ class Run:
         result, folder = learner.result(outcome), outcome.folder
         if folder is not None:
             self.write(folder.path, lambda: learner.write(folder, outcome, result))
+            made = outcome.evaluations
+            if made is not None and len(made.updates):
+                rows = made.rows(outcome.seeds)
+                self.write(folder.path, lambda: folder.write_rows(HEADER, rows, FILE))
         return result
 
     def outcome(self) -> Outcome:
@@ -532,6 +635,7 @@ class Run:
             self.folder,
             state.harms,
             self.finished,
+            state.evaluations,
         )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equirl.training.blocks import join_blocks
+from tf_equirl.training.evaluations import Evaluations, joined
 from tf_equirl.training.members import Member
 from tf_equirl.training.result import Harm
 
@@ -21,6 +22,7 @@ class RunState(NamedTuple):
       done: steps that are made by stage.
       reports: by stage what each call reported, `[steps, ..., members]` by name.
       seconds: time by stage.
+      evaluations: greedy episodes of all members.
       harms: members that became non-finite.
     """
 
@@ -28,6 +30,7 @@ class RunState(NamedTuple):
     done: dict[str, int]
     reports: dict[str, list[Mapping[str, np.ndarray]]]
     seconds: dict[str, float]
+    evaluations: Evaluations
     harms: tuple[Harm, ...] = ()
 
 
@@ -116,5 +119,6 @@ def joined_state(
         first.done,
         {stage: [reports[stage]] if stage in reports else [] for stage in first.done},
         {stage: sum(part.state.seconds[stage] for part in parts) for stage in first.done},
+        joined([part.state.evaluations for part in parts]).of(order),
         tuple(harms),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import operator
 import os
@@ -14,6 +15,7 @@ import numpy as np
 from tf_equirl import envs
 from tf_equirl.training.checkpoint import Checkpoint
 from tf_equirl.training.config import Config
+from tf_equirl.training.evaluations import Evaluations
 from tf_equirl.training.learner import Learner
 from tf_equirl.training.result import Harm, Outcome
 from tf_equirl.training.run_folder import (
@@ -25,6 +27,7 @@ from tf_equirl.training.run_folder import (
 )
 
 _HARMS = "harms"
+_EVALUATIONS = "evaluations"
 _Config = TypeVar("_Config", bound=Config)
 
 
@@ -162,6 +165,9 @@ def outcome_arrays(outcome: Outcome) -> dict[str, np.ndarray]:
             arrays[f"reports/{stage}/{name}"] = rows
     for role, weights in outcome.weights.items():
         arrays.update({f"weights/{role}/{i}": w for i, w in enumerate(weights)})
+    if outcome.evaluations is not None and len(outcome.evaluations.updates):
+        fields = dataclasses.asdict(outcome.evaluations)
+        arrays.update({f"{_EVALUATIONS}/{name}": x for name, x in fields.items()})
     return arrays
 
 
@@ -194,9 +200,31 @@ def read_outcome(
         if len(array) != len(seeds) or not np.isfinite(array[sound]).all():
             raise checkpoint.refused(f"{name} {list(array.shape)}, or not finite")
         weights.setdefault(name.split("/", 2)[1], []).append(array)
-    if arrays:
-        raise checkpoint.refused(", ".join(arrays))
-    return Outcome(tuple(seeds), done, history, weights, seconds, 0.0, folder, harms)
+    evaluations = _evaluations(_below(_EVALUATIONS, arrays), len(seeds))
+    if evaluations is None or arrays:
+        raise checkpoint.refused(", ".join(arrays) or _EVALUATIONS)
+    return Outcome(
+        tuple(seeds),
+        done,
+        history,
+        weights,
+        seconds,
+        0.0,
+        folder,
+        harms,
+        evaluations=evaluations,
+    )
+
+
+def _evaluations(arrays: dict[str, np.ndarray], seeds: int) -> Evaluations | None:
+    """Those of a checkpoint; None if its arrays contradict one another."""
+    if not arrays:
+        return Evaluations.none(seeds)
+    count = len(arrays.get("updates", ()))
+    shapes = {field.name: (count,) for field in dataclasses.fields(Evaluations)}
+    if {k: x.shape for k, x in arrays.items()} != {**shapes, "returns": (seeds, count)}:
+        return None
+    return Evaluations(**arrays)
 
 
 def _below(path: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -33,7 +33,10 @@ def train_ppo(
     start_from: str | os.PathLike | TrainingResult | ZooEntry | None = ...,
     start_seed: int | None = ...,
     resume: bool = ...,
-    on_progress: Callable[[Progress], None] | None = ...,
+    on_progress: Callable[[Progress], bool | None] | None = ...,
+    evaluate_every: int | None = ...,
+    evaluation_episodes: int = ...,
+    stop_at: float | None = ...,
 ) -> TrainingResult: ...
 
 
@@ -49,7 +52,10 @@ def train_ppo(
     start_from: str | os.PathLike | TrainingResult | ZooEntry | None = ...,
     start_seed: int | None = ...,
     resume: bool = ...,
-    on_progress: Callable[[Progress], None] | None = ...,
+    on_progress: Callable[[Progress], bool | None] | None = ...,
+    evaluate_every: int | None = ...,
+    evaluation_episodes: int = ...,
+    stop_at: float | None = ...,
 ) -> list[TrainingResult]: ...
 
 
@@ -64,7 +70,10 @@ def train_ppo(
     start_from: str | os.PathLike | TrainingResult | ZooEntry | None = None,
     start_seed: int | None = None,
     resume: bool = False,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[Progress], bool | None] | None = None,
+    evaluate_every: int | None = None,
+    evaluation_episodes: int = 10,
+    stop_at: float | None = None,
 ) -> TrainingResult | list[TrainingResult]:
     """Trains one PPO agent per seed, up to 32 of them side by side in one compiled program.
 
@@ -89,7 +98,16 @@ def train_ppo(
       start_seed: the seed of a run or a result in `start_from`; None takes the best, see
         `TrainingResult.best_seed`.
       resume: go on with the run in `run_dir`; the outcome is the one of an uninterrupted run.
-      on_progress: called with a `Progress` about once a second.
+      on_progress: called with a `Progress` about once a second; where it returns True the run
+        stops.
+      evaluate_every: updates from one evaluation to the next, in which every seed plays greedy
+        episodes in environments of their own; `result.evaluations` has their returns. Training is
+        the same to the last bit without. None evaluates nothing.
+      evaluation_episodes: how many a seed plays, the same ones at every evaluation: the first of
+        those of `evaluation.evaluate(actor, env)`.
+      stop_at: stops the run where the mean over seeds reaches this return: that of the last
+        evaluation, or without evaluations of the last finished episodes. A stopped run
+        has `result.finished` False, and goes on if it is resumed without, or to a higher level.
 
     Returns:
       A list for a list of configs, of results as for one: learning curves and weights of all seeds.
@@ -107,7 +125,17 @@ def train_ppo(
         actor, critic = start.actor, start.critic
     learner = PPOLearner(env, config, *config.networks(env, actor, critic))
     learner.start_from = start
-    return train(learner, seeds, run_dir, configs=configs, resume=resume, on_progress=on_progress)
+    return train(
+        learner,
+        seeds,
+        run_dir,
+        configs=configs,
+        resume=resume,
+        on_progress=on_progress,
+        evaluate_every=evaluate_every,
+        evaluation_episodes=evaluation_episodes,
+        stop_at=stop_at,
+    )
 
 
 def load_result(run_dir: str | os.PathLike, env: envs.BaseEnvironment | None = None) -> Any:
