@@ -88,6 +88,12 @@ def describe_times(result: TrainingResult) -> str:
     )
 
 
+def describe_stop(result: TrainingResult) -> str:
+    """One line on where a run was stopped before its end."""
+    end = int(result.timesteps[-1]) if result.returns.size else 0
+    return f"stopped at timestep {end:,}; --resume without --stop_at goes on"
+
+
 def describe_parts(result: DynaResult) -> str:
     """One line on what the parts of a Dyna run cost."""
     count = len(result.seeds)

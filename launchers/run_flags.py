@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 START = ("start_from", "start_seed")
 """The flags of `define_start`."""
+WATCH = ("evaluate_every", "evaluation_episodes", "stop_at")
+"""Those of `define_watch`. No run folder keeps them."""
 _BEGUN = ("run.json", "sweep.json", "search.json")
 _chosen: list[Path] = []
 
@@ -47,6 +49,32 @@ def define_start() -> None:
         "a model in a zoo of your own or of an actor's .keras file (default: new networks)",
     )
     flags.DEFINE_integer("start_seed", None, "seed of the run in start_from (default: the best)")
+
+
+def define_watch() -> None:
+    """Defines `--evaluate_every`, `--evaluation_episodes` and `--stop_at`."""
+    flags.DEFINE_integer(
+        "evaluate_every",
+        None,
+        "updates from one evaluation to the next: greedy episodes of every seed (default: none)",
+    )
+    flags.DEFINE_integer("evaluation_episodes", 10, "episodes of a seed in an evaluation")
+    flags.DEFINE_float(
+        "stop_at",
+        None,
+        "stop where the mean over seeds reaches this return: of the last evaluation, or without "
+        "evaluations of the last finished episodes (default: train to the end)",
+    )
+
+
+def watch() -> dict[str, Any]:
+    """The arguments of a trainer that the flags of `define_watch` stand for."""
+    return {name: flags.FLAGS[name].value for name in WATCH}
+
+
+def watch_again() -> list[str]:
+    """Those flags as they were given."""
+    return [f"--{name}={value}" for name, value in watch().items() if common.given(name)]
 
 
 def resumed() -> Path | None:

@@ -114,8 +114,11 @@ def train_cells(
 
     def call(trainer: Any, env: Any, config: Any, seeds: Any, folder: Path, **options: Any) -> Any:
         label = f"[{1 + names.index(folder.name)}/{len(names)}] {folder.name}"
+        options |= run_flags.watch()
         result = common.with_progress(trainer, env, config, seeds, folder, label=label, **options)
         print(f"{folder.name}: {report(result)}")
+        if not result.finished:
+            print(f"{folder.name}: {common.describe_stop(result)}")
         draw(result, folder.name)
         return result
 

@@ -32,6 +32,7 @@ run_flags.define(
     "go on with what is in run_dir; flags left out are taken from it",
 )
 run_flags.define_start()
+run_flags.define_watch()
 flags.DEFINE_string(
     "frozen_model",
     None,
@@ -75,17 +76,21 @@ def _train_one(sweep: Sweep, config: DynaConfig, run_dir: Path, timesteps: list[
         sweep.seeds,
         run_dir,
         **sweep.options,
+        **run_flags.watch(),
         resume=run_flags.resumed() is not None,
         label=f"{sweep.environment.name} {actor}",
     )
+    timesteps = experiments.timesteps_reached(result, timesteps)
     rich.print(experiments.returns_table({actor: result}, timesteps, sweep_flags.title(sweep)))
     print(common.describe_parts(result))
+    if not result.finished:
+        print(common.describe_stop(result))
     print(f"run folder: {run_dir}\nlearning curve: {_draw(result, actor)}")
 
 
 def run() -> None:
     """Entry point of the console script."""
-    common.launch(main, lambda: run_flags.how_to_go_on("train_dyna"))
+    common.launch(main, lambda: run_flags.how_to_go_on("train_dyna", *run_flags.watch_again()))
 
 
 def _draw(result: DynaResult, name: str) -> Path:

@@ -31,6 +31,7 @@ run_flags.define(
     "go on with what is in run_dir; flags left out are taken from it",
 )
 run_flags.define_start()
+run_flags.define_watch()
 _TABLE = flags.DEFINE_list(
     "table_timesteps", None, "timesteps in the table (default: 10000, 100000, ... and the end)"
 )
@@ -81,12 +82,16 @@ def _train_one(sweep: Sweep, config: PPOConfig, run_dir: Path, timesteps: list[i
         sweep.seeds,
         run_dir,
         **sweep.options,
+        **run_flags.watch(),
         resume=run_flags.resumed() is not None,
         label=f"{sweep.environment.name} {name}",
     )
+    timesteps = experiments.timesteps_reached(result, timesteps)
     table = experiments.returns_table({name: result}, timesteps, sweep_flags.title(sweep))
     rich.print(table)
     print(common.describe_times(result))
+    if not result.finished:
+        print(common.describe_stop(result))
     print(f"run folder: {run_dir}\nlearning curve: {_draw(result, name)}")
 
 
@@ -101,7 +106,7 @@ def _draw(result: TrainingResult, name: str) -> Path:
 
 def run() -> None:
     """Entry point of the console script."""
-    common.launch(main, lambda: run_flags.how_to_go_on("train_ppo"))
+    common.launch(main, lambda: run_flags.how_to_go_on("train_ppo", *run_flags.watch_again()))
 
 
 if __name__ == "__main__":

@@ -53,6 +53,20 @@ def test_resuming_needs_only_the_folder(trained):
     assert table.findall(again.stdout) == table.findall(first.stdout)
 
 
+def test_it_evaluates_and_stops_at_a_level(tmp_path):
+    folder = tmp_path / "run"
+    flags = ["--evaluate_every=2", "--evaluation_episodes=3", "--stop_at=1"]
+    result = run_here("train_ppo", *FLAGS, "--total_timesteps=2560", f"--run_dir={folder}", *flags)
+    assert result.returncode == 0, result.stderr
+    assert "stopped at timestep 1,024; --resume without --stop_at goes on" in result.stdout
+    assert re.search(r"1,024 │ +\d", result.stdout) and "2,560" not in result.stdout
+    assert len((folder / "evaluations.csv").read_text().splitlines()) == 1 + 4
+    again = run_here("train_ppo", "--resume", f"--run_dir={folder}", *flags[:2])
+    assert again.returncode == 0, again.stderr
+    assert "stopped" not in again.stdout and "2,560" in again.stdout
+    assert len((folder / "evaluations.csv").read_text().splitlines()) == 1 + 8
+
+
 @pytest.fixture(scope="module")
 def interrupted(tmp_path_factory):
     """A run as a user starts it, stopped as a scheduler does: its folder and what it wrote."""

@@ -246,9 +246,10 @@ def test_spaces_of_evaluated_policies():
 
 
 def test_an_episode_that_never_ends_is_told(monkeypatch):
-    from tf_equirl.evaluation import evaluate, host
+    from tf_equirl.evaluation import evaluate
+    from tf_equirl.training import host_episodes
 
-    monkeypatch.setattr(host, "LONGEST", 50)
+    monkeypatch.setattr(host_episodes, "LONGEST", 50)
     env = envs.HostEnvironment(Slide)
     model = PPOConfig(actor="mlp", hidden_units=(4,)).networks(env)[0]
     with pytest.raises(ValueError, match="give max_episode_steps when making it"):

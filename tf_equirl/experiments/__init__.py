@@ -32,6 +32,7 @@ from tf_equirl.experiments.tables import (
     default_timesteps,
     markdown_table,
     returns_table,
+    timesteps_reached,
     transition_table,
 )
 from tf_equirl.experiments.tuning import Search, Tuned, tune
@@ -65,6 +66,7 @@ __all__ = [
     "sweep_rows",
     "sweep_table",
     "tidy_rows",
+    "timesteps_reached",
     "to_csv",
     "to_markdown",
     "train_in_chunks",

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 
 from tf_equirl import envs
@@ -21,6 +22,7 @@ from tf_equirl.envs.registry import environment_of, recipe, tensor_environment_o
 from tf_equirl.experiments.calls import Call, call_trainer
 from tf_equirl.experiments.metrics import agent_of, area_under_curve, return_at
 from tf_equirl.experiments.statistics import mean_and_error, rounded
+from tf_equirl.experiments.tables import timesteps_reached
 from tf_equirl.training.config import field_text
 from tf_equirl.training.run_folder import describe_environment, environment_again
 from tf_equirl.training.starting import start_of_training
@@ -219,14 +221,18 @@ def sweep_rows(
     Returns:
       Dictionaries with equal keys: the varied fields as texts, `seeds`, `return_at_<timestep>` and
       `return_at_<timestep>_error` for each timestep, and `whole_run` and `whole_run_error`, the
-      same of the area under the curve.
+      same of the area under the curve. Of timesteps that a stopped run did not come to, NaN.
     """
     rows = []
     for result in results.values():
         fields = flat(result.config)
         row: dict[str, Any] = {field: field_text(fields[field]) for field in varied}
         row["seeds"] = len(result.seeds)
-        numbers = {f"return_at_{t}": return_at(result, t) for t in timesteps}
+        reached = timesteps_reached(result, timesteps)
+        nothing = np.full(len(result.seeds), np.nan)
+        numbers = {
+            f"return_at_{t}": return_at(result, t) if t in reached else nothing for t in timesteps
+        }
         for name, values in {**numbers, "whole_run": area_under_curve(result)}.items():
             row[name], row[f"{name}_error"] = mean_and_error(values)
         rows.append(row)

@@ -23,6 +23,13 @@ def default_timesteps(total_timesteps: int) -> list[int]:
     return [t for t in ends if t < 0.99 * total_timesteps] + [total_timesteps]
 
 
+def timesteps_reached(result: TrainingResult, timesteps: Sequence[int]) -> list[int]:
+    """Those of some timesteps that a run came to, and its end where it was stopped before one."""
+    end = int(result.timesteps[-1]) if result.returns.size else 0
+    kept = [t for t in timesteps if result.finished or t <= end]
+    return kept if len(kept) == len(timesteps) or end in kept else [*kept, end]
+
+
 def returns_table(
     results: Mapping[str, TrainingResult], timesteps: Sequence[int], title: str | None = None
 ) -> Table:
