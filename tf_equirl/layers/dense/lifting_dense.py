@@ -28,8 +28,8 @@ class LiftingDense(EquivariantLinear):
     Law, for every g in G: `lift(rho(g) s)[i] = lift(s)[g^-1 i]`.
 
     The inverse matters: with `rho(g_i) s` instead, the law above fails unless every
-    element is its own inverse. It is the first layer of a group-convolutional network (Cohen & Welling, "Group
-    Equivariant Convolutional Networks", 2016, eq. 10).
+    element is its own inverse. It is the first layer of a group-convolutional network (Cohen &
+    Welling, "Group Equivariant Convolutional Networks", 2016, eq. 10).
 
     Input shape: `[..., d]`, with `d` the dimension of the representation.
     Output shape: `[..., n, units]`, with `n` the order of the group.
