@@ -89,7 +89,7 @@ def _table(found: dict[str, list[list[float]]], baseline: str, names: list[str])
         print(f"| {name} |" + "".join(f" {_text(x)} |" for x in values))
         if name != baseline:
             gains = [x - np.array(y) for x, y in zip(values, found[baseline], strict=True)]
-            print(f"| less {baseline} |" + "".join(f" {_text(x, '+')} |" for x in gains))
+            print("| difference |" + "".join(f" {_text(x, '+')} |" for x in gains))
 
 
 def _text(values: np.ndarray, sign: str = "") -> str:

@@ -94,13 +94,15 @@ def inconsistency(
     image: tf.Tensor,
     elements: tf.Tensor,
 ) -> tf.Tensor:
-    r"""How far policy and value change under the group (Raileanu et al., 2021, section 3.2).
+    r"""How far policy and value change under the group: the loss of DrAC.
 
     The mean over rows of
 
     $$ KL(\pi(\cdot | s) \,\|\, \rho(g)^{-1} \pi(\cdot | g s)) + \tfrac12 (V(s) - V(g s))^2. $$
 
-    What is said of s is the target, through which no gradient flows.
+    What is said of s is the target, through which no gradient flows (Raileanu et al., Automatic
+    Data Augmentation for Generalization in Reinforcement Learning, 2021; the half is that of their
+    program).
 
     Args:
       env: the environment.

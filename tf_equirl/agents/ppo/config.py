@@ -69,9 +69,9 @@ class PPOConfig(OnPolicyConfig):
       augmentation: what is learned from: none, the transitions that were seen; random, an image of
         each under a random element of the environment's group; orbit, all its images, so that a
         gradient step has as many times the rows as the group has elements.
-      consistency_coefficient: weight of the loss of Raileanu et al. (2021, equations 3 and 4) by
-        which policy and value at a random image of an observation follow those at the observation
-        itself; 0 leaves it out.
+      consistency_coefficient: weight of the loss of DrAC (Raileanu et al., 2021) by which
+        policy and value at a random image of an observation follow those at the observation itself;
+        0 leaves it out.
     """
 
     PRESETS = PRESETS
