@@ -536,7 +536,7 @@ def constructors() -> list[Subject]:
                 "continuous": False,
                 "name": None,
             },
-            {},
+            named,
         ),
         Subject(
             models.critic,

@@ -57,6 +57,8 @@ def averaged(
       (None, 2)
     """
     instance("symmetry", symmetry, Symmetry, "a tf_equirl.groups.Symmetry")
+    if "/" in (optional_text("name", name) or ""):
+        refuse("name", "a name without /", name)
     outputs = _outputs(_single("actor", actor), symmetry, flag("continuous", continuous))
     order, dim = symmetry.group.order, symmetry.state.dim
     shape = tuple(actor.input_shape[1:])
@@ -81,7 +83,7 @@ def averaged(
     )(keras.ops.reshape(answers, (-1, order, outputs.dim)))
     if not continuous:
         mean = keras.ops.log(keras.ops.maximum(mean, _LEAST))
-    name = optional_text("name", name) or f"averaged_{actor.name}"
+    name = name or f"averaged_{actor.name}"
     return keras.Model(observation, mean, name=name)
 
 
