@@ -207,7 +207,8 @@ def test_an_unfinished_run_loads_as_such(finished, tmp_path):
 def test_a_run_from_before_a_field_of_the_config_existed_is_still_known(finished, tmp_path):
     folder = shutil.copytree(finished.run_dir, tmp_path / "old")
     description = json.loads((folder / "run.json").read_text())
-    for field in ("actor_initializer", "activation"):
+    added = "actor_initializer", "activation", "augmentation", "consistency_coefficient"
+    for field in added:
         del description["config"][field]
     then = identity(description)
     (folder / "run.json").write_text(json.dumps({**description, "identity": then}))

@@ -529,6 +529,16 @@ def constructors() -> list[Subject]:
             },
         ),
         Subject(
+            models.averaged,
+            {
+                "actor": models.actor(symmetry, "mlp", (2,)),
+                "symmetry": symmetry,
+                "continuous": False,
+                "name": None,
+            },
+            named,
+        ),
+        Subject(
             models.critic,
             {
                 **{"symmetry": symmetry, "kind": "mlp", "kernel_initializer": "zeros", **of_model},
@@ -667,6 +677,7 @@ def _configs() -> list[Subject]:
         "clip_value": at_least_0,
         "value_coefficient": at_least_0,
         "entropy_coefficient": at_least_0,
+        "consistency_coefficient": at_least_0,
     }
     model = {
         **networks,

@@ -2,6 +2,7 @@
 
 from tf_equirl._portable import save
 from tf_equirl.models.actor import ACTOR_KINDS, DEVIATIONS, actor
+from tf_equirl.models.averaged import averaged
 from tf_equirl.models.critic import CRITIC_KINDS, critic
 from tf_equirl.models.initialization import fresh_weights, seeded, stacked_fresh_weights
 from tf_equirl.models.transition import TRANSITION_KINDS, transition_model
@@ -12,6 +13,7 @@ __all__ = [
     "DEVIATIONS",
     "TRANSITION_KINDS",
     "actor",
+    "averaged",
     "critic",
     "fresh_weights",
     "save",

@@ -13,6 +13,13 @@ class Purpose(enum.IntEnum):
     RESETS = 0
     ROLLOUT = 1
     SHUFFLE = 2
+    AUGMENTATION = 3
+    CONSISTENCY = 4
+
+
+_NUMBERED = 3
+"""Purposes whose streams the second half of a key numbers. More of them would change all random
+numbers that there are; later ones fold themselves into the key of the first stream."""
 
 
 def member_uniforms(
@@ -35,9 +42,13 @@ def member_uniforms(
     Returns:
       `[members, *shape]` float32.
     """
-    stream = tf.broadcast_to(len(Purpose) * index + purpose.value, seeds.shape)
+    numbered = purpose.value < _NUMBERED
+    number = purpose.value if numbered else 0
+    stream = tf.broadcast_to(_NUMBERED * index + number, seeds.shape)
 
     def draw(key):  # the generator scrambles the two halves of its key itself
+        if not numbered:
+            key = tf.random.experimental.stateless_fold_in(key, purpose.value)
         return tf.random.stateless_uniform(shape, key)
 
     keys = tf.stack([seeds, stream], axis=-1)

@@ -12,6 +12,7 @@ from tf_equirl.agents.ppo.presets import PRESETS
 from tf_equirl.envs import BaseEnvironment
 from tf_equirl.models import ACTOR_KINDS, CRITIC_KINDS, DEVIATIONS
 from tf_equirl.models.inputs import check_activation
+from tf_equirl.training.augmentation import AUGMENTATIONS
 from tf_equirl.training.config import OnPolicyConfig
 from tf_equirl.training.on_policy import make_networks
 from tf_equirl.training.search_space import Choice, LogUniform, searched
@@ -65,6 +66,12 @@ class PPOConfig(OnPolicyConfig):
       clip_value: bound on the change of the value prediction; 0 does not bound it.
       value_coefficient: weight of the value loss, which is half the squared error.
       entropy_coefficient: weight of the entropy bonus.
+      augmentation: what is learned from: none, the transitions that were seen; random, an image of
+        each under a random element of the environment's group; orbit, all its images, so that a
+        gradient step has as many times the rows as the group has elements.
+      consistency_coefficient: weight of the loss of DrAC (Raileanu et al., 2021) by which
+        policy and value at a random image of an observation follow those at the observation itself;
+        0 leaves it out.
     """
 
     PRESETS = PRESETS
@@ -84,6 +91,8 @@ class PPOConfig(OnPolicyConfig):
     clip_value: float = searched(0.2, Choice((0.1, 0.2, 0.5, 1.0, 10.0)))
     value_coefficient: float = searched(0.5, LogUniform(0.1, 2.0))
     entropy_coefficient: float = searched(0.01, LogUniform(1e-4, 0.1))
+    augmentation: str = "none"
+    consistency_coefficient: float = 0.0
 
     def __post_init__(self):
         """Validates every field.
@@ -96,6 +105,7 @@ class PPOConfig(OnPolicyConfig):
         self._check_choice("actor", ACTOR_KINDS)
         self._check_choice("critic", CRITIC_KINDS)
         self._check_choice("standard_deviation", DEVIATIONS)
+        self._check_choice("augmentation", AUGMENTATIONS)
         for field in ("num_epochs", "num_minibatches"):
             self._check_integer(field)
         for field in ("match_parameters", "match_critic_parameters"):
@@ -107,7 +117,10 @@ class PPOConfig(OnPolicyConfig):
             except Exception:  # several kinds, and none of them names the field
                 self._reject("actor_initializer", "the name of a Keras initialiser")
         check_activation(self.activation, odd=self.actor == "odd")
-        for field in ("clip_value", "value_coefficient", "entropy_coefficient"):
+        for field in (
+            *("clip_value", "value_coefficient", "entropy_coefficient"),
+            "consistency_coefficient",
+        ):
             self._check_real(field, "a number of at least 0", lambda x: x >= 0)
         self._check_real("gae_lambda", "a number from 0 to 1", lambda x: 0 <= x <= 1)
         self._check_real("clip_ratio", "a number between 0 and 1", lambda x: 0 < x < 1)

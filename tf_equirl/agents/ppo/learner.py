@@ -6,15 +6,21 @@ import dataclasses
 import functools
 import json
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tf_equirl.agents.ppo.advantages import generalized_advantages
+from tf_equirl.agents.ppo.batches import Batch, augmented, inconsistency, normalized
 from tf_equirl.agents.ppo.tf_agents_ppo import MemberAgent, clip_agent
 from tf_equirl.envs import BaseEnvironment
+from tf_equirl.training.augmentation import (
+    drawn_elements,
+    moved_observations,
+    parameter_representation,
+)
 from tf_equirl.training.collect import Rollout, by_member
 from tf_equirl.training.loops import repeat
 from tf_equirl.training.members import nothing, structure
@@ -27,7 +33,8 @@ if TYPE_CHECKING:
     from tf_equirl.agents.ppo.config import PPOConfig
 
 LOSSES = ("policy_loss", "value_loss", "entropy", "clip_fraction", "gradient_norm")
-"""What an update reports: means over its gradient steps; the norm is that before clipping."""
+"""What an update reports: means over its gradient steps; the norm is that before clipping. A
+coefficient of consistency adds "consistency_loss"."""
 # What describes the networks, which the program's key has themselves, and what bounds a run.
 _NOT_OF_THE_PROGRAM = (
     "actor",
@@ -41,18 +48,6 @@ _NOT_OF_THE_PROGRAM = (
     "activation",
     "total_timesteps",
 )
-
-
-class Batch(NamedTuple):
-    """Training data, `[members, transitions, ...]`."""
-
-    observation: tf.Tensor
-    action: tf.Tensor
-    log_prob: tf.Tensor
-    returns: tf.Tensor
-    advantage: tf.Tensor
-    value: tf.Tensor
-    valid: Any = ()  # see `Rollout.valid`
 
 
 class PPOLearner(OnPolicyLearner):
@@ -71,7 +66,8 @@ class PPOLearner(OnPolicyLearner):
       agent: the tf-agents agent whose loss is minimised; weights are bound to its networks.
 
     Raises:
-      ValueError: if a model does not fit the environment.
+      ValueError: if a model does not fit the environment, or data are to be moved by a symmetry
+        that does not fit its actions.
     """
 
     trainer = "train_ppo"
@@ -81,6 +77,7 @@ class PPOLearner(OnPolicyLearner):
         **dict.fromkeys(("discount", "gae_lambda", "clip_ratio"), nothing),
         "clip_value": bool,  # 0 is another loss, without a bound
         **dict.fromkeys(("value_coefficient", "entropy_coefficient"), nothing),
+        "consistency_coefficient": bool,  # likewise
     }
 
     def __init__(
@@ -91,6 +88,10 @@ class PPOLearner(OnPolicyLearner):
         critic: keras.Model,
     ):
         super().__init__(env, config, actor, critic)
+        if config.augmentation != "none" or config.consistency_coefficient:
+            parameter_representation(env)
+        self._images = env.symmetry.group.order if config.augmentation == "orbit" else 1
+        self._names = (*LOSSES, *(["consistency_loss"] if config.consistency_coefficient else []))
         # Made here, not where it is first needed: variables that are made while a program is traced
         # have TensorFlow trace it again. `gradients` weighs the parts of the loss itself.
         of_agent = dataclasses.replace(config, value_coefficient=1.0, entropy_coefficient=1.0)
@@ -111,7 +112,7 @@ class PPOLearner(OnPolicyLearner):
 
     def settings(self, configs: Sequence[Any]) -> dict[str, tf.Tensor]:
         """See `OnPolicyLearner.settings`."""
-        rows = np.float32(self.config.batch_size // self.config.num_minibatches)
+        rows = np.float32(self._images * (self.config.batch_size // self.config.num_minibatches))
         columns = {
             "discount": [c.discount for c in configs],
             "decay": [c.discount * c.gae_lambda for c in configs],
@@ -123,6 +124,8 @@ class PPOLearner(OnPolicyLearner):
             # Of one row, rounded as a compiler does a constant that is divided by their number.
             "entropy_bonus": np.array([c.entropy_coefficient for c in configs], np.float32) / rows,
         }
+        if self.config.consistency_coefficient:
+            columns["consistency_coefficient"] = [c.consistency_coefficient for c in configs]
         return {name: tf.constant(values, tf.float32) for name, values in columns.items()}
 
     def learn(
@@ -137,23 +140,31 @@ class PPOLearner(OnPolicyLearner):
         c = self.config
         rollout = self.scaled(state, rollout)
         batch = self.batch(state.weights, rollout, state.settings)
+        if c.augmentation != "none":
+            batch = self.augmented(state.weights, batch, state.seeds, index)
         steps = c.gradient_steps
         order = self.shuffled(state.seeds, index)
+        elements: Any = ()
+        if c.consistency_coefficient:
+            shape = order.shape[1:].as_list()
+            uniforms = member_uniforms(state.seeds, Purpose.CONSISTENCY, index, shape)
+            elements = drawn_elements(uniforms, self.env.symmetry.group.order)
 
         def minibatch(i, carry):
             weights, adam, totals = carry
             rows = tf.gather(order, i, axis=1)
             part = tf.nest.map_structure(lambda x: tf.gather(x, rows, batch_dims=1), batch)
             part = normalized(part)
-            gradients, losses = self.gradients(weights, part, state.settings)
-            losses = [*losses, member_norm(tf.nest.flatten(gradients))]
+            own = tf.nest.map_structure(lambda x: tf.gather(x, i, axis=1), elements)
+            gradients, losses = self.gradients(weights, part, state.settings, own)
+            losses.insert(LOSSES.index("gradient_norm"), member_norm(tf.nest.flatten(gradients)))
             count = tf.cast(made * steps + i + 1, tf.float32)
             weights, adam = self.step(weights, adam, gradients, count, rate)
             return weights, adam, [a + b / steps for a, b in zip(totals, losses, strict=True)]
 
-        zeros = [tf.zeros(state.seeds.shape) for _ in LOSSES]
+        zeros = [tf.zeros(state.seeds.shape) for _ in self._names]
         weights, adam, losses = repeat(steps, minibatch, (state.weights, state.adam, zeros))
-        return weights, adam, dict(zip(LOSSES, losses, strict=True))
+        return weights, adam, dict(zip(self._names, losses, strict=True))
 
     def batch(self, weights: Weights, rollout: Rollout, settings: dict[str, tf.Tensor]) -> Batch:
         """Training data of a rollout, `[members, envs * steps, ...]`."""
@@ -178,16 +189,35 @@ class PPOLearner(OnPolicyLearner):
         )
         return tf.nest.map_structure(by_member, columns)
 
+    def augmented(
+        self, weights: Weights, batch: Batch, seeds: tf.Tensor, index: tf.Tensor
+    ) -> Batch:
+        """Images of the transitions, as the acting weights see them; see `augmented`."""
+        elements = None
+        if self.config.augmentation == "random":
+            uniforms = member_uniforms(seeds, Purpose.AUGMENTATION, index, [self.config.batch_size])
+            elements = drawn_elements(uniforms, self.env.symmetry.group.order)
+        return augmented(self.env, self.population, weights, batch, elements)
+
     def shuffled(self, seeds: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-        """Row numbers of every gradient step: `[members, epochs * minibatches, rows]`."""
+        """Row numbers of every gradient step: `[members, epochs * minibatches, rows]`.
+
+        Images of one transition come next to each other.
+        """
         c = self.config
         keys = member_uniforms(seeds, Purpose.SHUFFLE, index, [c.num_epochs, c.batch_size])
         order = tf.argsort(keys, axis=-1)
         rows = c.batch_size // c.num_minibatches
-        return tf.reshape(order, [-1, c.num_epochs * c.num_minibatches, rows])
+        if self._images > 1:
+            order = order[..., tf.newaxis] * self._images + tf.range(self._images)
+        return tf.reshape(order, [-1, c.num_epochs * c.num_minibatches, rows * self._images])
 
     def gradients(
-        self, weights: Weights, batch: Batch, settings: dict[str, tf.Tensor]
+        self,
+        weights: Weights,
+        batch: Batch,
+        settings: dict[str, tf.Tensor],
+        elements: Any = (),
     ) -> tuple[dict[str, list[tf.Tensor]], list[tf.Tensor]]:
         """Gradient of the loss for every member.
 
@@ -195,38 +225,31 @@ class PPOLearner(OnPolicyLearner):
           weights: stacked weights.
           batch: `[members, rows, ...]`, advantages normalised.
           settings: what is the members' own of the loss, see `settings`.
+          elements: `[members, rows]`, by which the loss of consistency moves observations; empty
+            where there is none.
 
         Returns:
-          Gradients of the shapes of the trained weights; policy loss, value loss, entropy and clip
-          fraction, `[members]` each.
+          Gradients of the shapes of the trained weights; policy loss, value loss, entropy, clip
+          fraction and, with `elements`, the loss of consistency, `[members]` each.
         """
+        images: Any = ()
+        if tf.is_tensor(elements):
+            images = moved_observations(self.env, batch.observation, elements), elements
 
         def loss(data):
-            batch, own = data
+            batch, own, images = data
             rows = {**batch._asdict(), "weight": batch.valid if tf.is_tensor(batch.valid) else None}
             del rows["valid"]
             parts = self.agent.loss_info(own, **rows).extra
             total = parts.policy_gradient_loss
             total += own["value_coefficient"] * parts.value_estimation_loss
             total += parts.entropy_regularization_loss
-            reported = (parts.policy_gradient_loss, parts.value_estimation_loss)
-            return total, [*reported, self.agent.mean_entropy, parts.clip_fraction]
+            reported = [parts.policy_gradient_loss, parts.value_estimation_loss]
+            reported += [self.agent.mean_entropy, parts.clip_fraction]
+            if images:
+                heads = self.networks["actor"], self.networks["critic"]
+                reported.append(inconsistency(self.env, *heads, batch, *images))
+                total += own["consistency_coefficient"] * reported[-1]
+            return total, reported
 
-        return self.population.gradients(loss, weights, (batch, settings))
-
-
-def normalized(batch: Batch) -> Batch:
-    """A minibatch with advantages of mean 0 and standard deviation 1 in each member.
-
-    Where some rows are no steps, those count for nothing, and `valid` becomes weights of mean 1.
-    """
-    advantage = batch.advantage
-    if not tf.is_tensor(batch.valid):
-        centered = advantage - tf.reduce_mean(advantage, 1, keepdims=True)
-        deviation = tf.math.reduce_std(advantage, 1, keepdims=True)
-        return batch._replace(advantage=centered / (deviation + 1e-8))
-    weight = tf.cast(batch.valid, tf.float32)
-    weight /= tf.maximum(tf.reduce_mean(weight, 1, keepdims=True), 1e-8)
-    centered = advantage - tf.reduce_mean(advantage * weight, 1, keepdims=True)
-    deviation = tf.sqrt(tf.reduce_mean(tf.square(centered) * weight, 1, keepdims=True))
-    return batch._replace(advantage=centered / (deviation + 1e-8), valid=weight)
+        return self.population.gradients(loss, weights, (batch, settings, images))
