@@ -103,15 +103,18 @@ def is_translated(call):
     return call.__code__.co_filename == "<string>"
 
 
-def check(function, *arrays, rtol=0.0):
-    """Calls it twice, since nothing may be changed by a call."""
-    specs = [tf.TensorSpec(x.shape, x.dtype) for x in arrays]
-    call, structure = numpy_function(function, *specs)
+def check(function, *cases, rtol=0.0):
+    """Compares with TensorFlow for several arguments; twice, as a call may change nothing."""
+
+    def traced(*tensors):
+        result = function(*tensors)
+        seen.update(op.type for op in result.graph.get_operations())
+        return result
+
+    call, structure = numpy_function(traced, *(tf.TensorSpec(x.shape, x.dtype) for x in cases[0]))
     assert is_translated(call)
-    graph = tf.function(function, autograph=False).get_concrete_function(*specs).graph
-    seen.update(op.type for op in graph.get_operations())
-    expected = function(*map(tf.constant, arrays))
-    for _ in range(2):
+    for arrays in [*cases, cases[0]]:
+        expected = function(*map(tf.constant, arrays))
         (received,) = call(*(x[()] for x in arrays))
         assert isinstance(received, np.ndarray if expected.shape.rank else np.generic)
         assert received.dtype == expected.dtype.as_numpy_dtype == structure.dtype.as_numpy_dtype
@@ -126,35 +129,36 @@ def check(function, *arrays, rtol=0.0):
 def test_functions_of_real_numbers(shape, dtype):
     """Transcendental functions may differ in the last bits, which is all that `rtol` allows."""
     rng = np.random.default_rng(0)
-    special = np.resize([np.inf, np.nan, -np.inf], shape).astype(dtype)
+    special, zeros = np.resize([np.inf, np.nan, -np.inf], shape), np.zeros(shape)
+    x, y = np.asarray(rng.normal(size=shape) * 3), np.asarray(rng.normal(size=shape) * 3)
+    halves = np.round(x) / 2, np.round(y) / 2
+
+    def typed(*cases):
+        return [tuple(np.asarray(x, dtype) for x in case) for case in cases]
+
     for function in UNARY:
-        check(function, special)
-        check(function, np.zeros(shape, dtype))
-        check(function, rng.normal(size=shape).astype(dtype) * 2, rtol=4 * np.finfo(dtype).eps)
+        check(function, *typed((special,), (zeros,), (x,)), rtol=4 * np.finfo(dtype).eps)
     for function in BINARY:
-        x, y = (np.asarray(rng.normal(size=shape) * 3).astype(dtype) for _ in range(2))
-        check(function, x, y, rtol=4 * np.finfo(dtype).eps)
-        check(function, np.round(x) / 2, np.round(y) / 2, rtol=4 * np.finfo(dtype).eps)
-        check(function, special, np.zeros(shape, dtype))
+        check(function, *typed((special, zeros), (x, y), halves), rtol=4 * np.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_functions_of_integers(shape):
     """The second number is never 0, by which integers cannot be divided."""
     rng = np.random.default_rng(1)
+    x, y = rng.integers(-5, 5, [2, 6, *shape]).astype(np.int32)
+    y[y == 0] = 3
     for function in OF_INTEGERS:
-        for _ in range(5):
-            x, y = (np.asarray(rng.integers(-5, 5, shape), np.int32) for _ in range(2))
-            check(function, x, np.where(y == 0, 3, y).astype(np.int32))
+        check(function, *((np.asarray(a), np.asarray(b)) for a, b in zip(x, y, strict=True)))
 
 
 def test_functions_of_vectors_and_matrices():
     """Sums of a few numbers may be made in another order."""
     rng = np.random.default_rng(1)
     for function in OF_A_VECTOR:
-        check(function, rng.normal(size=3).astype("float32"), rtol=1e-6)
+        check(function, [rng.normal(size=3).astype("float32")], rtol=1e-6)
     for function in OF_A_MATRIX:
-        check(function, rng.normal(size=[2, 3]).astype("float32"), rtol=1e-6)
+        check(function, [rng.normal(size=[2, 3]).astype("float32")], rtol=1e-6)
 
 
 def test_every_operation_of_the_table_is_tested():

@@ -90,7 +90,7 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
         """
         if not self._under_way:
             raise gymnasium.error.ResetNeeded("Call reset() first: no episode is under way.")
-        checked = np.int32(self.environment.validate_actions(action, ()))
+        checked = np.int32(int(self.environment.validate_actions(action, ())))
         uniforms = self._no_uniforms
         if self.environment.random_transitions:
             uniforms = self.np_random.random(self.environment.num_uniforms)

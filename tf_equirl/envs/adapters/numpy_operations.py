@@ -38,7 +38,6 @@ _TEMPLATES = {
     "GreaterEqual": "{0} >= {1}",
     "LogicalAnd": "{0} & {1}",
     "LogicalOr": "{0} | {1}",
-    "LogicalNot": "~{0}",
     "BitwiseAnd": "{0} & {1}",
     "BitwiseOr": "{0} | {1}",
     "BitwiseXor": "{0} ^ {1}",
@@ -47,8 +46,6 @@ _TEMPLATES = {
     "Relu": "np.maximum({0}, {type}(0))",
     "Rsqrt": "{type}(1) / np.sqrt({0})",
     "Reciprocal": "{type}(1) / {0}",
-    "Maximum": "np.maximum({0}, {1})",
-    "Minimum": "np.minimum({0}, {1})",
     "Atan2": "np.arctan2({0}, {1})",
     "Round": "np.rint({0})",
     "ZerosLike": "np.zeros_like({0})[()]",
@@ -96,6 +93,18 @@ def _reshape(node: Node) -> str:
     if node.shape == node.shapes[0]:
         return node.inputs[0]
     return f"{node.inputs[0]}.reshape({node.shape})"
+
+
+def _extremum(function: str, sign: str) -> Translation:
+    """Of two integers Python finds it sooner; of real numbers NaN is one."""
+
+    def code(node: Node) -> str:
+        x, y = node.inputs
+        if node.shapes == [(), ()] and node.op.outputs[0].dtype.is_integer:
+            return f"({x} if {x} {sign} {y} else {y})"
+        return f"np.{function}({x}, {y})"
+
+    return code
 
 
 def _select(node: Node) -> str:
@@ -167,15 +176,16 @@ def _one_hot(node: Node) -> str:
     indices, _, on, off = node.inputs
     node.attribute("axis", -1, len(node.shapes[0]))
     depth = int(node.constant(1))
-    if node.shapes[0] == ():
-        return f"{node.keep(_hot)}({indices}, {depth}, {on}, {off})"
+    if node.shapes[0] == () and node.is_constant(3):
+        row = node.keep(np.full(depth, node.constant(3)))
+        return f"{node.keep(_with_entry)}({row}, {indices}, {on})"
     return f"np.where({indices}[..., None] == {node.keep(np.arange(depth))}, {on}, {off})"
 
 
-def _hot(index: Any, depth: int, on: Any, off: Any) -> Any:
-    row = np.full(depth, off)
-    if 0 <= index < depth:
-        row[index] = on
+def _with_entry(row: Any, index: Any, value: Any) -> Any:
+    row = row.copy()
+    if 0 <= index < len(row):
+        row[index] = value
     return row
 
 
@@ -285,6 +295,11 @@ OPERATIONS: dict[str, Translation] = {
     **{name: _elementwise(template) for name, template in _TEMPLATES.items()},
     "AddN": lambda node: " + ".join(node.inputs),
     "FloorDiv": _floor_division,
+    "LogicalNot": lambda node: (
+        f"~{node.inputs[0]}" if node.rank else f"np.bool_(not {node.inputs[0]})"
+    ),
+    "Maximum": _extremum("maximum", ">"),
+    "Minimum": _extremum("minimum", "<"),
     "MulNoNan": _where_nonzero("{0} * {1}"),
     "DivNoNan": _where_nonzero("{0} / {1}"),
     "Cast": _cast,
