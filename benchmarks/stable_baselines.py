@@ -135,6 +135,7 @@ def _stable_baselines(config: PPOConfig, seed: int) -> Any:
     from stable_baselines3 import PPO
     from stable_baselines3.common.env_util import make_vec_env
 
+    torch.set_num_threads(1)  # more of them wait for each other on networks this small
     units = list(config.hidden_units)
     agent = PPO(
         "MlpPolicy",

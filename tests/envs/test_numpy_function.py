@@ -30,7 +30,7 @@ UNARY = [
     *(tf.math.is_nan, tf.math.is_inf, tf.math.is_finite, tf.negative, tf.square, tf.sigmoid),
     *(tf.nn.relu, tf.math.rsqrt, tf.math.reciprocal, tf.acos, tf.asin, tf.atan, tf.math.acosh),
     *(tf.math.asinh, tf.math.atanh, raw("ZerosLike"), raw("OnesLike"), tf.stop_gradient),
-    *(raw("PreventGradient"), raw("Snapshot")),
+    *(raw("PreventGradient"), raw("Snapshot"), tf.identity),
 ]
 BINARY = [
     *(tf.add, raw("Add"), tf.subtract, tf.multiply, tf.divide, tf.maximum, tf.minimum),
