@@ -330,9 +330,11 @@ class Environment(BaseEnvironment):
             raise ValueError(
                 f"`action` must have shape {tuple(batch_shape)}. Received: action={actions!r}"
             )
-        in_range = np.issubdtype(array.dtype, np.integer) and bool(
-            np.all((array >= 0) & (array < self.num_actions))
-        )
+        in_range = array.dtype.kind in "iu"
+        if in_range and array.ndim == 0:  # every step of a single environment comes here
+            in_range = 0 <= int(array) < self.num_actions
+        elif in_range:
+            in_range = array.min(initial=0) >= 0 and array.max(initial=0) < self.num_actions
         if not in_range:
             raise ValueError(
                 f"`action` of {self.name} must hold integers from 0 to {self.num_actions - 1}. "

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tf_equirl.envs.adapters.numpy_function import numpy_function
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.registry import make
 
@@ -20,8 +21,12 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
     which `gymnasium.make` adds: `truncated` is always False here. After the last step of an episode
     `render` shows its final state.
 
-    With float64 dynamics (the registered ids') `reset(seed=s)` and the steps after it equal
-    gymnasium's own CartPole-v1 number for number, because both draw from the same generator.
+    The environment's functions are computed by NumPy where that is possible (`numpy_function`), so
+    that a step takes no longer than one of gymnasium's own environments.
+
+    Numbers are drawn for every reset, and for every step unless `random_transitions` is False. With
+    float64 dynamics (the registered ids') every episode after `reset(seed=s)` equals gymnasium's
+    own CartPole-v1 number for number, because both draw from the same generator.
 
     Args:
         environment: An environment or its registered name.
@@ -44,10 +49,14 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
         self.render_mode = render_mode
         self.observation_space = observation_space(self.environment)
         self.action_space = gymnasium.spaces.Discrete(self.environment.num_actions)
-        self._state: Any = None
+        self._state: list[Any] = []  # flat, of NumPy arrays and scalars
         self._under_way = False
-        # Traced once: every argument is a tensor of a fixed shape and type.
-        self._transition = tf.function(self._transition_and_observe, autograph=False)
+        self._no_uniforms = np.zeros(self.environment.num_uniforms)  # for transitions without
+        numbers = tf.TensorSpec([self.environment.num_uniforms], tf.float64)
+        self._start, (self._structure, _) = numpy_function(self._start_and_observe, numbers)
+        self._advance, _ = numpy_function(
+            self._transition_and_observe, self._structure, tf.TensorSpec([], tf.int32), numbers
+        )
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -63,9 +72,14 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
         """
         checked = self.environment.validate_reset_options(options)
         super().reset(seed=seed)
-        self._state = self.environment.initial_state(self._uniforms(), **checked)
+        uniforms = self.np_random.random(self.environment.num_uniforms)
+        if checked:
+            started = self._start_and_observe(tf.constant(uniforms), **checked)
+            *self._state, observation = (x.numpy() for x in tf.nest.flatten(started))
+        else:
+            *self._state, observation = self._start(uniforms)
         self._under_way = True
-        return self.environment.observe(self._state).numpy(), {}
+        return observation, {}
 
     def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Makes one transition; returns observation, reward, terminated, False and {}.
@@ -76,12 +90,15 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
         """
         if not self._under_way:
             raise gymnasium.error.ResetNeeded("Call reset() first: no episode is under way.")
-        checked = self.environment.validate_actions(action, ())
-        self._state, observation, reward, terminated = self._transition(
-            self._state, tf.constant(checked, tf.int32), self._uniforms()
+        checked = np.int32(int(self.environment.validate_actions(action, ())))
+        uniforms = self._no_uniforms
+        if self.environment.random_transitions:
+            uniforms = self.np_random.random(self.environment.num_uniforms)
+        *self._state, observation, reward, terminated = self._advance(
+            *self._state, checked, uniforms
         )
         self._under_way = not terminated
-        return observation.numpy(), float(reward), bool(terminated), False, {}
+        return observation, float(reward), bool(terminated), False, {}
 
     def render(self) -> Any:
         """Draws the present state: an RGB array or a string; None without a `render_mode`.
@@ -92,18 +109,22 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
         if self.render_mode is None:
             warn_of_no_render_mode()
             return None
-        if self._state is None:
+        if not self._state:
             raise gymnasium.error.ResetNeeded("Call reset() before render().")
-        return self.environment.render(self._state, self.render_mode)
+        tensors = [tf.constant(x) for x in self._state]
+        state = tf.nest.pack_sequence_as(self._structure, tensors)
+        return self.environment.render(state, self.render_mode)
 
-    def _uniforms(self) -> tf.Tensor:
-        return tf.constant(self.np_random.random(self.environment.num_uniforms))
+    def _start_and_observe(self, uniforms: tf.Tensor, **options: Any) -> tuple[Any, tf.Tensor]:
+        state = self.environment.initial_state(uniforms, **options)
+        return state, self.environment.observe(state)
 
     def _transition_and_observe(
         self, state: Any, action: tf.Tensor, uniforms: tf.Tensor
     ) -> tuple[Any, tf.Tensor, tf.Tensor, tf.Tensor]:
-        state, reward, terminated = self.environment.transition(state, action, uniforms)
-        return state, self.environment.observe(state), reward, terminated
+        moved, reward, terminated = self.environment.transition(state, action, uniforms)
+        moved = moved._replace(steps=state.steps + 1)
+        return moved, self.environment.observe(moved), reward, terminated
 
 
 def observation_space(environment: Environment) -> gymnasium.spaces.Box:

@@ -16,6 +16,7 @@ from tf_equirl.envs.adapters.gymnasium_env import (
     render_metadata,
     warn_of_no_render_mode,
 )
+from tf_equirl.envs.adapters.numpy_function import numpy_function
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.registry import make
 
@@ -64,9 +65,11 @@ class GymnasiumVectorEnv(
         self.single_action_space = gymnasium.spaces.Discrete(self.environment.num_actions)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._state: Any = None
-        # Traced once: every argument is a tensor of a fixed shape and type.
-        self._step = tf.function(self._step_and_observe, autograph=False)
+        self._state: list[Any] = []  # flat, of NumPy arrays
+        numbers = tf.TensorSpec([self.num_envs, self.environment.num_uniforms], tf.float64)
+        self._start, (self._structure, _) = numpy_function(self._start_and_observe, numbers)
+        actions = tf.TensorSpec([self.num_envs], tf.int32)
+        self._advance, _ = numpy_function(self._step_and_observe, self._structure, actions, numbers)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -82,8 +85,12 @@ class GymnasiumVectorEnv(
         """
         checked = self.environment.validate_reset_options(options)
         super().reset(seed=seed)
-        self._state = self.environment.initial_state(self._uniforms(), **checked)
-        return self.environment.observe(self._state).numpy(), {}
+        if checked:
+            started = self._start_and_observe(tf.constant(self._uniforms()), **checked)
+            *self._state, observations = (x.numpy() for x in tf.nest.flatten(started))
+        else:
+            *self._state, observations = self._start(self._uniforms())
+        return observations, {}
 
     def step(
         self, actions: Any
@@ -96,18 +103,16 @@ class GymnasiumVectorEnv(
             ValueError: If the actions are not integers in range, one for each copy.
             gymnasium.error.ResetNeeded: If `reset` was not called.
         """
-        if self._state is None:
+        if not self._state:
             raise gymnasium.error.ResetNeeded("Call reset() before step().")
         checked = self.environment.validate_actions(actions, (self.num_envs,))
-        self._state, observations, *rest = self._step(
-            self._state, tf.constant(checked, tf.int32), self._uniforms()
-        )
-        final_observations, rewards, terminated, truncated = (x.numpy() for x in rest)
+        results = self._advance(*self._state, checked.astype(np.int32), self._uniforms())
+        *self._state, observations, final_observations, rewards, terminated, truncated = results
         infos: dict[str, Any] = {}
         for i in np.flatnonzero(terminated | truncated):
             final = {"final_obs": final_observations[i], "final_info": {}}
             infos = self._add_info(infos, final, int(i))
-        return observations.numpy(), rewards, terminated, truncated, infos
+        return observations, rewards, terminated, truncated, infos
 
     def render(self) -> tuple[Any, ...] | None:
         """Draws every copy: RGB arrays or strings; None without a `render_mode`.
@@ -118,9 +123,9 @@ class GymnasiumVectorEnv(
         if self.render_mode is None:
             warn_of_no_render_mode()
             return None
-        if self._state is None:
+        if not self._state:
             raise gymnasium.error.ResetNeeded("Call reset() before render().")
-        states = tf.nest.map_structure(lambda x: x.numpy(), self._state)
+        states = tf.nest.pack_sequence_as(self._structure, self._state)
         return tuple(
             self.environment.render(
                 tf.nest.map_structure(lambda x, i=i: x[i], states), self.render_mode
@@ -128,8 +133,12 @@ class GymnasiumVectorEnv(
             for i in range(self.num_envs)
         )
 
-    def _uniforms(self) -> tf.Tensor:
-        return tf.constant(self.np_random.random((self.num_envs, self.environment.num_uniforms)))
+    def _uniforms(self) -> NDArray[np.float64]:
+        return self.np_random.random((self.num_envs, self.environment.num_uniforms))
+
+    def _start_and_observe(self, uniforms: tf.Tensor, **options: Any) -> tuple[Any, tf.Tensor]:
+        state = self.environment.initial_state(uniforms, **options)
+        return state, self.environment.observe(state)
 
     def _step_and_observe(self, state: Any, action: tf.Tensor, uniforms: tf.Tensor) -> tuple:
         state, *transition = self.environment.step_with_uniforms(state, action, uniforms)
