@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from tf_equirl._checks import instance, one_of, optional_text, positive_integer, refuse, shown
+from tf_equirl._checks import cut, instance, one_of, optional_text, positive_integer, refuse, shown
 from tf_equirl.distributions import Categorical, Distribution, Gaussian, SquashedGaussian
 from tf_equirl.envs.base import BaseEnvironment
 from tf_equirl.groups import Representation, Symmetry, cyclic_group, trivial_representation
@@ -209,7 +209,14 @@ class HostEnvironment(BaseEnvironment):
                     f"env={self._env!r}, kwargs={shown(self._kwargs)}"
                 ) from error
         else:
-            env = self._env()
+            try:
+                env = self._env()
+            except Exception as error:  # whatever the user's code raises
+                raise ValueError(
+                    "`env` must be a function that returns a gymnasium.Env. Received: "
+                    f"env={shown(self._env)}, which raised {type(error).__name__}: "
+                    f"{cut(str(error), 300)}"
+                ) from error
             if not isinstance(env, gymnasium.Env):
                 refuse("env", "a function that returns a gymnasium.Env", env)
             if render_mode is not None and env.render_mode != render_mode:
