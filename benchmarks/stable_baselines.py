@@ -7,12 +7,13 @@ Environments are made by `gymnasium.make` and `gymnasium.make_vec` and stepped w
 resets included; the ratio of steps/s is to gymnasium's own CartPole-v1 of as many copies.
 
 PPO learns gymnasium's `CartPole-v1`, which both libraries step on the host, with the same
-hyperparameters: those of `PPOConfig(actor="mlp")`, 4 environments, 128 steps, 4 epochs of
-minibatches of 128, two layers of 64 for each of two networks. Initial weights are drawn as each
-library does. Stable-Baselines3 trains one seed after the other; `train_ppo` trains one, or several
-side by side, and computes one as four (docs/results.md). Times are of whole runs, from making the
-environments to trained networks, in a process that has compiled its programs. Returns are those of
-the trained policies acting greedily, `EPISODES` episodes each, with two standard errors over seeds.
+hyperparameters: those of `PPOConfig(actor="mlp", clip_value=0)`, 4 environments, 128 steps, 4
+epochs of minibatches of 128, two layers of 64 for each of two networks. Values are not clipped, as
+the two losses do that in different ways. Initial weights are drawn as each library does.
+Stable-Baselines3 trains one seed after the other; `train_ppo` trains one, or several side by side,
+and computes one as four (docs/results.md). Times are of whole runs, from making the environments to
+trained networks, in a process that has compiled its programs. Returns are those of the trained
+policies acting greedily, `EPISODES` episodes each, with two standard errors over seeds.
 
 What is compared takes turns, and ratios are medians of the rounds' own, with their quartiles.
 `--timesteps=0` leaves out PPO, for which nothing needs to be installed.
@@ -39,7 +40,8 @@ _COPIES = flags.DEFINE_list("copies", ["4", "64"], "copies of the vector environ
 _STEPS = flags.DEFINE_integer("steps", 2000, "steps of a timed round of environments", 1)
 _REPEATS = flags.DEFINE_integer("repeats", 20, "timed rounds of environments", lower_bound=1)
 _TIMESTEPS = flags.DEFINE_integer("timesteps", 25_600, "environment steps per seed of PPO", 0)
-_SEEDS = flags.DEFINE_integer("seeds", 8, "seeds of PPO, and of those side by side", 2, 32)
+_SEEDS = flags.DEFINE_integer("seeds", 8, "seeds of PPO side by side", 2, 32)
+_ROUNDS = flags.DEFINE_integer("rounds", 7, "timed rounds of PPO, each with new single seeds", 1)
 
 IDS = ("CartPole-v1", "tf_equirl/CartPole-v1", "tf_equirl/Catch-v0")
 EPISODES = 20
@@ -53,7 +55,7 @@ def main() -> None:
         rows += measure_environments(copies, _STEPS.value, _REPEATS.value)
     rich.print(_table(rows, "Environments through gymnasium", "environment"))
     if _TIMESTEPS.value:
-        ppo = measure_ppo(_TIMESTEPS.value, _SEEDS.value)
+        ppo = measure_ppo(_TIMESTEPS.value, _SEEDS.value, _ROUNDS.value)
         rich.print(_table(ppo, "PPO on gymnasium's CartPole-v1", "trainer"))
         for row in ppo:
             print("{label}: greedy return {return:.1f} +- {return_error:.1f}".format(**row))
@@ -74,10 +76,10 @@ def measure_environments(copies: int | None, steps: int, repeats: int) -> list[d
     return _rows(calls, {label: steps * (copies or 1) for label in calls}, repeats)
 
 
-def measure_ppo(timesteps: int, seeds: int) -> list[dict[str, Any]]:
+def measure_ppo(timesteps: int, seeds: int, rounds: int) -> list[dict[str, Any]]:
     """A row for each trainer: Stable-Baselines3, `train_ppo` with one seed and with `seeds`."""
     env = envs.make("CartPole-v1")
-    config = PPOConfig(actor="mlp", total_timesteps=timesteps)
+    config = PPOConfig(actor="mlp", clip_value=0, total_timesteps=timesteps)
     theirs, ours, together = "Stable-Baselines3", "train_ppo, 1 seed", f"train_ppo, {seeds} seeds"
     # What the rounds have trained; those of single seeds train another one each.
     trained: dict[str, list[Any]] = {theirs: [], ours: [], together: []}
@@ -87,7 +89,7 @@ def measure_ppo(timesteps: int, seeds: int) -> list[dict[str, Any]]:
         together: lambda: trained[together].append(train_ppo(env, config, range(seeds))),
     }
     steps = config.num_updates * config.batch_size
-    rows = _rows(calls, {theirs: steps, ours: steps, together: seeds * steps}, seeds - 1)
+    rows = _rows(calls, {theirs: steps, ours: steps, together: seeds * steps}, rounds)
     policies = {
         theirs: [lambda x, m=m: m.predict(x, deterministic=True)[0] for m in trained[theirs]],
         ours: [_greedy(result.actor(seed)) for seed, result in enumerate(trained[ours])],
@@ -95,7 +97,7 @@ def measure_ppo(timesteps: int, seeds: int) -> list[dict[str, Any]]:
     }
     for row in rows:
         returns = [greedy_return(policy) for policy in policies[row["label"]]]
-        error = 2 * np.std(returns, ddof=1) / np.sqrt(seeds)
+        error = 2 * np.std(returns, ddof=1) / np.sqrt(len(returns))
         row |= {"return": float(np.mean(returns)), "return_error": float(error)}
     return rows
 
@@ -147,7 +149,6 @@ def _stable_baselines(config: PPOConfig, seed: int) -> Any:
         gamma=config.discount,
         gae_lambda=config.gae_lambda,
         clip_range=config.clip_ratio,
-        clip_range_vf=config.clip_value,
         ent_coef=config.entropy_coefficient,
         vf_coef=config.value_coefficient / 2,  # our value loss is half the squared error
         max_grad_norm=config.max_gradient_norm,

@@ -131,7 +131,7 @@ def test_functions_of_real_numbers(shape, dtype):
     rng = np.random.default_rng(0)
     special, zeros = np.resize([np.inf, np.nan, -np.inf], shape), np.zeros(shape)
     x, y = np.asarray(rng.normal(size=shape) * 3), np.asarray(rng.normal(size=shape) * 3)
-    halves = np.round(x) / 2, np.round(y) / 2
+    halves, tenths = (np.round(x) / 2, np.round(y) / 2), (np.round(x) + 1, np.full(shape, 0.1))
 
     def typed(*cases):
         return [tuple(np.asarray(x, dtype) for x in case) for case in cases]
@@ -139,7 +139,9 @@ def test_functions_of_real_numbers(shape, dtype):
     for function in UNARY:
         check(function, *typed((special,), (zeros,), (x,)), rtol=4 * np.finfo(dtype).eps)
     for function in BINARY:
-        check(function, *typed((special, zeros), (x, y), halves), rtol=4 * np.finfo(dtype).eps)
+        check(
+            function, *typed((special, zeros), (x, y), halves, tenths), rtol=4 * np.finfo(dtype).eps
+        )
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
