@@ -13,7 +13,7 @@ from tf_equirl.agents.ppo.learner import PPOLearner
 from tf_equirl.agents.ppo.tf_agents_ppo import MemberAgent, clip_agent
 from tf_equirl.training import programs
 
-BASE = dataclasses.replace(SMALL, actor="mlp", learning_rate=1e-2)
+BASE = dataclasses.replace(SMALL, actor="mlp", learning_rate=1e-2, consistency_coefficient=0.1)
 # Each differs in one of the fields that may differ.
 VARIED = {
     "learning_rate": 3e-3,
@@ -28,6 +28,7 @@ VARIED = {
     "clip_value": 0.01,
     "value_coefficient": 0.0,
     "entropy_coefficient": 0.5,
+    "consistency_coefficient": 0.5,
 }
 CONFIGS = [BASE, *(dataclasses.replace(BASE, **{k: v}) for k, v in VARIED.items())]
 

@@ -65,7 +65,9 @@ def test_the_network_exposes_the_keras_models_variables():
 
 def test_an_unknown_head_is_refused():
     actor = models.actor(envs.make("CartPole").symmetry, "mlp")
-    with pytest.raises(ValueError, match="head must be a Distribution or one of categorical, value"):
+    with pytest.raises(
+        ValueError, match="head must be a Distribution or one of categorical, value"
+    ):
         KerasNetwork(actor, tensor_spec.TensorSpec([4], tf.float32), "gaussian")
 
 

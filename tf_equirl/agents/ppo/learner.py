@@ -90,8 +90,9 @@ class PPOLearner(OnPolicyLearner):
         super().__init__(env, config, actor, critic)
         if config.augmentation != "none" or config.consistency_coefficient:
             parameter_representation(env)
+        self._consistent = bool(config.consistency_coefficient)
         self._images = env.symmetry.group.order if config.augmentation == "orbit" else 1
-        self._names = (*LOSSES, *(["consistency_loss"] if config.consistency_coefficient else []))
+        self._names = (*LOSSES, *(["consistency_loss"] if self._consistent else []))
         # Made here, not where it is first needed: variables that are made while a program is traced
         # have TensorFlow trace it again. `gradients` weighs the parts of the loss itself.
         of_agent = dataclasses.replace(config, value_coefficient=1.0, entropy_coefficient=1.0)
@@ -124,7 +125,7 @@ class PPOLearner(OnPolicyLearner):
             # Of one row, rounded as a compiler does a constant that is divided by their number.
             "entropy_bonus": np.array([c.entropy_coefficient for c in configs], np.float32) / rows,
         }
-        if self.config.consistency_coefficient:
+        if self._consistent:
             columns["consistency_coefficient"] = [c.consistency_coefficient for c in configs]
         return {name: tf.constant(values, tf.float32) for name, values in columns.items()}
 
@@ -145,7 +146,7 @@ class PPOLearner(OnPolicyLearner):
         steps = c.gradient_steps
         order = self.shuffled(state.seeds, index)
         elements: Any = ()
-        if c.consistency_coefficient:
+        if self._consistent:
             shape = order.shape[1:].as_list()
             uniforms = member_uniforms(state.seeds, Purpose.CONSISTENCY, index, shape)
             elements = drawn_elements(uniforms, self.env.symmetry.group.order)
