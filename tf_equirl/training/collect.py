@@ -48,9 +48,9 @@ class Rollout(NamedTuple):
     terminated: tf.Tensor
     truncated: tf.Tensor
     last_return: tf.Tensor  # after the step
-    valid: Any = ()  # bool, where some rows are no steps; those count for nothing
     state: Any = ()  # the environment's own, and the true next one; only if asked for
     next_state: Any = ()
+    valid: Any = ()  # bool, where some rows are no steps; those count for nothing
 
 
 def num_uniforms(env: Environment) -> int:

@@ -221,7 +221,7 @@ class HostUpdates:
         no = tf.zeros(log_prob.shape, tf.bool)
         steps = self.learner.config.rollout_steps
         valid = () if self._block(state).copies.always_valid else no
-        one = Rollout(observation, action, log_prob, row, observation, no, no, row, valid)
+        one = Rollout(observation, action, log_prob, row, observation, no, no, row, valid=valid)
         rollout = tf.nest.map_structure(lambda x: tf.stack([x] * steps), one)
         learn(state, state.acting, rollout, tf.constant(0))
 
@@ -297,7 +297,7 @@ class _Block:
                 seen.terminated,
                 seen.truncated,
                 last,
-                () if self.copies.always_valid else seen.valid,
+                valid=() if self.copies.always_valid else seen.valid,
             )
             rows.append(row)
             observation = seen.observation
