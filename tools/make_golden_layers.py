@@ -33,6 +33,8 @@ GOLDEN = {
     "GroupAveraging": "averaging_skew",
     "GroupDense": "group",
     "GroupPooling": "pooling_max",
+    "InputNormalization": "normalization_signed",
+    "InvariantVector": "invariant_vector",
     "LiftingDense": "lift_skew",
     "PermutationEquivariantDense": "permutation_signed",
     "ProximalPooling": "proximal_l1_hard_signed",

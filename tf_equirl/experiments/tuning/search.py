@@ -191,7 +191,9 @@ class Search:
             fields = {name: found[name] for name in names}
             fields["config"] = kinds[found["class"]].from_json(found["config"])
             fields["space"] = {k: space_from_json(v) for k, v in found["space"].items()}
-            return cls(env or environment_again(found), **fields)
+            name, how = found["environment"], found.get("environment_recipe")
+            plain = name in envs.names() and not (how or {}).get("arguments")
+            return cls(env or (name if plain else environment_again(found)), **fields)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{_FILE} must describe a search. Received: {file} ({error})"
