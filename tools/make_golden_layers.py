@@ -33,7 +33,7 @@ GOLDEN = {
     "GroupAveraging": "averaging_skew",
     "GroupDense": "group",
     "GroupPooling": "pooling_max",
-    "InputNormalization": "normalization_signed",
+    "InputNormalization": "normalization_natural",
     "InvariantVector": "invariant_vector",
     "LiftingDense": "lift_skew",
     "PermutationEquivariantDense": "permutation_signed",

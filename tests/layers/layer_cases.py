@@ -325,7 +325,7 @@ CASES = [
             rho,
             **no_weights,
         )
-        for rho in (signed, turned)
+        for rho in (signed, turned, natural)
     ),
     Case(
         "invariant_vector",

@@ -61,6 +61,8 @@ def test_it_computes_what_it_computed(file):
 def test_a_change_of_any_weight_is_noticed(file):
     for k in range(len(load(file).weights)):
         model = load(file)
+        if model.weights[k].path.endswith("/count"):
+            continue  # of the rows of a statistic, which only trainers read
         # As the file's weights are drawn, no number of them is large.
         model.weights[k].assign_add(0.01 * np.ones(model.weights[k].shape, "float32"))
         assert difference(model, file) > 10 * TOLERANCE, model.weights[k].path
