@@ -1,10 +1,23 @@
-"""Environments of gymnasium's for tests: small, and with something to get wrong."""
+"""Environments of gymnasium's for tests: small, and with something to get wrong; an agent."""
 
 from typing import ClassVar
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+
+from tf_equirl.agents import PPOConfig
+
+AGENT = PPOConfig(
+    actor="mlp",
+    hidden_units=(4,),
+    total_timesteps=48,
+    num_environments=2,
+    rollout_steps=8,
+    num_epochs=1,
+    num_minibatches=2,
+    learning_rate=1e-2,
+)
 
 
 class Counter(gymnasium.Env):

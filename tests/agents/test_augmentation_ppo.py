@@ -190,3 +190,35 @@ def test_configs_that_differ_in_the_coefficient_share_a_program_unless_it_is_0()
     assert len(keys) == 4
     settings = learner_of(consistency_coefficient=0.5).start([1]).settings
     assert keras.ops.convert_to_numpy(settings["consistency_coefficient"]) == [0.5]
+
+
+def test_images_that_the_policy_would_hardly_choose_count_for_nothing():
+    env = envs.make("Pendulum-v1")
+    config = dataclasses.replace(MLP, augmentation="orbit", num_minibatches=1, num_epochs=1)
+    learner = config.learner(env)
+    state = learner.start([3, 4])
+    *layers, bias, deviation = state.weights.trained["actor"]
+    narrow = state.weights.trained | {"actor": [*layers, bias + 1.0, deviation - 4.0]}
+    weights = state.weights._replace(trained=narrow)
+    rng = np.random.default_rng(0)
+    observation = tf.constant(rng.normal(size=(2, 5, 3)), tf.float32)
+    parameters = learner.population.outputs("actor", weights, observation)
+    action = env.action_distribution.act(
+        parameters, tf.constant(rng.random((2, 5, 1)), "float32"), False
+    )
+    log_prob = env.action_distribution.log_prob(parameters, action)
+    some = tf.constant(rng.normal(size=(2, 5)), tf.float32)
+    batch = module.Batch(observation, action, log_prob, some, some, some)
+    images = learner.augmented(weights, batch, state.seeds, tf.constant(0))
+    valid = images.valid.numpy().reshape(2, 5, 2)
+    assert valid[..., 0].all(), "the transitions themselves"
+    assert not valid[..., 1].any() and float(tf.reduce_min(images.log_prob)) < -100
+
+    def gradients(batch):
+        part = module.normalized(batch)
+        own = learner.settings([config] * 2)
+        bonus = {**own, "entropy_bonus": own["entropy_bonus"] * 0}
+        return tf.nest.flatten(learner.gradients(weights, part, bonus)[0])
+
+    for found, alone in zip(gradients(images), gradients(batch), strict=True):
+        np.testing.assert_allclose(found, alone, rtol=1e-3, atol=1e-4)

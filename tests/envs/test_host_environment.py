@@ -37,6 +37,12 @@ def test_an_id_makes_one():
     assert "rgb_array" in env.render_modes
 
 
+def test_an_id_with_its_module_is_made_again_from_its_recipe():
+    env = envs.make("gymnasium.envs.classic_control:Pendulum-v1")
+    again = envs.registry.from_recipe(envs.registry.recipe(env))
+    assert again.get_config() == env.get_config()
+
+
 def test_the_gymnasium_id_of_ours_is_made_as_ours_steps():
     env = envs.make("tf_equirl/Catch-v0")
     assert env.observation_shape == envs.make("Catch").observation_shape

@@ -3,29 +3,16 @@
 import dataclasses
 
 import numpy as np
-from gymnasium_cases import Counter
+from gymnasium_cases import AGENT, Counter
 
-from tf_equirl.agents import PPOConfig, train_ppo
+from tf_equirl.agents import train_ppo
 from tf_equirl.envs.host import HostEnvironment
 from tf_equirl.training.host import copies_of
 
-CONFIG = PPOConfig(
-    actor="mlp",
-    hidden_units=(4,),
-    total_timesteps=48,
-    num_environments=2,
-    rollout_steps=8,
-    num_epochs=1,
-    num_minibatches=2,
-    learning_rate=1e-2,
-)
-
 
 def test_a_seed_does_not_depend_on_its_company_nor_on_processes():
-    alone = train_ppo(HostEnvironment(Counter), CONFIG, seeds=[4])
-    together = train_ppo(
-        HostEnvironment(Counter, vectorization="async"), CONFIG, seeds=[9, 4, 2, 7]
-    )
+    alone = train_ppo(HostEnvironment(Counter), AGENT, seeds=[4])
+    together = train_ppo(HostEnvironment(Counter, vectorization="async"), AGENT, seeds=[9, 4, 2, 7])
     np.testing.assert_array_equal(alone.returns[0], together.returns[1])
     for role in ("actor", "critic"):
         for ours, theirs in zip(alone.weights[role], together.weights[role], strict=True):
@@ -33,7 +20,7 @@ def test_a_seed_does_not_depend_on_its_company_nor_on_processes():
 
 
 def test_configs_have_environments_of_their_own():
-    configs = [CONFIG, dataclasses.replace(CONFIG, learning_rate=1e-3)]
+    configs = [AGENT, dataclasses.replace(AGENT, learning_rate=1e-3)]
     both = train_ppo(HostEnvironment(Counter), configs, seeds=[4])
     for config, found in zip(configs, both, strict=True):
         alone = train_ppo(HostEnvironment(Counter), config, seeds=[4])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
-from gymnasium_cases import Counter, Slide
+from gymnasium_cases import AGENT, Counter, Slide
 
 from tf_equirl import envs
 from tf_equirl.agents import PPOConfig, load_result, train_ppo
@@ -17,18 +17,8 @@ from tf_equirl.training.host import Copies, episode_seeds
 
 pytestmark = pytest.mark.usefixtures("without_xla")
 
-CONFIG = PPOConfig(
-    actor="mlp",
-    hidden_units=(4,),
-    total_timesteps=48,
-    num_environments=2,
-    rollout_steps=8,
-    num_epochs=1,
-    num_minibatches=2,
-    learning_rate=1e-2,
-)
 CONTINUOUS = dataclasses.replace(
-    CONFIG, normalize_observations=True, normalize_rewards=True, discount=0.9
+    AGENT, normalize_observations=True, normalize_rewards=True, discount=0.9
 )
 
 
@@ -92,7 +82,7 @@ def test_no_more_environments_step_than_were_asked_for():
     env = HostEnvironment(Counter)
     envs.check_environment(env)  # as training does first, which steps one, too
     Counter.made = Counter.stepped = 0
-    result = train_ppo(env, CONFIG, seeds=[4])
+    result = train_ppo(env, AGENT, seeds=[4])
     assert result.returns.shape == (1, 24)
     assert Counter.stepped == 48 and Counter.made == 2
 
@@ -102,7 +92,7 @@ def test_what_was_seen_is_what_gymnasium_gives():
     from tf_equirl.training.run import Run
 
     env = HostEnvironment("CartPole-v1")
-    config = dataclasses.replace(CONFIG, rollout_steps=32, total_timesteps=128)
+    config = dataclasses.replace(AGENT, rollout_steps=32, total_timesteps=128)
     learner = config.learner(env)
     run = Run(learner, (3,), None, None)
     state = run.state.states[0]
@@ -132,7 +122,7 @@ def test_rows_that_are_no_steps_count_for_nothing():
     """The loss of some rows, with others beside them that are not valid."""
     from tf_equirl.agents.ppo.learner import Batch, normalized
 
-    learner = CONFIG.learner(HostEnvironment(Counter))
+    learner = AGENT.learner(HostEnvironment(Counter))
     state = learner.start([0] * 4)
     rng = np.random.default_rng(0)
 
@@ -150,8 +140,8 @@ def test_rows_that_are_no_steps_count_for_nothing():
     )
     valid = tf.gather(tf.constant([[True] * 6 + [False] * 4] * 4), order, axis=1)
     # The bonus is that of one row of a minibatch of a given size.
-    settings = learner.settings([CONFIG] * 4)
-    bonus = settings["entropy_bonus"] * CONFIG.batch_size / CONFIG.num_minibatches
+    settings = learner.settings([AGENT] * 4)
+    bonus = settings["entropy_bonus"] * AGENT.batch_size / AGENT.num_minibatches
     results = []
     for rows, data in ((6, few), (10, Batch(*mixed, valid))):
         own = {**settings, "entropy_bonus": bonus / rows}
@@ -163,7 +153,7 @@ def test_rows_that_are_no_steps_count_for_nothing():
 
 
 def test_training_with_resets_in_the_place_of_steps():
-    result = train_ppo(HostEnvironment(Counter, vectorization=next_step), CONFIG, seeds=[4, 5])
+    result = train_ppo(HostEnvironment(Counter, vectorization=next_step), AGENT, seeds=[4, 5])
     assert np.isfinite(result.returns[:, -1]).all()
     assert np.isfinite(result.metrics["policy_loss"]).all()
 
@@ -173,7 +163,7 @@ class Stop(Exception):
 
 
 def test_a_resumed_run_keeps_what_it_has_and_begins_new_episodes(tmp_path):
-    whole = train_ppo(HostEnvironment(Counter), CONFIG, seeds=[4], run_dir=tmp_path / "whole")
+    whole = train_ppo(HostEnvironment(Counter), AGENT, seeds=[4], run_dir=tmp_path / "whole")
 
     def stop(progress):
         if progress.updates == 2:
@@ -181,11 +171,11 @@ def test_a_resumed_run_keeps_what_it_has_and_begins_new_episodes(tmp_path):
 
     for folder in ("one", "other"):
         with pytest.raises(Stop):
-            train_ppo(HostEnvironment(Counter), CONFIG, [4], tmp_path / folder, on_progress=stop)
+            train_ppo(HostEnvironment(Counter), AGENT, [4], tmp_path / folder, on_progress=stop)
     before = load_result(tmp_path / "one", HostEnvironment(Counter))
     np.testing.assert_array_equal(before.returns, whole.returns[:, :16])
     resumed = [
-        train_ppo(HostEnvironment(Counter), CONFIG, [4], tmp_path / folder, resume=True)
+        train_ppo(HostEnvironment(Counter), AGENT, [4], tmp_path / folder, resume=True)
         for folder in ("one", "other")
     ]
     np.testing.assert_array_equal(resumed[0].returns[:, :16], whole.returns[:, :16])
@@ -199,7 +189,7 @@ def test_numbers_that_are_not_finite_are_laid_at_the_environments_door():
         pytest.warns(RuntimeWarning, match="an observation of the environment"),
         pytest.raises(NonFiniteError, match="so it has to be mended there") as error,
     ):
-        train_ppo(env, CONFIG, [4])
+        train_ppo(env, AGENT, [4])
     assert np.isfinite(error.value.result.returns[0, 7]) and not error.value.result.finished
 
 
@@ -207,7 +197,7 @@ def test_numbers_that_are_not_finite_are_laid_at_the_environments_door():
 def test_what_was_computed_survives_an_environment_that_crashes(tmp_path, vectorization):
     env = HostEnvironment(lambda: Counter(fails_at=15), name="Fragile", vectorization=vectorization)
     with pytest.raises(RuntimeError, match="the simulator crashed"):
-        train_ppo(env, CONFIG, seeds=[4], run_dir=tmp_path)
+        train_ppo(env, AGENT, seeds=[4], run_dir=tmp_path)
     assert (tmp_path / "run.json").exists()
 
 

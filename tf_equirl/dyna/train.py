@@ -133,9 +133,7 @@ def train_dyna(
     env = tensor_environment_of(env)
     config, configs = as_configs(config, DynaConfig)
     model, frozen = transition_model(env, config, frozen_model)
-    start = start_of_training(start_from, start_seed, actor, critic)
-    if start is not None:
-        actor, critic = start.actor, start.critic
+    start, actor, critic = start_of_training(start_from, start_seed, actor, critic)
     agent = config.agent.learner(env, actor, critic)
     agent.start_from = start
     learner = DynaLearner(agent, config, model, frozen)

@@ -126,7 +126,7 @@ def from_recipe(how: Any) -> Environment:
     if not isinstance(how, Mapping) or not isinstance(how.get("arguments"), Mapping):
         refuse("recipe", "a dict of `make` and `arguments`", how)
     name = how.get("make")
-    if isinstance(name, str) and name not in _CONSTRUCTORS and ":" in name:
+    if isinstance(name, str) and name not in _CONSTRUCTORS and _is_import(name):
         found = _imported("recipe", name)
         if not isinstance(found, type) and not _is_of_this_folder(found):
             refuse(
@@ -316,8 +316,11 @@ def _check_name(argument: str, name: object) -> None:
 
 def _is_of_gymnasium(name: str) -> bool:
     """Whether gymnasium knows an id, whose module ("module:id") is imported for it."""
+    module, _, identifier = name.rpartition(":")
     try:
-        gymnasium.spec(name)
+        if module:
+            importlib.import_module(module)
+        gymnasium.spec(identifier)
     except (gymnasium.error.Error, ImportError):
         return False
     return True

@@ -102,7 +102,7 @@ def evaluate(
     greedy = flag("greedy", greedy)
     seed = random_seed(seed)
     if not isinstance(env, Environment):
-        return Evaluation(*host.play(model, env, episodes, greedy, seed))
+        return Evaluation(*host.episodes_of(model, env, episodes, greedy, seed))
     program = _program(model, env, greedy)
     blocks = math.ceil(episodes / BLOCK)
     starts = start_uniforms(seed, blocks * BLOCK, env.num_uniforms)

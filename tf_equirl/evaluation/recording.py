@@ -80,15 +80,16 @@ def record(
 def _record_on_host(
     model: keras.Model, env: HostEnvironment, seed: int, greedy: bool, mode: str
 ) -> Recording:
-    policy = host.Policy(model, env, greedy)
+    policy = host.policy_of(model, env, greedy)
     made = env.make_env(render_mode=mode)
     try:
         numbers = action_numbers(seed, 0)
         seen = made.reset(seed=int(first_seeds(seed, 0, 1)[0]))[0]
         frames, total, ended = [made.render()], 0.0, False
         while not ended:
-            action = policy(env.observed(seen), numbers, np.ones(1, bool))
-            seen, reward, terminated, truncated, _ = made.step(env.given(action)[0])
+            actions, is_nan = policy(env.observed(seen)[np.newaxis], numbers)
+            host.check_numbers(model, is_nan)
+            seen, reward, terminated, truncated, _ = made.step(env.given(actions[0])[0])
             frames.append(made.render())
             total += float(reward)
             ended = bool(terminated or truncated)

@@ -126,8 +126,7 @@ class Sweep:
         """
         env = environment_of(self.environment)
         seed = self.options.get("start_seed")
-        start = start_of_training(self.options.get("start_from"), seed, None, None)
-        networks = (None, None) if start is None else (start.actor, start.critic)
+        _, *networks = start_of_training(self.options.get("start_from"), seed, None, None)
         for config in self.cells.values():  # or one is refused after hours of others
             agent_of(config).learner(env, *networks)
             if isinstance(config, DynaConfig):

@@ -15,13 +15,8 @@ from tf_equirl._checks import LARGEST_SAMPLE, positive_integer
 from tf_equirl.envs import Environment
 from tf_equirl.training import programs
 from tf_equirl.training.episodes import BLOCK, first_key, play, start_uniforms
-from tf_equirl.training.host_episodes import (
-    COPIES,
-    HostPolicy,
-    action_numbers,
-    first_seeds,
-    play_block,
-)
+from tf_equirl.training.host_episodes import HostPolicy
+from tf_equirl.training.host_episodes import play as play_on_host
 from tf_equirl.training.learner import Learner
 from tf_equirl.training.population import Population, Weights
 
@@ -132,23 +127,7 @@ class Evaluator:
         self, population: Population, weights: Weights, count: int, episodes: int
     ) -> NDArray[np.float64]:
         """Returns `[count, episodes]`; NaN where the network gave NaN."""
-        policy = HostPolicy(population, weights, self.learner.env, True)
-        played = []
-        for block, first in enumerate(range(0, episodes, COPIES)):
-            size = min(COPIES, episodes - first)
-            numbers = action_numbers(_SEED, block)
-            bad = np.zeros([count, size], bool)
-
-            def act(
-                observation: Any, under_way: Any, numbers: Any = numbers, bad: Any = bad
-            ) -> Any:
-                executed, is_nan = policy(observation, numbers)
-                bad |= is_nan & under_way
-                # An environment need not take NaN for an action.
-                mask = is_nan.reshape(*is_nan.shape, *[1] * (executed.ndim - 2))
-                return np.where(mask, np.zeros_like(executed), executed)
-
-            seeds = first_seeds(_SEED, block, size)
-            returns, _ = play_block(act, self.learner.env, count, size, seeds)
-            played.append(np.where(bad, np.nan, returns))
-        return np.concatenate(played, axis=1)
+        env = self.learner.env
+        policy = HostPolicy(population.networks["actor"], weights, env, True)
+        returns, _, is_nan = play_on_host(policy, env, count, episodes, _SEED)
+        return np.where(is_nan, np.nan, returns)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
+import keras
 import numpy as np
 import tensorflow as tf
 from gymnasium.vector import AutoresetMode
@@ -122,18 +123,22 @@ class Copies:
             vector.close()
 
 
-def acting_program(population: Population, distribution: Distribution, greedy: bool) -> Callable:
-    """A compiled program from weights, observations `[members, envs, ...]` and uniform numbers.
+def acting_program(actor: keras.Model, distribution: Distribution, greedy: bool) -> Any:
+    """A compiled program that acts: the call of every step of an environment.
 
     Returns:
-      A function that gives actions, what is executed of them, their log-probabilities, and the
-      parameters of their distribution.
+      A `tf.function` from an actor's weights, observations `[members, envs, ...]`, uniform numbers
+      `[steps, members, envs, k]` in [0, 1) and the number of a step, an int32 scalar, to actions,
+      what is executed of them, their log-probabilities, and the parameters of their distribution.
+      What a call costs beside arithmetic grows with its arguments and with looking for the program
+      of their shapes: who calls it often asks for the concrete function, once.
     """
+    population = Population({"actor": actor})
 
     @tf.function(jit_compile=True, autograph=False)
-    def act(weights, observation, uniforms):
+    def act(weights, observation, uniforms, step):
         parameters = population.outputs("actor", weights, observation)
-        action = distribution.act(parameters, uniforms, greedy)
+        action = distribution.act(parameters, uniforms[step], greedy)
         executed = distribution.executed(action)
         return action, executed, distribution.log_prob(parameters, action), parameters
 
@@ -182,6 +187,7 @@ class HostUpdates:
     def __init__(self, learner: Any):
         self.learner = learner
         self._blocks: dict[Any, _Block] = {}
+        self._compiled: set[int] = set()
 
     def run(self, state: Any, first: int, number: int) -> tuple[Any, Any]:
         """See `Stage.run`; at most one update."""
@@ -212,11 +218,17 @@ class HostUpdates:
         return self._blocks[key]
 
     def _compile(self, state: Any) -> None:
-        """Calls every program once."""
+        """Calls every program once for a number of members."""
+        members = len(state.seeds)
+        if members in self._compiled:
+            return
+        self._compiled.add(members)
         act, draw, learn = self._programs
         observation = state.acting.env
         uniforms = draw(state.seeds, tf.constant(0))
-        action, _, log_prob, _ = act(state.weights, observation, uniforms[0])
+        action, _, log_prob, _ = act(
+            state.weights.of("actor"), observation, uniforms, tf.constant(0)
+        )
         row = tf.zeros(log_prob.shape)
         no = tf.zeros(log_prob.shape, tf.bool)
         steps = self.learner.config.rollout_steps
@@ -226,12 +238,12 @@ class HostUpdates:
         learn(state, state.acting, rollout, tf.constant(0))
 
     @functools.cached_property
-    def _programs(self) -> tuple[Callable, Callable, Callable]:
+    def _programs(self) -> tuple[Any, Callable, Callable]:
         learner = self.learner
         return programs.cached(("host", learner.key), lambda: _make_programs(learner))
 
 
-def _make_programs(learner: Any) -> tuple[Callable, Callable, Callable]:
+def _make_programs(learner: Any) -> tuple[Any, Callable, Callable]:
     """Acting, drawing the numbers of a rollout, and learning from it."""
     config, distribution = learner.config, learner.env.action_distribution
 
@@ -245,7 +257,7 @@ def _make_programs(learner: Any) -> tuple[Callable, Callable, Callable]:
     def learn(state, acting, rollout, index):
         return learner.after(state, acting, rollout, index, index)
 
-    return acting_program(learner.population, distribution, False), draw, learn
+    return acting_program(learner.networks["actor"], distribution, False), draw, learn
 
 
 class _Block:
@@ -267,7 +279,7 @@ class _Block:
         self._next = -1
 
     def collect(
-        self, state: Any, index: int, act: Callable, draw: Callable
+        self, state: Any, index: int, act: Any, draw: Callable
     ) -> tuple[ActingState, Rollout]:
         """The rollout of an update."""
         acting = state.acting
@@ -277,10 +289,12 @@ class _Block:
             observation = self._spread(self.copies.reset(seeds))
             episode = np.zeros_like(episode)
         uniforms = draw(state.seeds, tf.constant(index))
+        weights = state.weights.of("actor")
+        at_once = act.get_concrete_function(weights, acting.env, uniforms, tf.constant(0))
         rows = []
         for step in range(self.config.rollout_steps):
-            action, executed, log_prob, _ = act(
-                state.weights, tf.constant(observation), uniforms[step]
+            action, executed, log_prob, _ = at_once(
+                weights, tf.constant(observation), uniforms, tf.constant(step)
             )
             given = executed.numpy()[self.first]
             seen = Seen(*map(self._spread, self.copies.step(given.reshape(-1, *given.shape[2:]))))

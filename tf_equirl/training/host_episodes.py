@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from tf_equirl.envs import HostEnvironment
 from tf_equirl.envs.host import ENDLESS
 from tf_equirl.training import programs
 from tf_equirl.training.host import Copies, acting_program, episode_seeds
-from tf_equirl.training.population import Population, Weights
+from tf_equirl.training.population import Weights
 
 COPIES = 32
 """Of the environment that step together for a member, and rows that its model computes at once,
@@ -24,25 +23,27 @@ LONGEST = 100_000
 
 
 class HostPolicy:
-    """Models that act, always for `COPIES` rows, so that an episode is the same in any company.
+    """Actors that act, always for `COPIES` rows, so that an episode is the same in any company.
 
     Args:
-      population: the "actor", from observations `[batch, *observation_shape]` to parameters
-        `[batch, k]`.
-      weights: of all members.
+      actor: from observations `[batch, *observation_shape]` to parameters `[batch, k]`.
+      weights: of the "actor" of all members.
       env: what it acts in.
       greedy: whether to take the most probable action.
     """
 
-    def __init__(
-        self, population: Population, weights: Weights, env: HostEnvironment, greedy: bool
-    ):
-        model, distribution = population.networks["actor"], env.action_distribution
+    def __init__(self, actor: keras.Model, weights: Weights, env: HostEnvironment, greedy: bool):
+        distribution = env.action_distribution
         self._members = len(tf.nest.flatten(weights)[0])
-        self._num_uniforms = distribution.num_uniforms
-        key = "act on host", env.program_key(), programs.model_key(model), greedy
-        program = programs.cached(key, lambda: acting_program(population, distribution, greedy))
-        self._program: Callable[..., Any] = functools.partial(program, weights)
+        key = "act on host", env.program_key(), programs.model_key(actor), greedy
+        program = programs.cached(key, lambda: acting_program(actor, distribution, greedy))
+        self._weights, self._first = weights, tf.constant(0)
+        self._shape = self._members, COPIES, *env.observation_shape
+        self._numbers = 1, COPIES, distribution.num_uniforms
+        uniforms = tf.zeros([1, *self._shape[:2], distribution.num_uniforms])
+        self._program = program.get_concrete_function(
+            weights, tf.zeros(self._shape), uniforms, self._first
+        )
 
     def __call__(
         self, observation: NDArray[np.float32], numbers: np.random.Generator
@@ -55,48 +56,66 @@ class HostPolicy:
           numbers: what actions are drawn from, the same for every member.
 
         Returns:
-          Actions `[members, n, ...]` and bool `[members, n]`.
+          Actions `[members, n, ...]`, 0 where an output is NaN, as an environment need not take
+          that; and bool `[members, n]`.
         """
         first, count = observation.shape[:2]
-        rows = np.zeros([self._members, COPIES, *observation.shape[2:]], np.float32)
+        rows = np.zeros(self._shape, np.float32)
         rows[:first, :count] = observation
-        drawn = numbers.random([1, COPIES, self._num_uniforms], np.float32)
-        uniforms = np.repeat(drawn, self._members, axis=0)
-        _, executed, _, parameters = self._program(tf.constant(rows), tf.constant(uniforms))
+        drawn = numbers.random(self._numbers, np.float32)
+        uniforms = np.repeat(drawn[np.newaxis], self._members, axis=1)
+        _, executed, _, parameters = self._program(
+            self._weights, tf.constant(rows), tf.constant(uniforms), self._first
+        )
         is_nan = np.isnan(parameters.numpy()[:first, :count]).any(axis=-1)
-        return executed.numpy()[:first, :count], is_nan
+        actions = executed.numpy()[:first, :count]
+        actions[is_nan] = 0
+        return actions, is_nan
 
 
-def play_block(
-    policy: Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[Any]],
-    env: HostEnvironment,
-    members: int,
-    count: int,
-    first: NDArray[np.integer],
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Returns and lengths `[members, count]` of whole episodes, in environments made for them.
+def play(
+    policy: HostPolicy, env: HostEnvironment, members: int, episodes: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Plays whole episodes, the same ones for every member.
 
     Args:
-      policy: from observations `[members, count, *observation_shape]`, and which of the episodes
-        are under way, `[members, count]` bool, to what is executed.
+      policy: what acts.
       env: the environment.
-      members: policies that play the same episodes.
-      count: episodes of each.
-      first: seeds of the resets, `[count]`.
+      members: how many, of the first ones.
+      episodes: of each.
+      seed: of the episodes; fewer of them are the first of more.
+
+    Returns:
+      Returns, lengths, and whether a parameter of the distribution was NaN before the episode's
+      end, `[members, episodes]` each.
 
     Raises:
       ValueError: if an episode does not end.
     """
+    parts = [
+        _play_block(policy, env, members, min(COPIES, episodes - first), seed, block)
+        for block, first in enumerate(range(0, episodes, COPIES))
+    ]
+    returns, lengths, is_nan = (np.concatenate(x, axis=1) for x in zip(*parts, strict=True))
+    return returns, lengths, is_nan
+
+
+def _play_block(
+    policy: HostPolicy, env: HostEnvironment, members: int, count: int, seed: int, block: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]:
+    """See `play`: `count` episodes of every member, in environments made for them."""
     together = not env.seeds_copies
     copies = Copies(env, members, count) if together else Copies(env, members * count, 1)
+    numbers = action_numbers(seed, block)
     shape = members, count
     try:
-        seeds = np.tile(first, members).reshape(copies.groups, -1)
+        seeds = np.tile(first_seeds(seed, block, count), members).reshape(copies.groups, -1)
         observation = copies.reset(seeds).reshape(*shape, *env.observation_shape)
         returns, lengths = np.zeros(shape), np.zeros(shape, np.int64)
-        under_way = np.ones(shape, bool)
+        is_nan, under_way = np.zeros(shape, bool), np.ones(shape, bool)
         while under_way.any():
-            actions = policy(observation, under_way)
+            actions, now_nan = policy(observation, numbers)
+            is_nan |= now_nan & under_way
             seen = copies.step(actions.reshape(-1, *actions.shape[2:]))
             returns += np.where(under_way, seen.reward.reshape(shape), 0)
             lengths += under_way
@@ -106,7 +125,7 @@ def play_block(
                 check_ends(env, int(lengths.max()))
     finally:
         copies.close()
-    return returns, lengths
+    return returns, lengths, is_nan
 
 
 def check_ends(env: HostEnvironment, steps: int) -> None:

@@ -26,6 +26,10 @@ class Weights(NamedTuple):
     trained: dict[str, list[tf.Tensor]]
     fixed: dict[str, list[tf.Tensor]]
 
+    def of(self, role: str) -> Weights:
+        """Those of one network."""
+        return Weights({role: self.trained[role]}, {role: self.fixed[role]})
+
 
 def adam_update(
     weights: Weights,

@@ -60,8 +60,11 @@ def start_of_training(
     start_seed: int | None,
     actor: keras.Model | None,
     critic: keras.Model | None,
-) -> Start | None:
-    """What a trainer's arguments say of where seeds start; None for networks of their own.
+) -> tuple[Start | None, keras.Model | None, keras.Model | None]:
+    """What a trainer's arguments say of where seeds start.
+
+    Returns:
+      The start, None for networks of their own, and the actor and the critic to train, if given.
 
     Raises:
       ValueError: as `starting_point` does; and for networks beside it, or a seed alone.
@@ -72,14 +75,15 @@ def start_of_training(
                 "`start_seed` is a seed of what `start_from` names. Received: start_from=None, "
                 f"start_seed={shown(start_seed)}"
             )
-        return None
+        return None, actor, critic
     if actor is not None or critic is not None:
         raise ValueError(
             "`start_from` brings its own networks: give it or actor and critic, not both. "
             f"Received: start_from={shown(start_from)}, actor={shown(actor)}, "
             f"critic={shown(critic)}"
         )
-    return starting_point(start_from, start_seed)
+    start = starting_point(start_from, start_seed)
+    return start, start.actor, start.critic
 
 
 def starting_point(

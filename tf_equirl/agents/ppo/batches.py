@@ -16,6 +16,9 @@ from tf_equirl.training.augmentation import (
 )
 from tf_equirl.training.population import Population, Weights
 
+FURTHEST = 3.0
+"""An image whose log-probability is this much below that of the transition itself is left out."""
+
 
 class Batch(NamedTuple):
     """Training data, `[members, transitions, ...]`."""
@@ -59,6 +62,10 @@ def augmented(
     are not unless the networks are: they become those that the acting weights give to the images,
     without which the ratios of the first gradient step would not be 1.
 
+    Images that the acting weights would hardly ever have chosen count for nothing: of such an
+    action, many standard deviations from a Gaussian's mean, the ratio grows without bounds, up to
+    infinity, when the mean moves towards it, and nothing clips that for a negative advantage.
+
     Args:
       env: the environment.
       population: its "actor" and "critic".
@@ -78,11 +85,16 @@ def augmented(
     observation = moved_observations(env, batch.observation, elements)
     action = moved_actions(env, batch.action, elements)
     parameters = population.outputs("actor", weights, observation)
+    log_prob = env.action_distribution.log_prob(parameters, action)
+    valid = log_prob > batch.log_prob - FURTHEST
+    if tf.is_tensor(batch.valid):
+        valid &= batch.valid
     return batch._replace(
         observation=observation,
         action=action,
-        log_prob=env.action_distribution.log_prob(parameters, action),
+        log_prob=log_prob,
         value=population.outputs("critic", weights, observation)[..., 0],
+        valid=valid,
     )
 
 

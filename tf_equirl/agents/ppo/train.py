@@ -120,9 +120,7 @@ def train_ppo(
     """
     env = environment_of(env)
     config, configs = as_configs(config, PPOConfig)
-    start = start_of_training(start_from, start_seed, actor, critic)
-    if start is not None:
-        actor, critic = start.actor, start.critic
+    start, actor, critic = start_of_training(start_from, start_seed, actor, critic)
     learner = PPOLearner(env, config, *config.networks(env, actor, critic))
     learner.start_from = start
     return train(
