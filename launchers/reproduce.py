@@ -18,6 +18,8 @@
     --table=dyna-catch                the same on Catch
     --table=race-cartpole             the race: all agents tuned alike, with a figure
     --table=race-catch                the same on Catch
+    --table=ways-pendulum-v1          ways to use a symmetry of an environment of gymnasium's:
+                                      augmented data, averaged policies, equivariant networks
 
 Interrupted, the same command goes on where it was. What it writes is explained in
 docs/reproduction.md, docs/transition_models.md, docs/dyna.md and docs/race.md.
@@ -37,7 +39,8 @@ from . import common
 # Named here, too, so that help need not wait for what makes them.
 _TABLES = ["4.2", "4.4", "transitions-cartpole", "transitions-catch", "transitions-equivariance"]
 _TABLES += ["transitions-sizes", "4.5", "4.6", "dyna-cartpole", "dyna-catch"]
-_TABLES += ["race-cartpole", "race-catch"]
+_TABLES += ["race-cartpole", "race-catch", "ways-acrobot-v1", "ways-pendulum-v1"]
+_TABLES += ["ways-mountaincarcontinuous-v0", "ways-inverteddoublependulum-v5", "ways-reacher-v5"]
 _FIGURES = ["4.3", "4.4", "4.5", "4.6", "4.7", "4.9", "4.8", "4.10", "dyna-cartpole", "dyna-catch"]
 _FIGURES += ["5.2", "5.7", "4.11", "4.12"]
 

@@ -89,6 +89,33 @@ def test_a_run_is_published_in_a_zoo_of_ones_own_and_used_from_it(folder):
     start("zoo_models", "--write_table", zoo_dir)
 
 
+MIRRORED = """
+from tf_equirl import envs
+
+NAMES = ["x", "speed", "angle", "turning"]
+MIRROR = envs.reflection(NAMES, ["left", "right"], flips=NAMES, swaps={"left": "right"})
+
+def mirrored():
+    return envs.make("CartPole-v1", symmetry=MIRROR)
+"""
+
+
+def test_a_function_that_gives_an_environment_its_symmetry_is_trained_and_published(folder):
+    (folder / "windy_module.py").write_text(MIRRORED)
+    start("train_ppo", "--env=windy_module:mirrored", *QUICK)
+    forget()
+    assert agents.load_result("run").config.actor == "gcnn"
+    start(
+        *("publish", "--run_dir=run", "--name=mirrored", "--success=1", "--episodes=4"),
+        "--zoo_dir=my_zoo",
+    )
+    card = zoo.card("mirrored", "my_zoo")
+    assert card["environment"]["recipe"] == {"make": "windy_module:mirrored", "arguments": {}}
+    assert "--env=windy_module:mirrored" in card["training"]["command"].split()
+    told = start("evaluate", "--model=mirrored", "--zoo_dir=my_zoo", "--episodes=4")
+    assert "on CartPole-v1: 4 episodes" in told
+
+
 def test_what_a_card_cannot_name_is_not_published(folder):
     listed = "--env=windy_module:Windy", "--env_arg=wind=0.5"
     (folder / "windy_module.py").write_text(

@@ -3,11 +3,14 @@
 import dataclasses
 
 import numpy as np
+import tensorflow as tf
+from compiling import compiles
 from gymnasium_cases import AGENT, Counter
 
 from tf_equirl.agents import train_ppo
 from tf_equirl.envs.host import HostEnvironment
-from tf_equirl.training.host import copies_of
+from tf_equirl.training.host import acting_program, copies_of
+from tf_equirl.training.population import Population
 
 
 def test_a_seed_does_not_depend_on_its_company_nor_on_processes():
@@ -27,3 +30,20 @@ def test_configs_have_environments_of_their_own():
         np.testing.assert_array_equal(found.returns, alone.returns)
     rows = np.array([1, 2, 1, 1]), np.array([[0.0], [0.0], [0.0], [1.0]])
     np.testing.assert_array_equal(copies_of(rows), [0, 1, 0, 2])
+
+
+def test_acting_is_compiled_once_for_all_steps():
+    env = HostEnvironment(Counter)
+    actor, _ = AGENT.networks(env)
+    act = acting_program(actor, env.action_distribution, False)
+    weights = Population({"actor": actor}).own(2).of("actor")
+    observation, uniforms = tf.ones([2, 3, 2]), tf.random.stateless_uniform([4, 2, 3, 1], [1, 2])
+
+    def step(number):
+        return act(weights, observation, uniforms, tf.constant(number))
+
+    assert compiles(lambda: step(0))
+    assert not compiles(lambda: [step(number) for number in (1, 2, 3)])
+    for number in range(4):
+        expected = act(weights, observation, uniforms[number:], tf.constant(0))
+        np.testing.assert_array_equal(step(number)[0], expected[0])

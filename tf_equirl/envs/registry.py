@@ -194,6 +194,8 @@ def _make(argument: str, name: object, kwargs: Mapping[str, Any]) -> Any:
         made = HostEnvironment(again, name=name, **of_host)  # type: ignore[arg-type]
         made._recipe = {"make": name, "arguments": dict(kwargs)}
         return made
+    if isinstance(env, HostEnvironment) and _is_import(name):  # with a symmetry, of a function
+        env._recipe = {"make": name, "arguments": dict(kwargs)}
     if of_host or not isinstance(env, BaseEnvironment):
         rule = "an Environment of gymnasium's, for these arguments" if of_host else "an Environment"
         raise ValueError(

@@ -138,7 +138,8 @@ def acting_program(actor: keras.Model, distribution: Distribution, greedy: bool)
     @tf.function(jit_compile=True, autograph=False)
     def act(weights, observation, uniforms, step):
         parameters = population.outputs("actor", weights, observation)
-        action = distribution.act(parameters, uniforms[step], greedy)
+        # Not `uniforms[step]`, of which XLA compiles a program for every step.
+        action = distribution.act(parameters, tf.gather(uniforms, step), greedy)
         executed = distribution.executed(action)
         return action, executed, distribution.log_prob(parameters, action), parameters
 

@@ -62,9 +62,10 @@ def augmented(
     are not unless the networks are: they become those that the acting weights give to the images,
     without which the ratios of the first gradient step would not be 1.
 
-    Images that the acting weights would hardly ever have chosen count for nothing: of such an
-    action, many standard deviations from a Gaussian's mean, the ratio grows without bounds, up to
-    infinity, when the mean moves towards it, and nothing clips that for a negative advantage.
+    Images that the acting weights would hardly ever have chosen count for nothing, and the
+    transition itself stands in their place: of such an action, many standard deviations from a
+    Gaussian's mean, the ratio grows without bounds, up to infinity, when the mean moves towards it,
+    and nothing clips that for a negative advantage.
 
     Args:
       env: the environment.
@@ -86,16 +87,21 @@ def augmented(
     action = moved_actions(env, batch.action, elements)
     parameters = population.outputs("actor", weights, observation)
     log_prob = env.action_distribution.log_prob(parameters, action)
-    valid = log_prob > batch.log_prob - FURTHEST
-    if tf.is_tensor(batch.valid):
-        valid &= batch.valid
-    return batch._replace(
-        observation=observation,
-        action=action,
-        log_prob=log_prob,
-        value=population.outputs("critic", weights, observation)[..., 0],
-        valid=valid,
-    )
+    near = log_prob > batch.log_prob - FURTHEST
+    image = {
+        "observation": observation,
+        "action": action,
+        "log_prob": log_prob,
+        "value": population.outputs("critic", weights, observation)[..., 0],
+    }
+    chosen = {name: _where(near, x, getattr(batch, name)) for name, x in image.items()}
+    valid = near & batch.valid if tf.is_tensor(batch.valid) else near
+    return batch._replace(**chosen, valid=valid)
+
+
+def _where(rows: tf.Tensor, one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    """Chooses whole rows."""
+    return tf.where(tf.reshape(rows, [*rows.shape, *[1] * (one.shape.rank - 2)]), one, other)
 
 
 def inconsistency(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tf_equirl._files import write_text_atomically
 from tf_equirl.experiments.reports import summary_table, tidy_rows, to_csv, to_markdown
 from tf_equirl.reproductions.race.contest import Race, race
@@ -14,6 +16,7 @@ from tf_equirl.reproductions.race.report import (
     plot_frontier,
     race_markdown,
 )
+from tf_equirl.reproductions.race.ways import TRACKS, play, played_markdown, ways
 from tf_equirl.reproductions.thesis.outputs import Output, Shown, Work
 
 RACE = "the race"
@@ -28,12 +31,20 @@ def run_race(contest: Race, work: Work) -> Finish:
     return Finish(contest, experiment, tuned, results)
 
 
-def write_race(contest: Race, finish: Finish, file: Path) -> Shown:
+def run_ways(contest: Race, work: Work) -> tuple[Finish, dict[str, np.ndarray]]:
+    """The same, and plays whatever policies have not been played."""
+    finish = run_race(contest, work)
+    folder = work.folder / contest.experiment.name
+    return finish, play(finish.experiment, finish.results, folder)
+
+
+def write_race(contest: Race, finish: Finish, file: Path, more: str = "") -> Shown:
     """Writes the page, the numbers and the figure; yields what a user should read."""
     experiment, results = finish.experiment, finish.results
     yield summary_table(experiment, results)
     rows = tidy_rows(experiment, results)
-    page = to_markdown(experiment, results, rows) + "\n" + race_markdown(finish)
+    page = "\n".join([to_markdown(experiment, results, rows), *[more] * bool(more)])
+    page += "\n" + race_markdown(finish)
     for suffix, text in (
         (".md", page),
         (".csv", to_csv(rows)),
@@ -41,14 +52,25 @@ def write_race(contest: Race, finish: Finish, file: Path) -> Shown:
     ):
         write_text_atomically(file.with_name(file.name + suffix), text)
     plot_frontier(finish, file.with_name(file.name + ".png"))
-    yield race_markdown(finish)
+    yield more + "\n" + race_markdown(finish) if more else race_markdown(finish)
     yield f"table: {file}.md, {file}.csv\nfigure: {file}.png, numbers: {file}_frontier.csv"
 
 
-def _output(environment: str) -> Any:
+def write_ways(contest: Race, outcome: tuple[Finish, dict[str, np.ndarray]], file: Path) -> Shown:
+    """The same, with what the trained policies reach."""
+    finish, played = outcome
+    return write_race(contest, finish, file, played_markdown(played))
+
+
+def _race(environment: str) -> Any:
     return Output(RACE, lambda: race(environment), run_race, write_race)
 
 
+def _ways(environment: str) -> Any:
+    return Output(RACE, lambda: ways(environment), run_ways, write_ways)
+
+
 TABLES: dict[str, Output] = {
-    f"race-{environment.lower()}": _output(environment) for environment in ("CartPole", "Catch")
+    **{f"race-{name.lower()}": _race(name) for name in ("CartPole", "Catch")},
+    **{f"ways-{name.lower()}": _ways(name) for name in TRACKS},
 }

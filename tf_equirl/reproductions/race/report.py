@@ -23,7 +23,7 @@ from tf_equirl.experiments.tuning.search import environment_steps, gradient_step
 from tf_equirl.experiments.tuning.trials import short_text
 from tf_equirl.reproductions.race.contest import Race
 
-_SIDE_BY_SIDE = 32  # seeds whose time is told
+_SIDE_BY_SIDE = 32  # seeds whose time is told, or all if there are fewer
 
 
 class Finish(NamedTuple):
@@ -64,9 +64,9 @@ def race_markdown(finish: Finish) -> str:
         "the second does not get there within its run; –: neither does.",
         markdown_table(["", "agents", *levels], _saving_rows(finish)),
         "**Cost of a run**, of one seed: gradient steps of the agent and of its models, planned "
-        "ones included; seconds of a run of 32 seeds, compilation left out.",
+        "ones included; seconds of a run of several seeds, compilation left out.",
         markdown_table(
-            ["agent", "environment steps", "gradient steps", "seconds for 32 seeds"],
+            ["agent", "environment steps", "gradient steps", _seconds(finish)],
             [_cost_row(column, result) for column, result in results.items()],
         ),
     ]
@@ -87,7 +87,7 @@ def plot_frontier(finish: Finish, path: Path) -> None:
             draw_mean(panel, costs, returns, column.label, color)
             panel.lines[-1].set_linestyle(style)
     for panel, label in zip(
-        panels, ("real steps", "gradient steps", "seconds for 32 seeds"), strict=True
+        panels, ("real steps", "gradient steps", _seconds(finish)), strict=True
     ):
         panel.set_xlabel(label)
         tidy(panel)
@@ -116,6 +116,11 @@ def frontier_rows(finish: Finish) -> list[dict[str, object]]:
 def seconds_of_run(result: TrainingResult) -> float:
     """Time of training as many seeds as are trained side by side."""
     return result.run_seconds * min(1.0, _SIDE_BY_SIDE / len(result.seeds))
+
+
+def _seconds(finish: Finish) -> str:
+    seeds = len(next(iter(finish.results.values())).seeds)
+    return f"seconds for {min(seeds, _SIDE_BY_SIDE)} seeds"
 
 
 def _costs(
