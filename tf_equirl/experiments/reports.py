@@ -139,11 +139,16 @@ def to_markdown(experiment: Experiment, results: Results, rows: Sequence[Mapping
     seeds = len(next(iter(results.values())).seeds)
     labels = [column.label for column in results]
     span = rows[-1]["timestep"]
+    of_thesis = ""
+    if any(column.thesis for column in results):
+        of_thesis = (
+            ", *thesis* what the thesis prints, *one instant* our runs read as the thesis reads "
+            "its own (± two standard errors)"
+        )
     parts = [
         f"**{experiment.title}, {seeds} seeds.** Return at a timestep; *mean* ± two standard "
         "errors over seeds, *IQM* interquartile mean [95 % bootstrap interval], *worst tenth* mean "
-        "over the seeds with the least area under their curve, *thesis* what the thesis prints, "
-        "*one instant* our runs read as the thesis reads its own (± two standard errors).",
+        f"over the seeds with the least area under their curve{of_thesis}.",
         markdown_table(["timestep", "", *labels], _return_rows(rows)),
         "**Differences over the same seeds**: mean [95 % interval], and in standard errors.",
         markdown_table(

@@ -136,7 +136,7 @@ def play(
     known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     found = {}
     for column, result in results.items():
-        equivariant = column.config.actor != "mlp"
+        equivariant = getattr(column.config, "actor", None) != "mlp"
         for label in (column.label, f"{column.label}, averaged")[: 1 if equivariant else 2]:
             key = f"{label}, {len(result.seeds)} seeds, {episodes} episodes"
             if key not in known:
