@@ -31,6 +31,8 @@ TUNE = ["optuna>=4.1"]
 # Gymnasium's environments whose symmetries are declared. Before 1.4 its Box2D was to be compiled.
 BOX2D = ["gymnasium[box2d]>=1.4"]
 MUJOCO = ["gymnasium[mujoco]>=1.1"]
+# Somebody else's environments, of docs/somebody_elses.md.
+ROBOTICS = ["gymnasium-robotics>=1.3"]
 # bsuite itself, too, is installed with --no-deps by `make setup`: Catch is tested against its
 # environment, and what its package asks for are plotting libraries.
 DEV = [
@@ -99,6 +101,7 @@ setup(
         "dev": DEV,
         "export": EXPORT,
         "mujoco": MUJOCO,
+        "robotics": ROBOTICS,
         "tune": TUNE,
         "video": ["imageio[ffmpeg]"],
         "cuda": ["tensorflow[and-cuda]"],

@@ -248,6 +248,22 @@ def test_results_are_the_callers_own():
     np.testing.assert_array_equal(again["twice"][1], [1, 1])
 
 
+def test_what_is_put_together_is_returned_as_it_is_and_once():
+    def stacked(x, y):
+        both = tf.stack([x, y, x + y])
+        return both, tf.identity(both), both[..., 1], both[-1], both[0:1], tf.reshape(both, [3, 1])
+
+    call, _ = numpy_function(stacked, *[tf.TensorSpec([])] * 2)
+    numbers = np.float32(3), np.float32(4)
+    for received, expected in zip(call(*numbers), stacked(*numbers), strict=True):
+        np.testing.assert_array_equal(received, expected)
+        assert isinstance(received, np.ndarray if expected.shape.rank else np.generic)
+    arrays = [x for x in call(*numbers) if x.shape]
+    for i, array in enumerate(arrays):
+        array[...] = i
+    assert [int(x.reshape(-1)[0]) for x in arrays] == [0, 1, 2, 3]
+
+
 class Looping(envs.CartPole):
     """Of operations that NumPy is not taught."""
 

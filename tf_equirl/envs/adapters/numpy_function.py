@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from tf_equirl.envs.adapters.numpy_operations import OPERATIONS
 
 Flat = Callable[..., Sequence[Any]]
 _logger = logging.getLogger(__name__)
+# Operations whose results share no memory with anything else.
+_FRESH = frozenset({"Pack", "ConcatV2", "Cast", "AddV2", "Sub", "Mul", "RealDiv"})
 
 
 def numpy_function(function: Callable[..., Any], *arguments: Any) -> tuple[Flat, Any]:
@@ -75,6 +77,8 @@ def _translated(program: Any) -> Flat:
     """
     graph = program.graph
     names: dict[str, str] = {}  # of tensors, in the code
+    parts: dict[str, Sequence[str]] = {}  # of vectors that are put together, by name
+    fresh: set[str] = set()  # arrays that may be returned as they are, once
     constants: dict[str, Any] = {"np": np}  # of the code, by name
 
     def keep(value: Any) -> str:
@@ -98,7 +102,7 @@ def _translated(program: Any) -> Flat:
         node = Node(op, [names[x.name] for x in op.inputs], constants, keep)
         if op.type not in OPERATIONS:
             raise NotTranslatable(f"the operation {op.type}")
-        code = OPERATIONS[op.type](node)
+        code = _entry(node, parts) or OPERATIONS[op.type](node)
         first, *others = (x.name for x in op.outputs)
         if others:
             outputs = [f"t{len(names) + i}" for i in range(len(op.outputs))]
@@ -112,13 +116,33 @@ def _translated(program: Any) -> Flat:
         else:
             names[first] = f"t{len(names)}"
             lines.append(f"{names[first]} = {code}")
+            if op.type in _FRESH:
+                fresh.add(names[first])
+            if op.type == "Pack" and node.rank == 1:
+                parts[names[first]] = node.inputs
     # What is returned is no view of a constant, an argument or another result.
-    returned = [f"{names[x.name]}.copy()" if x.shape.rank else names[x.name] for x in graph.outputs]
+    returned = []
+    for x in graph.outputs:
+        name = names[x.name]
+        returned.append(name if name in fresh or not x.shape.rank else f"{name}.copy()")
+        fresh.discard(name)
     lines.append(f"return ({', '.join(returned)},)")
     body = "\n        ".join(["with np.errstate(all='ignore'):", *(f"    {x}" for x in lines)])
     arguments = ", ".join(f"a{i}" for i in range(len(own)))
     exec(f"def call({arguments}):\n        {body}", constants)
     return constants["call"]
+
+
+def _entry(node: Node, parts: Mapping[str, Sequence[str]]) -> str | None:
+    """The name of the entry that a node takes out of a vector, if it was put together of entries.
+
+    Environments stack a state for its observation and take it apart again.
+    """
+    if node.op.type != "StridedSlice" or node.rank or node.inputs[0] not in parts:
+        return None
+    shrunk = int(node.attribute("shrink_axis_mask"))
+    (index,) = (x for i, x in enumerate(node.axes(1)) if shrunk >> i & 1)
+    return parts[node.inputs[0]][index]
 
 
 def _needed(graph: Any) -> list[tf.Operation]:
