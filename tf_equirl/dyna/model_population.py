@@ -12,6 +12,7 @@ from tf_equirl.dyna.config import DynaConfig
 from tf_equirl.dynamics.config import TransitionModelConfig
 from tf_equirl.dynamics.model_loss import ROLE, Batch, ModelLoss, Rows, model_inputs
 from tf_equirl.envs import Environment
+from tf_equirl.training.augmentation import moved
 from tf_equirl.training.loops import repeat
 from tf_equirl.training.optimizer import AdamState, adam_settings, initial_adam_state
 from tf_equirl.training.population import Population, Weights, adam_update
@@ -161,16 +162,11 @@ class ModelPopulation:
 
     def moved(self, batch: Batch, elements: tf.Tensor) -> Batch:
         """The transitions, each moved by a group element `[members, rows]`."""
-
-        def move(x, representation):
-            matrices = tf.constant(representation.matrices, tf.float32)
-            return tf.einsum("mrij,mrj->mri", tf.gather(matrices, elements), x)
-
         symmetry = self._env.symmetry
         return batch._replace(
-            observation=move(batch.observation, symmetry.state),
-            action=move(batch.action, symmetry.action),
-            target=move(batch.target, self._head.representation),
+            observation=moved(batch.observation, symmetry.state, elements),
+            action=moved(batch.action, symmetry.action, elements),
+            target=moved(batch.target, self._head.representation, elements),
         )
 
     def _model_by_model(self, function: Any, *arguments: Any) -> Any:
