@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from tf_equirl import envs
+from tf_equirl import envs, models
 from tf_equirl.groups import (
     Representation,
     Symmetry,
@@ -81,3 +81,14 @@ def two_inputs(symmetry: Symmetry) -> keras.Model:
     a, b = inner(lift(first)), inner(lift(second))
     joined = keras.layers.Concatenate()([a, b])
     return randomised(keras.Model([first, second], [GroupPooling("sum")(joined), a - 2.0 * b]))
+
+
+def normalized(symmetry: Symmetry) -> keras.Model:
+    """A policy of continuous actions that has seen observations far from the origin."""
+    options = {"standard_deviation": "constant", "normalize": True}
+    model = randomised(models.actor(symmetry, "gcnn", (6, 5), **options))
+    layer = next(x for x in model.layers if type(x).__name__ == "InputNormalization")
+    dim = symmetry.state.dim
+    layer.mean.assign(np.linspace(50.0, 60.0, dim))
+    layer.variance.assign(np.linspace(0.5, 2.0, dim))
+    return model

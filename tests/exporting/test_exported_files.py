@@ -12,6 +12,7 @@ import tensorflow as tf
 from exporting_cases import (
     SYMMETRIES,
     assert_same_outputs,
+    normalized,
     outputs_of,
     randomised,
     states_of,
@@ -67,7 +68,7 @@ def run_file(path, format, states):
 
 @each_format
 @pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
-@pytest.mark.parametrize("make", [two_heads, two_inputs])
+@pytest.mark.parametrize("make", [two_heads, two_inputs, normalized])
 def test_a_file_computes_what_the_model_computes(make, format, tmp_path):
     model = make(SYMMETRIES["S3"])
     path = target(tmp_path, format)

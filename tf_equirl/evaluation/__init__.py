@@ -18,9 +18,10 @@ from tf_equirl.evaluation.equivariance import model_equivariance_error, visited_
 from tf_equirl.evaluation.evaluate import Evaluation, evaluate
 from tf_equirl.evaluation.films import write_gif, write_mp4
 from tf_equirl.evaluation.fitting import fitting_environment
-from tf_equirl.evaluation.recording import Recording, record
+from tf_equirl.evaluation.recording import CannotDraw, Recording, record
 
 __all__ = [
+    "CannotDraw",
     "Evaluation",
     "Recording",
     "evaluate",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import gymnasium
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_equirl._checks import flag, random_seed
+from tf_equirl._checks import cut, flag, random_seed
 from tf_equirl.envs import BaseEnvironment, HostEnvironment
 from tf_equirl.envs.checks import check_environment
 from tf_equirl.envs.registry import environment_of
@@ -46,6 +47,7 @@ def record(
 
     Raises:
         ValueError: If an argument is not one of those, or the model's shapes do not fit.
+        CannotDraw: If the environment fails to draw itself here.
     """
     env = environment_of(env)
     check_environment(env)
@@ -77,6 +79,22 @@ def record(
     return Recording(frames, total)
 
 
+class CannotDraw(ValueError):
+    """An environment has pictures, and they cannot be drawn on this machine."""
+
+
+def _drawn(made: gymnasium.Env, env: HostEnvironment) -> Any:
+    """The first frame."""
+    try:
+        return made.render()
+    except Exception as error:  # whatever graphics raise
+        raise CannotDraw(
+            f"`env` must be able to draw itself on this machine. Received: env={env.name}, whose "
+            f"render() raised {type(error).__name__}: {cut(str(error), 300)}. MuJoCo draws without "
+            "a screen where MUJOCO_GL=egl or MUJOCO_GL=osmesa is set and that library is installed"
+        ) from error
+
+
 def _record_on_host(
     model: keras.Model, env: HostEnvironment, seed: int, greedy: bool, mode: str
 ) -> Recording:
@@ -85,7 +103,7 @@ def _record_on_host(
     try:
         numbers = action_numbers(seed, 0)
         seen = made.reset(seed=int(first_seeds(seed, 0, 1)[0]))[0]
-        frames, total, ended = [made.render()], 0.0, False
+        frames, total, ended = [_drawn(made, env)], 0.0, False
         while not ended:
             actions, is_nan = policy(env.observed(seen)[np.newaxis], numbers)
             host.check_numbers(model, is_nan)

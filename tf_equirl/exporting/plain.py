@@ -55,7 +55,7 @@ def to_plain(model: keras.Model) -> keras.Model:
 
         flat(layer(x)) = activation(flat(x) @ expanded_kernel() + flat(expanded_bias())).
 
-    A `GroupPooling` becomes Keras' pooling; an `InputNormalization` a `Normalization` by what it
+    A `GroupPooling` becomes Keras' pooling; an `InputNormalization` two of `Rescaling` by what it
     has learned, whose bound is made of a `ReLU`; an `InvariantVector` the bias of a `Dense` layer
     whose kernel is 0. All other layers are copied. A tensor changes its shape
     only where somebody needs the other shape: layers in a row share the row-major order of
@@ -187,12 +187,18 @@ class _Conversion:
 
     def _normalization(self, layer: InputNormalization, x: Any) -> Any:
         def make() -> Any:
-            mean, variance = (keras.ops.convert_to_numpy(v).tolist() for v in layer.applied())
+            mean, variance = layer.applied()
+            shift, scale = (
+                keras.ops.convert_to_numpy(v).tolist() for v in (-mean, keras.ops.rsqrt(variance))
+            )
             options = {"dtype": layer.dtype_policy}
+            # Keras' `Normalization` holds tensors that are no weights, which ONNX cannot have.
+            # First the mean: of a product and a sum little would be left where it is large.
             layers = [
-                keras.layers.Normalization(
-                    axis=-1, mean=mean, variance=variance, name=layer.name, **options
-                )
+                keras.layers.Rescaling(
+                    1.0, offset=shift, name=self._new_name(layer, "shift"), **options
+                ),
+                keras.layers.Rescaling(scale, name=layer.name, **options),
             ]
             if layer.bound is not None:
                 up, cut, down = (self._new_name(layer, x) for x in ("up", "cut", "down"))

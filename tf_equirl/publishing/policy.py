@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,8 @@ def publish(
 ) -> Path:
     """Writes `<zoo_dir>/<name>` from a finished run: models, card, checksums, curve, film.
 
-    There is no film of an environment without pictures.
+    There is no film of an environment without pictures, nor of one that cannot draw them on this
+    machine, which is told by a warning.
     Of the run's seeds one is kept, by `RULE`. Its greedy and its sampled policy are evaluated on
     fresh episodes. The folder appears whole or not at all; a model of the same name is replaced.
 
@@ -118,7 +120,10 @@ def publish(
         _write_golden(place / "golden.npz", networks, env)
         _draw(place / "learning_curve.png", result, seed)
         if "rgb_array" in env.render_modes:
-            _film(place / "episode.gif", networks["actor"], env)
+            try:
+                _film(place / "episode.gif", networks["actor"], env)
+            except evaluation.CannotDraw as error:
+                warnings.warn(f"{name} is published without a film: {error}", stacklevel=2)
         return {
             "format": 1,
             "type": zoo.POLICY.text,
