@@ -12,7 +12,6 @@ from tf_equirl.models.widths import trained_parameters
 from tf_equirl.reproductions.race import TABLES
 from tf_equirl.reproductions.race.outputs import run_ways, write_ways
 from tf_equirl.reproductions.race.ways import (
-    EPISODES,
     NUM_SEEDS,
     SEARCH_SEEDS,
     TRACKS,
@@ -65,7 +64,7 @@ def test_small_ways_are_run_played_and_written(tmp_path):
     contest = dataclasses.replace(
         contest, experiment=experiment, trials=4, search_seeds=(1000, 1001)
     )
-    finish, played = run_ways(contest, Work(tmp_path, num_seeds=2))
+    finish, played = run_ways(contest, Work(tmp_path, num_seeds=2), episodes=4)
     assert list(played) == [
         *("MLP", "MLP, averaged", "MLP, all images", "MLP, all images, averaged"),
         "G-CNN, invariant critic",
@@ -73,8 +72,8 @@ def test_small_ways_are_run_played_and_written(tmp_path):
     env, folder = envs.make("Pendulum-v1"), tmp_path / "ways-pendulum-v1"
     mlp = next(iter(finish.results.values()))
     averaged = models.averaged(mlp.actor(1), env.symmetry, continuous=True)
-    assert played["MLP"][1] == evaluate(mlp.actor(1), env, EPISODES).mean
-    assert played["MLP, averaged"][1] == evaluate(averaged, env, EPISODES).mean
+    assert played["MLP"][1] == evaluate(mlp.actor(1), env, 4).mean
+    assert played["MLP, averaged"][1] == evaluate(averaged, env, 4).mean
     assert played["MLP, averaged"][1] != played["MLP"][1]
     *_, told, files = write_ways(contest, (finish, played), tmp_path / "ways")
     assert "**What was learned**" in told and "**Tuning.**" in told and "ways.md" in files
@@ -84,11 +83,12 @@ def test_small_ways_are_run_played_and_written(tmp_path):
     file = folder / "played.json"
     kept = json.loads(file.read_text())
     file.write_text(json.dumps({key: [7.0, 9.0] for key in kept}))
-    assert all(x.tolist() == [7, 9] for x in play(experiment, finish.results, folder).values())
+    assert all(x.tolist() == [7, 9] for x in play(experiment, finish.results, folder, 4).values())
 
 
 def test_differences_are_of_the_same_seeds():
     text = played_markdown({"A": np.array([1.0, 5.0, 9.0]), "B": np.array([2.0, 6.0, 10.0])}, 3)
     rows = [line for line in text.splitlines() if line.startswith("| ")]
-    assert rows[-1].split("|")[-2].strip() == "+1 [+1, +1]" and "5.0 ± 4.6" in rows[-2]
+    assert rows[-1].split("|")[-2].strip() == "+1.00 [+1.00, +1.00] +inf SE"
+    assert "5.0 ± 4.6" in rows[-2] and "minus A" in text
     assert "3 episodes each" in text

@@ -239,7 +239,7 @@ def _difference_rows(experiment: Experiment, results: Results) -> list[list[str]
         [
             f"{column.label} − {other.label}",
             *(
-                _difference(paired_difference(read(results[column]), read(results[other])))
+                difference_text(paired_difference(read(results[column]), read(results[other])))
                 for read in map(_reader, (*experiment.timesteps, None))
             ),
         ]
@@ -247,7 +247,8 @@ def _difference_rows(experiment: Experiment, results: Results) -> list[list[str]
     ]
 
 
-def _difference(difference: Difference) -> str:
+def difference_text(difference: Difference) -> str:
+    """ "+86 [+60, +113] +6.4 SE": mean, 95 % interval, and the mean in standard errors."""
     mean, low, high, standard_error = difference
     if mean == standard_error == 0:
         return "equal in every seed"

@@ -13,6 +13,8 @@ from tf_equirl.envs.adapters.numpy_function import numpy_function
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.registry import make
 
+_INTEGERS = frozenset({int, np.int32, np.int64})  # that need no other check than their range
+
 
 class GymnasiumEnv(gymnasium.Env[Any, Any]):
     """A `gymnasium.Env` that steps an `Environment`.
@@ -90,12 +92,13 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
         """
         if not self._under_way:
             raise gymnasium.error.ResetNeeded("Call reset() first: no episode is under way.")
-        checked = np.int32(int(self.environment.validate_actions(action, ())))
+        if type(action) not in _INTEGERS or not 0 <= action < self.environment.num_actions:
+            action = int(self.environment.validate_actions(action, ()))
         uniforms = self._no_uniforms
         if self.environment.random_transitions:
             uniforms = self.np_random.random(self.environment.num_uniforms)
         *self._state, observation, reward, terminated = self._advance(
-            *self._state, checked, uniforms
+            *self._state, np.int32(action), uniforms
         )
         self._under_way = not terminated
         return observation, float(reward), bool(terminated), False, {}

@@ -16,7 +16,7 @@ from tf_equirl.reproductions.race.report import (
     plot_frontier,
     race_markdown,
 )
-from tf_equirl.reproductions.race.ways import TRACKS, play, played_markdown, ways
+from tf_equirl.reproductions.race.ways import EPISODES, TRACKS, play, played_markdown, ways
 from tf_equirl.reproductions.thesis.outputs import Output, Shown, Work
 
 RACE = "the race"
@@ -31,11 +31,13 @@ def run_race(contest: Race, work: Work) -> Finish:
     return Finish(contest, experiment, tuned, results)
 
 
-def run_ways(contest: Race, work: Work) -> tuple[Finish, dict[str, np.ndarray]]:
-    """The same, and plays whatever policies have not been played."""
+def run_ways(
+    contest: Race, work: Work, episodes: int = EPISODES
+) -> tuple[Finish, dict[str, np.ndarray]]:
+    """The same, and plays so many episodes of whatever policies have not been played."""
     finish = run_race(contest, work)
     folder = work.folder / contest.experiment.name
-    return finish, play(finish.experiment, finish.results, folder)
+    return finish, play(finish.experiment, finish.results, folder, episodes)
 
 
 def write_race(contest: Race, finish: Finish, file: Path, more: str = "") -> Shown:

@@ -20,7 +20,13 @@ from tf_equirl.agents import PPOConfig, TrainingResult
 from tf_equirl.distributions import Gaussian
 from tf_equirl.evaluation import evaluate
 from tf_equirl.experiments.experiment import Column, Experiment
-from tf_equirl.experiments.statistics import mean_and_error, paired_difference, rounded
+from tf_equirl.experiments.reports import difference_text
+from tf_equirl.experiments.statistics import (
+    decimals_for,
+    mean_and_error,
+    paired_difference,
+    rounded,
+)
 from tf_equirl.experiments.tables import markdown_table
 from tf_equirl.models.widths import trained_parameters
 from tf_equirl.reproductions.race.contest import Race
@@ -151,18 +157,17 @@ def play(
 
 def played_markdown(played: Mapping[str, np.ndarray], episodes: int = EPISODES) -> str:
     """Greedy returns of trained policies, and differences of the same seeds to the first."""
-    baseline = next(iter(played.values()))
+    first, baseline = next(iter(played.items()))
     rows = []
     for label, values in played.items():
-        difference = paired_difference(values, baseline)
-        gain = f"{difference.mean:+.3g} [{difference.low:+.3g}, {difference.high:+.3g}]"
-        worst = f"{values.min():.4g}"
-        first = values is baseline
-        rows.append([label, rounded(*mean_and_error(values)), worst, "" if first else gain])
+        gain = difference_text(paired_difference(values, baseline))
+        mean, error = mean_and_error(values)
+        worst = f"{values.min():.{decimals_for(error)}f}"
+        rows.append([label, rounded(mean, error), worst, "" if values is baseline else gain])
     return (
         f"**What was learned**: trained policies, acting greedily, {episodes} episodes each from "
         "the same start states. Averaged: every pose of an observation is asked and the mean is "
         "taken, after training.\n\n"
-        + markdown_table(["policy", "return", "worst seed", "minus the first"], rows)
+        + markdown_table(["policy", "return", "worst seed", f"minus {first}"], rows)
         + "\n"
     )
