@@ -29,6 +29,8 @@ SYMMETRIES = {
     "C3": Symmetry(C3, TURN, permutation_representation(C3)),
 }
 CONTINUOUS = {"D4": Symmetry(D4, PLANE, PLANE), "C3": Symmetry(C3, TURN, TURN)}
+# Of float32, with outputs of any size that these weights give; a broken law is off by far more.
+ROUNDING = 1e-4
 X = np.random.default_rng(0).normal(size=(50, 6)).astype("float32")
 
 
@@ -53,7 +55,7 @@ def test_it_is_equivariant_and_the_mixture_over_all_poses(name):
     averaged = models.averaged(actor, symmetry)
     laws = symmetry.state, symmetry.action
     assert equivariance_error(actor, x, *laws).max > 0.1
-    assert equivariance_error(averaged, x, *laws).max < 1e-5  # over all elements
+    assert equivariance_error(averaged, x, *laws).max < ROUNDING  # over all elements
     expected = np.zeros((50, symmetry.action.dim))
     for g in symmetry.group.elements:
         there = tf.nn.softmax(actor(symmetry.move_states(g, x).astype("float32"))).numpy()
@@ -73,7 +75,7 @@ def test_parameters_of_a_gaussian_are_averaged_each_by_its_law(name, deviation):
     if deviation is not None:
         outputs += deviation_representation(symmetry.action)[0]
     x = inputs(symmetry)
-    assert equivariance_error(averaged, x, symmetry.state, outputs).max < 1e-5
+    assert equivariance_error(averaged, x, symmetry.state, outputs).max < ROUNDING
     expected = np.mean(
         [
             outputs.act(

@@ -46,6 +46,8 @@ def _symmetries():
     }
 
 
+# Of float32, with outputs of any size that these weights give; a broken law is off by far more.
+ROUNDING = 1e-4
 SYMMETRIES = _symmetries()
 
 
@@ -69,7 +71,7 @@ def test_the_actor_is_equivariant_under_every_element(name, kind):
     actor = _with_random_biases(models.actor(symmetry, kind, (16, 16)))
     error = equivariance_error(actor, _states(symmetry), symmetry.state, symmetry.action)
     assert len(error.per_element) == symmetry.group.order
-    assert error.max <= 1e-5
+    assert error.max <= ROUNDING
 
 
 @pytest.mark.parametrize("activation", ["tanh", "elu", "gelu", "leaky_relu"])
@@ -83,12 +85,12 @@ def test_any_pointwise_activation_commutes_with_the_group(name, activation):
         assert used[:2] == [activation] * 2 and set(used[2:]) <= {"linear"}
         actor = _with_random_biases(actor)
         error = equivariance_error(actor, _states(symmetry), symmetry.state, symmetry.action)
-        assert error.max <= 1e-5
+        assert error.max <= ROUNDING
         copy = keras.models.model_from_json(actor.to_json())
         assert [x.activation.__name__ for x in copy.layers if hasattr(x, "activation")] == used
     critic = models.critic(symmetry, "invariant", (8, 8), activation=activation)
     critic = _with_random_biases(critic)
-    assert equivariance_error(critic, _states(symmetry), symmetry.state, value).max <= 1e-5
+    assert equivariance_error(critic, _states(symmetry), symmetry.state, value).max <= ROUNDING
 
 
 def test_activations_that_are_not_given_are_those_of_the_kind():
@@ -102,7 +104,7 @@ def test_activations_that_are_not_given_are_those_of_the_kind():
         assert used - {"linear"} == {"tanh" if kind == "odd" else "relu"}
     odd = _with_random_biases(models.actor(symmetry, "odd", (4,), activation="softsign"))
     error = equivariance_error(odd, _states(symmetry), symmetry.state, symmetry.action)
-    assert error.max <= 1e-5
+    assert error.max <= ROUNDING
     with pytest.raises(ValueError, match="odd function.* Received: activation='elu'"):
         models.actor(symmetry, "odd", activation="elu")
 
@@ -112,14 +114,14 @@ def test_the_invariant_critic_is_invariant_under_every_element(name):
     symmetry = SYMMETRIES[name]
     critic = _with_random_biases(models.critic(symmetry, "invariant", (16, 16)))
     value = trivial_representation(symmetry.group)
-    assert equivariance_error(critic, _states(symmetry), symmetry.state, value).max <= 1e-5
+    assert equivariance_error(critic, _states(symmetry), symmetry.state, value).max <= ROUNDING
 
 
 def test_the_odd_actor_is_equivariant_and_has_the_thesis_size():
     symmetry = SYMMETRIES["CartPole"]
     actor = models.actor(symmetry, "odd")
     error = equivariance_error(actor, _states(symmetry), symmetry.state, symmetry.action)
-    assert error.max <= 1e-5
+    assert error.max <= ROUNDING
     # 4 * 64 + 64 * 64 + 64; with the critic 8,961 as in the thesis' table 5.4.
     assert actor.count_params() == 4416
     assert actor.count_params() + models.critic(symmetry).count_params() == 8961

@@ -23,6 +23,8 @@ from tf_equirl.testing import equivariance_error
 
 CARTPOLE, CATCH = envs.make("CartPole"), envs.make("Catch")
 HEADS = {"CartPole": CARTPOLE.transition_head, "Catch": CATCH.transition_head}
+# Of float32, with outputs of any size that these weights give; a broken law is off by far more.
+ROUNDING = 1e-4
 KINDS = models.TRANSITION_KINDS
 EQUIVARIANT = [kind for kind in KINDS if kind.startswith("gcnn")]
 each_kind = pytest.mark.parametrize("kind", KINDS)
@@ -97,7 +99,7 @@ def test_equivariant_under_every_element(name, kind):
     symmetry = SYMMETRIES[name]
     model = _model(symmetry, kind)
     assert model.output_shape == (None, symmetry.state.dim)
-    assert _error(model, symmetry, symmetry.state, _inputs(symmetry)) <= 1e-5
+    assert _error(model, symmetry, symmetry.state, _inputs(symmetry)) <= ROUNDING
 
 
 @each_equivariant_kind
@@ -106,7 +108,7 @@ def test_equivariant_with_categories(name, kind):
     symmetry = SYMMETRIES[name]
     head = CategoricalHead([symmetry.state], [np.eye(symmetry.state.dim)], [1.0])
     model = _model(symmetry, kind, head=head)
-    assert _error(model, symmetry, symmetry.state, _inputs(symmetry)) <= 1e-5
+    assert _error(model, symmetry, symmetry.state, _inputs(symmetry)) <= ROUNDING
 
 
 @pytest.mark.parametrize(
@@ -117,7 +119,7 @@ def test_catch_is_equivariant_on_all_pairs(kind, selection):
     model = _model(CATCH.symmetry, kind, head=head, selection=selection)
     pairs = _pairs_of_catch()
     assert model.output_shape == (None, 55) and len(pairs[0]) == 675
-    assert _error(model, CATCH.symmetry, head.representation, pairs) <= 1e-5
+    assert _error(model, CATCH.symmetry, head.representation, pairs) <= ROUNDING
 
 
 def test_without_averaged_ties_catch_is_not_equivariant():
@@ -148,7 +150,7 @@ def test_a_predicted_change_is_added_to_the_state(name, kind):
     changing = _model(symmetry, kind, predict_change=True)
     inputs = _inputs(symmetry)
     if kind != "mlp":
-        assert _error(changing, symmetry, symmetry.state, inputs) <= 1e-5
+        assert _error(changing, symmetry, symmetry.state, inputs) <= ROUNDING
     if kind != "gcnn-proximal":  # which compares other rows with the state
         plain = _model(symmetry, kind)
         np.testing.assert_allclose(changing(inputs), plain(inputs) + inputs[0], atol=1e-5)
