@@ -446,6 +446,7 @@ class DynaLearner(Learner):
 
     def _dynamics(self, weights: Weights, bounds: list[tf.Tensor]) -> Dynamics:
         """Steps in the mean of each member's models; the true reward and termination of it."""
+        weights = self.models.prepared(weights, self.config.agent.num_environments)
 
         def step(state, action, uniforms):
             encoding, disagreement = self.models.next_states(weights, state, action)

@@ -124,6 +124,14 @@ class ModelPopulation:
         means = tf.stack([tf.reduce_mean(m, axis=-1) for m in metrics], axis=-1)
         return tf.reduce_mean(tf.reshape(means, [members, self._size, len(metrics)]), axis=1)
 
+    def prepared(self, weights: Weights, copies: int) -> Weights:
+        """See `Population.prepared`; `copies` are the states of each agent."""
+
+        def of_some(weights):
+            return self.population.prepared(weights, copies)
+
+        return self._model_by_model(of_some, weights)
+
     def next_states(
         self, weights: Weights, state: Any, action: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:

@@ -137,6 +137,7 @@ def _play(
         def play(weights, state, key):
             shape = [_CHUNK, num_environments, num_uniforms(env)]
             uniforms = tf.random.stateless_uniform(shape, key)
+            weights = population.prepared(weights, num_environments, stacked=False)
 
             def step(i, carry):
                 state, is_nan = carry

@@ -127,6 +127,8 @@ def _program(model: keras.Model, env: Environment, greedy: bool) -> Callable[...
     def make():
         @tf.function(jit_compile=True, autograph=False)
         def run(weights, start, key):
+            weights = population.prepared(weights, BLOCK, stacked=False)
+
             def policy(observation):
                 with population.bound(weights):
                     return model(observation, training=False)

@@ -12,6 +12,7 @@ import numpy as np
 
 from tf_equirl import agents, envs
 from tf_equirl._checks import positive_integer
+from tf_equirl.training.blocks import FEWEST
 from tf_equirl.training.config import Config
 from tf_equirl.training.evaluations import Evaluations
 from tf_equirl.training.evaluations import joined as joined_evaluations
@@ -41,7 +42,8 @@ def train_in_chunks(
       config: hyperparameters.
       num_seeds: number of seeds.
       folder: holds the chunks' run folders.
-      seeds_per_chunk: seeds in a chunk; the last may be smaller.
+      seeds_per_chunk: seeds in a chunk; the last may be smaller. A rest of one or two seeds joins
+        the chunk before, since so few alone would round differently.
       train: called as `train_ppo` is, with the config; `train_ppo` if None.
 
     Returns:
@@ -54,8 +56,11 @@ def train_in_chunks(
     seeds_per_chunk = positive_integer("seeds_per_chunk", seeds_per_chunk)
     trainer: Callable[..., Any] = agents.train_ppo if train is None else train
     results = []
-    for first in range(0, num_seeds, seeds_per_chunk):
-        seeds = range(first, min(first + seeds_per_chunk, num_seeds))
+    firsts = range(0, num_seeds, seeds_per_chunk)
+    if len(firsts) > 1 and num_seeds - firsts[-1] < min(FEWEST, seeds_per_chunk):
+        firsts = firsts[:-1]
+    for first, end in zip(firsts, [*firsts[1:], num_seeds], strict=True):
+        seeds = range(first, end)
         run_dir = Path(folder) / f"seeds-{seeds[0]}-{seeds[-1]}"
         resume = (run_dir / "run.json").exists()
         results.append(trainer(env, config, seeds, run_dir, resume=resume))

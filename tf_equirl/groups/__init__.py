@@ -21,12 +21,14 @@ from tf_equirl.groups.intertwiners import (
     intertwiner_dimension,
     sampled_intertwiner_basis,
 )
+from tf_equirl.groups.irreps import Irrep, fourier_basis, real_irreps
 from tf_equirl.groups.orbits import PairOrbits, signed_pair_orbits
 from tf_equirl.groups.representation import Representation
 from tf_equirl.groups.symmetry import Symmetry
 
 __all__ = [
     "FiniteGroup",
+    "Irrep",
     "PairOrbits",
     "Representation",
     "Symmetry",
@@ -34,11 +36,13 @@ __all__ = [
     "deviation_representation",
     "dihedral_group",
     "direct_product",
+    "fourier_basis",
     "image_representation",
     "intertwiner_basis",
     "intertwiner_dimension",
     "permutation_representation",
     "quaternion_group",
+    "real_irreps",
     "regular_representation",
     "sampled_intertwiner_basis",
     "signed_pair_orbits",

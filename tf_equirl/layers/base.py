@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import contextvars
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import keras
@@ -23,6 +25,10 @@ more are gathered by index. Both give the same outputs, but gradients are added 
 and training must repeat its curves to the last bit."""
 
 Kind = TypeVar("Kind")
+
+_PREPARED: contextvars.ContextVar[Mapping[int, Any] | None] = contextvars.ContextVar(
+    "prepared", default=None
+)
 
 
 def object_of(kind: type[Kind], value: Any, argument: str) -> Kind:
@@ -275,19 +281,44 @@ class EquivariantLinear(keras.layers.Layer):
         axes = {-1: channels} if self.rows is None else {-1: channels, -2: self.rows}
         self.input_spec = keras.layers.InputSpec(min_ndim=len(axes), axes=axes)
 
+    def prepare(self, rows: int | None = None) -> Any:
+        """Returns what the layer makes of its weights alone, a structure of tensors.
+
+        `call` does so each time, unless it is told by `prepared` what was made before: where a
+        layer is called again and again with the same weights, that is most of the work.
+
+        Args:
+            rows: Number of inputs that it is made for, the leading dimensions multiplied; `None`
+                where that is not known.
+        """
+        return self.expanded_kernel(), () if self.bias is None else self.expanded_bias()
+
+    def linear(self, inputs: Any, prepared: Any) -> Any:
+        """Returns `K x + b` for what `prepare` made of the weights."""
+        matrix, bias = prepared
+        leading = self.leading_shape(inputs)
+        outputs = ops.matmul(ops.reshape(inputs, (-1, matrix.shape[0])), matrix)
+        if self.bias is not None and len(bias.shape) > 1:
+            # Flat: Keras adds a bias [rows, 1] along axis 1 of the outputs, whichever that is.
+            outputs = ops.add(outputs, ops.reshape(bias, (-1,)))
+        outputs = ops.reshape(outputs, (*leading, *self.output_axes()))
+        if self.bias is not None and len(bias.shape) == 1:
+            outputs = ops.add(outputs, bias)
+        return outputs
+
     def call(self, inputs: Any) -> Any:
         """Applies the layer to `inputs`, over any leading dimensions."""
-        matrix = self.expanded_kernel()
-        leading = ops.shape(inputs)[: len(inputs.shape) - (1 if self.rows is None else 2)]
-        outputs = ops.matmul(ops.reshape(inputs, (-1, matrix.shape[0])), matrix)
-        bias = None if self.bias is None else self.expanded_bias()
-        if bias is not None and len(bias.shape) > 1:
-            # Flat: Keras adds a bias [rows, 1] along axis 1 of the outputs, whichever that is.
-            outputs, bias = ops.add(outputs, ops.reshape(bias, (-1,))), None
-        outputs = ops.reshape(outputs, (*leading, *self.output_axes()))
-        if bias is not None:
-            outputs = ops.add(outputs, bias)
-        return self.activation(outputs)
+        known = _PREPARED.get()
+        if known is not None and id(self) in known:
+            prepared = known[id(self)]
+        else:
+            leading = inputs.shape[: len(inputs.shape) - (1 if self.rows is None else 2)]
+            prepared = self.prepare(None if None in leading else math.prod(leading))
+        return self.activation(self.linear(inputs, prepared))
+
+    def leading_shape(self, inputs: Any) -> Any:
+        """Returns the shape of `inputs` without the layer's own axes."""
+        return ops.shape(inputs)[: len(inputs.shape) - (1 if self.rows is None else 2)]
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Returns the output's shape, leading dimensions unchanged.
@@ -325,6 +356,28 @@ class EquivariantLinear(keras.layers.Layer):
                 f"with a known number of channels. Received: input_shape={shape}"
             )
         return shape[-1]
+
+
+def equivariant_layers(model: keras.Model) -> list[EquivariantLinear]:
+    """The equivariant linear layers of a model, each once, those of nested models too."""
+    return [x for x in model._flatten_layers() if isinstance(x, EquivariantLinear)]
+
+
+@contextlib.contextmanager
+def prepared(layers: Sequence[EquivariantLinear], values: Sequence[Any]) -> Iterator[None]:
+    """Within it the layers use what `prepare` gave before, instead of making it at each call.
+
+    Args:
+        layers: Some layers.
+        values: What `prepare` of each gave.
+    """
+    known = dict(_PREPARED.get() or {})
+    known |= {id(layer): value for layer, value in zip(layers, values, strict=True)}
+    token = _PREPARED.set(known)
+    try:
+        yield
+    finally:
+        _PREPARED.reset(token)
 
 
 def gather_kernel(kernel: Any, index: np.ndarray, sign: np.ndarray | None = None) -> Any:

@@ -14,6 +14,9 @@ from tf_equirl._checks import integers, refuse
 # numbers may not. Seeds are therefore trained in blocks of these sizes, filled up with copies that
 # are dropped again. Blocks of 32 are also faster than larger ones, whose data outgrow the caches.
 _BLOCK_SIZES = (4, 8, 16, 32)
+FEWEST = 3
+"""A run of fewer members is trained as it is, not filled up: that is faster, and may round
+differently."""
 _MOST_SEEDS = 2**20
 
 _Member = TypeVar("_Member")
@@ -33,8 +36,15 @@ def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     return found
 
 
-def blocks_of(members: Sequence[_Member]) -> list[list[_Member]]:
-    """Splits members into blocks; the last one is filled up with copies of its first member."""
+def blocks_of(members: Sequence[_Member], of: int | None = None) -> list[list[_Member]]:
+    """Splits members into blocks; the last one is filled up with copies of its first member.
+
+    Args:
+      members: at least one.
+      of: how many the run has that these are a part of; None where they are the whole of it.
+    """
+    if (len(members) if of is None else of) < FEWEST:
+        return [list(members)]
     largest = _BLOCK_SIZES[-1]
     blocks = [list(members[i : i + largest]) for i in range(0, len(members), largest)]
     last = blocks[-1]

@@ -101,7 +101,8 @@ class Evaluator:
             @tf.function(jit_compile=True, autograph=False)
             def run(weights: Weights, start: tf.Tensor, key: tf.Tensor) -> Any:
                 members = tf.nest.flatten(weights)[0].shape[0]
-                policy = functools.partial(population.outputs, "actor", weights)
+                ready = population.prepared(weights, start.shape[0])
+                policy = functools.partial(population.outputs, "actor", ready)
                 starts = tf.broadcast_to(start, [members, *start.shape])
                 returns, _, is_nan = play(env, policy, starts, key, True)
                 return tf.where(is_nan, tf.constant(np.nan, tf.float64), returns)

@@ -224,12 +224,10 @@ class HostUpdates:
         if members in self._compiled:
             return
         self._compiled.add(members)
-        act, draw, learn = self._programs
+        act, begin, learn = self._programs
         observation = state.acting.env
-        uniforms = draw(state.seeds, tf.constant(0))
-        action, _, log_prob, _ = act(
-            state.weights.of("actor"), observation, uniforms, tf.constant(0)
-        )
+        uniforms, weights = begin(state.seeds, tf.constant(0), state.weights.of("actor"))
+        action, _, log_prob, _ = act(weights, observation, uniforms, tf.constant(0))
         row = tf.zeros(log_prob.shape)
         no = tf.zeros(log_prob.shape, tf.bool)
         steps = self.learner.config.rollout_steps
@@ -245,20 +243,22 @@ class HostUpdates:
 
 
 def _make_programs(learner: Any) -> tuple[Any, Callable, Callable]:
-    """Acting, drawing the numbers of a rollout, and learning from it."""
+    """Acting, what a rollout begins with (its random numbers, the actor's weights as they are
+    applied), and learning from it."""
     config, distribution = learner.config, learner.env.action_distribution
 
     @tf.function(jit_compile=True, autograph=False)
-    def draw(seeds, index):
+    def begin(seeds, index, weights):
         shape = [config.rollout_steps, config.num_environments, distribution.num_uniforms]
         uniforms = member_uniforms(seeds, Purpose.ROLLOUT, index, shape)
-        return tf.transpose(uniforms, [1, 0, 2, 3])
+        weights = learner.population.prepared(weights, config.num_environments)
+        return tf.transpose(uniforms, [1, 0, 2, 3]), weights
 
     @tf.function(jit_compile=True, autograph=False)
     def learn(state, acting, rollout, index):
         return learner.after(state, acting, rollout, index, index)
 
-    return acting_program(learner.networks["actor"], distribution, False), draw, learn
+    return acting_program(learner.networks["actor"], distribution, False), begin, learn
 
 
 class _Block:
@@ -280,7 +280,7 @@ class _Block:
         self._next = -1
 
     def collect(
-        self, state: Any, index: int, act: Any, draw: Callable
+        self, state: Any, index: int, act: Any, begin: Callable
     ) -> tuple[ActingState, Rollout]:
         """The rollout of an update."""
         acting = state.acting
@@ -289,8 +289,7 @@ class _Block:
             seeds = episode_seeds(self.seeds, index, self.config.num_environments)
             observation = self._spread(self.copies.reset(seeds))
             episode = np.zeros_like(episode)
-        uniforms = draw(state.seeds, tf.constant(index))
-        weights = state.weights.of("actor")
+        uniforms, weights = begin(state.seeds, tf.constant(index), state.weights.of("actor"))
         at_once = act.get_concrete_function(weights, acting.env, uniforms, tf.constant(0))
         rows = []
         for step in range(self.config.rollout_steps):

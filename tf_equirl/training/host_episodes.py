@@ -13,7 +13,7 @@ from tf_equirl.envs import HostEnvironment
 from tf_equirl.envs.host import ENDLESS
 from tf_equirl.training import programs
 from tf_equirl.training.host import Copies, acting_program, episode_seeds
-from tf_equirl.training.population import Weights
+from tf_equirl.training.population import Population, Weights
 
 COPIES = 32
 """Of the environment that step together for a member, and rows that its model computes at once,
@@ -37,6 +37,7 @@ class HostPolicy:
         self._members = len(tf.nest.flatten(weights)[0])
         key = "act on host", env.program_key(), programs.model_key(actor), greedy
         program = programs.cached(key, lambda: acting_program(actor, distribution, greedy))
+        weights = Population({"actor": actor}).prepared(weights, COPIES)
         self._weights, self._first = weights, tf.constant(0)
         self._shape = self._members, COPIES, *env.observation_shape
         self._numbers = 1, COPIES, distribution.num_uniforms

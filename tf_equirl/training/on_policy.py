@@ -253,8 +253,10 @@ class OnPolicyLearner(Learner):
         shape = [c.rollout_steps, c.num_environments, num_uniforms(env)]
         uniforms = member_uniforms(state.seeds, Purpose.ROLLOUT, index, shape)
 
+        weights = self.population.prepared(state.weights.of("actor"), c.num_environments)
+
         def policy(observation):
-            return self.population.outputs("actor", state.weights, observation)
+            return self.population.outputs("actor", weights, observation)
 
         steps_first = tf.transpose(uniforms, [1, 0, 2, 3])
         return collect(env, policy, state.acting, steps_first, with_states)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -10,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tf_equirl.layers.base import equivariant_layers, prepared
 from tf_equirl.models import stacked_fresh_weights
 from tf_equirl.training.optimizer import AdamState, adam_step
 
@@ -21,10 +23,13 @@ class Weights(NamedTuple):
       trained: of the trainable variables.
       fixed: of the others, such as the sampled bases of `SymmetrizerDense`. They are weights like
         the trained ones, so that a member's numbers do not depend on how many share a basis.
+      prepared: what equivariant layers make of these weights, one structure for each layer; empty
+        where they make it at each call, see `Population.prepared`.
     """
 
     trained: dict[str, list[tf.Tensor]]
     fixed: dict[str, list[tf.Tensor]]
+    prepared: Any = ()
 
     def of(self, role: str) -> Weights:
         """Those of one network."""
@@ -152,13 +157,52 @@ class Population:
 
         return tf.vectorized_map(member, (weights, data), fallback_to_while_loop=False)
 
-    def bound(self, weights: Weights) -> keras.StatelessScope:
+    @contextlib.contextmanager
+    def bound(self, weights: Weights) -> Iterator[None]:
         """Within it the networks compute with the weights of one member (no leading axis)."""
         pairs: list[tuple[keras.Variable, tf.Tensor]] = []
-        for role, model in self.networks.items():
+        for role in weights.trained:
+            model = self.networks[role]
             pairs += zip(model.trainable_variables, weights.trained[role], strict=True)
             pairs += zip(model.non_trainable_variables, weights.fixed[role], strict=True)
-        return keras.StatelessScope(state_mapping=pairs)
+        ready = dict(weights.prepared or {})
+        layers = [layer for role in ready for layer in equivariant_layers(self.networks[role])]
+        values = [value for of_role in ready.values() for value in of_role]
+        with keras.StatelessScope(state_mapping=pairs), prepared(layers, values):
+            yield
+
+    def prepared(self, weights: Weights, rows: int | None = None, stacked: bool = True) -> Weights:
+        """The same weights, of which equivariant layers have made what they compute with.
+
+        To be called before a loop in which networks are applied with weights that stay: compilers
+        leave such work inside of it. Gradients by the weights would not see it.
+
+        Args:
+          weights: of some roles.
+          rows: inputs of a member at each application, if known.
+          stacked: whether the weights have a leading axis for members.
+        """
+        layers = {role: equivariant_layers(self.networks[role]) for role in weights.trained}
+        if not any(layers.values()):
+            return weights
+
+        def member(weights):
+            with self.bound(weights):
+                return {
+                    role: [
+                        tf.nest.map_structure(
+                            lambda x, dtype=layer.compute_dtype: tf.cast(x, dtype),
+                            layer.prepare(rows),
+                        )
+                        for layer in of_role
+                    ]
+                    for role, of_role in layers.items()
+                }
+
+        if not stacked:
+            return weights._replace(prepared=member(weights))
+        made = tf.vectorized_map(member, weights, fallback_to_while_loop=False)
+        return weights._replace(prepared=made)
 
     def arrays(self, weights: Weights) -> dict[str, list[tf.Tensor]]:
         """By role the tensors of all variables, the trained ones first."""

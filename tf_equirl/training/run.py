@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equirl.envs.checks import check_environment
-from tf_equirl.training.blocks import blocks_of, check_seeds, join_blocks
+from tf_equirl.training.blocks import FEWEST, blocks_of, check_seeds, join_blocks
 from tf_equirl.training.checkpoint import Checkpoint
 from tf_equirl.training.config import Config
 from tf_equirl.training.evaluations import FILE, HEADER, Evaluations
@@ -120,6 +120,7 @@ class Run:
       configs: see `train`; every seed is a member with each of them.
       evaluator: says when the run is evaluated; None for never.
       stop_at: see `train`.
+      of: how many members the run will have, where these are given to one that has others.
     """
 
     def __init__(
@@ -131,12 +132,13 @@ class Run:
         configs: tuple[Config, ...] | None = None,
         evaluator: Evaluator | None = None,
         stop_at: float | None = None,
+        of: int | None = None,
     ):
         self.learner = learner
         self.configs = configs
         self.members = members_of(seeds, 1 if configs is None else len(configs))
         self.num_seeds = len(seeds)
-        self.blocks = blocks_of(self.members)
+        self.blocks = blocks_of(self.members, of)
         self.folder = folder
         self.on_progress = on_progress
         self.evaluator = evaluator or Evaluator(learner)
@@ -534,7 +536,10 @@ class Run:
                 made = old.state.evaluations
                 given = dict(zip(made.updates.tolist(), made.episodes.tolist(), strict=True))
                 evaluator = Evaluator(self.learner, given=given)
-                new = Run(self.learner, seeds, place, self.on_progress, evaluator=evaluator)
+                count = len(self.members)
+                new = Run(
+                    self.learner, seeds, place, self.on_progress, evaluator=evaluator, of=count
+                )
                 new.restore()
                 new.reach(old.state.done)
                 self.told_to_stop = new.told_to_stop
@@ -547,6 +552,7 @@ class Run:
         Raises:
           ValueError: if it holds other arrays than those of this run.
         """
+        self.fill_up_as(checkpoint)
         state = self.state
         wanted = {
             f"state/{block}/{path}": (tuple(tensor.shape), np.dtype(tensor.dtype.as_numpy_dtype))
@@ -584,6 +590,17 @@ class Run:
             outcome.harms,
         )
         self.saved = self.state.done, len(self.state.evaluations.updates)
+
+    def fill_up_as(self, checkpoint: Checkpoint) -> None:
+        """Has one or two members trained as four if the checkpoint's were, as once all were."""
+        path, tensor = next(leaves(self.state.states[0]))
+        spec = checkpoint.specs.get(f"state/0/{path}")
+        models = tensor.shape[0] // len(self.blocks[0])  # of a member
+        filled = blocks_of(self.members, max(FEWEST, len(self.members)))
+        if len(filled[0]) > len(self.blocks[0]) and spec is not None:
+            if spec.shape[:1] == (len(filled[0]) * models,):
+                self.blocks = filled
+                self.state = self.state._replace(states=[self.start(block) for block in filled])
 
     def history(self) -> dict[str, dict[str, np.ndarray]]:
         """All that was reported so far, `[steps, ..., seeds]` by stage and name."""

@@ -27,7 +27,7 @@ from tf_equirl.training.members import nothing, structure
 from tf_equirl.training.on_policy import AgentState, OnPolicyLearner
 from tf_equirl.training.optimizer import OPTIMIZER_FIELDS, AdamState, member_norm
 from tf_equirl.training.population import Weights
-from tf_equirl.training.randomness import Purpose, member_uniforms
+from tf_equirl.training.randomness import Purpose, member_uniforms, order_of
 
 if TYPE_CHECKING:
     from tf_equirl.agents.ppo.config import PPOConfig
@@ -207,7 +207,7 @@ class PPOLearner(OnPolicyLearner):
         """
         c = self.config
         keys = member_uniforms(seeds, Purpose.SHUFFLE, index, [c.num_epochs, c.batch_size])
-        order = tf.argsort(keys, axis=-1)
+        order = order_of(keys)
         rows = c.batch_size // c.num_minibatches
         if self._images > 1:
             order = order[..., tf.newaxis] * self._images + tf.range(self._images)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import keras
 from keras import ops
 
-from tf_equirl._checks import LARGEST_UNITS, positive_integer
+from tf_equirl._checks import LARGEST_UNITS, one_of, positive_integer
 from tf_equirl.groups import FiniteGroup
 from tf_equirl.layers.base import EquivariantLinear, gather_kernel, object_of
+from tf_equirl.layers.dense.fourier import FourierConvolution
+
+ALGORITHMS = ("auto", "dense", "fourier")
+LEAST_WIDTH, LEAST_WIDTH_OF_FEW = 20, 40
+"""Channels from which on `"auto"` is `"fourier"`, and those for few inputs: the square root of the
+number of input channels times that of output channels. Where both forms are equally fast hardly
+depends on the group (docs/performance.md): with few channels a processor is not kept busy by the
+smaller products."""
+FEW = 32
+"""Fewer inputs than that, the leading dimensions multiplied, are few."""
 
 
 @keras.saving.register_keras_serializable(package="tf_equirl")
@@ -28,15 +39,26 @@ class GroupDense(EquivariantLinear):
     Args:
         units: Number of output channels, at most 2^20.
         group: The group; a `FiniteGroup` or its config.
+        algorithm: How it is computed; the function is the same up to rounding, and so are weights.
+            "dense" multiplies by one matrix `[n C, n units]`, "fourier" by one matrix for each
+            irreducible representation, in the group's Fourier basis, and "auto" takes the one that
+            `chosen_algorithm` says.
         **kwargs: See `EquivariantLinear`: `activation`, `use_bias`, initializers, ...
 
     Raises:
         ValueError: If an argument, or the shape of the input, is wrong.
     """
 
-    def __init__(self, units: int, group: FiniteGroup | dict[str, Any], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        units: int,
+        group: FiniteGroup | dict[str, Any],
+        algorithm: str = "auto",
+        **kwargs: Any,
+    ) -> None:
         """Checks and keeps the arguments."""
         super().__init__(**kwargs)
+        self.algorithm = one_of("algorithm", algorithm, ALGORITHMS)
         self.units = positive_integer("units", units, LARGEST_UNITS)
         self.group = object_of(FiniteGroup, group, "group")
         self.rows = self.group.order
@@ -59,8 +81,45 @@ class GroupDense(EquivariantLinear):
         """Returns the matrix `[n * C, n * units]` with block psi(g_i^-1 g_j) from j to i."""
         return gather_kernel(ops.convert_to_tensor(self.kernel), self._index)
 
+    def chosen_algorithm(self, rows: int | None = None) -> str:
+        """Returns "dense" or "fourier": how the layer, once built, computes so many inputs.
+
+        Args:
+            rows: The number of inputs, their leading dimensions multiplied; `None` where it is not
+                known, which is taken for many.
+        """
+        if self.algorithm != "auto":
+            return self.algorithm
+        least = LEAST_WIDTH_OF_FEW if rows is not None and rows < FEW else LEAST_WIDTH
+        _, channels, units = self.kernel.shape
+        trivial = self.group.order == 1
+        return "fourier" if channels * units >= least**2 and not trivial else "dense"
+
+    def prepare(self, rows: int | None = None) -> Any:
+        """Returns the matrix and the bias, or the blocks in the Fourier basis and the bias."""
+        if self.chosen_algorithm(rows) == "dense":
+            return super().prepare(rows)
+        bias = () if self.bias is None else self.expanded_bias()
+        return self._fourier.prepare(ops.convert_to_tensor(self.kernel)), bias
+
+    def linear(self, inputs: Any, prepared: Any) -> Any:
+        """Returns `K x + b` for what `prepare` made of the weights."""
+        blocks, bias = prepared
+        if not isinstance(blocks, list):
+            return super().linear(inputs, prepared)
+        outputs = self._fourier.linear(inputs, blocks, self.leading_shape(inputs))
+        if self.bias is not None:
+            outputs = [ops.add(y, bias) for y in outputs]
+        return ops.stack(outputs, axis=-2)
+
+    @functools.cached_property
+    def _fourier(self) -> FourierConvolution:
+        return FourierConvolution(self.group)
+
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments as plain JSON values."""
         config = super().get_config()
         config.update(units=self.units, group=self.group.get_config())
+        if self.algorithm != "auto":  # files of before and after are the same
+            config["algorithm"] = self.algorithm
         return config
