@@ -13,24 +13,8 @@ from tf_equirl.layers import (
     InputNormalization,
     InvariantVector,
 )
+from tf_equirl.layers.base import POINTWISE
 
-# Functions of single numbers: they may be applied before or after a change of shape.
-_POINTWISE = (
-    "linear",
-    "relu",
-    "relu6",
-    "leaky_relu",
-    "elu",
-    "selu",
-    "gelu",
-    "silu",
-    "mish",
-    "tanh",
-    "sigmoid",
-    "softplus",
-    "softsign",
-    "exponential",
-)
 _ELEMENTWISE_LAYERS = (
     keras.layers.Activation,
     keras.layers.ReLU,
@@ -142,7 +126,7 @@ class _Conversion:
         axes, output_axes = 1 if layer.rows is None else 2, layer.output_axes()
         _check_batch_axis(layer, x, axes)
         leading, size = x.shape[1:-axes], int(np.prod(x.shape[-axes:]))
-        pointwise = layer.activation in [keras.activations.get(name) for name in _POINTWISE]
+        pointwise = layer.activation in [keras.activations.get(name) for name in POINTWISE]
         dense = self._plain.get(id(layer))
         if dense is None:
             dense = keras.layers.Dense(
@@ -276,7 +260,7 @@ class _Conversion:
 
 def _is_elementwise(layer: Any) -> bool:
     if type(layer) is keras.layers.Activation:
-        return layer.activation in [keras.activations.get(name) for name in _POINTWISE]
+        return layer.activation in [keras.activations.get(name) for name in POINTWISE]
     return type(layer) in _ELEMENTWISE_LAYERS
 
 

@@ -19,6 +19,29 @@ from tf_equirl.groups import Representation, signed_pair_orbits, trivial_represe
 # A pointwise function commutes with a change of sign only when it is odd.
 ODD_ACTIVATIONS = ("linear", "tanh", "softsign")
 
+POINTWISE = (
+    "linear",
+    "relu",
+    "relu6",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "gelu",
+    "silu",
+    "mish",
+    "tanh",
+    "sigmoid",
+    "softplus",
+    "softsign",
+    "exponential",
+)
+"""Functions of single numbers: they may be applied before or after a change of shape."""
+
+FEW_OUTPUTS = 4
+"""Numbers that a layer gives for each input up to which it computes them one by one: compilers make
+better loops of products with a vector, and of their gradients, than of products with so thin a
+matrix."""
+
 LARGEST_MATRICES = 1 << 20
 """Numbers in matrices [n, d, d] up to which a layer multiplies by them; signed permutations with
 more are gathered by index. Both give the same outputs, but gradients are added up in another order,
@@ -293,18 +316,32 @@ class EquivariantLinear(keras.layers.Layer):
         """
         return self.expanded_kernel(), () if self.bias is None else self.expanded_bias()
 
-    def linear(self, inputs: Any, prepared: Any) -> Any:
-        """Returns `K x + b` for what `prepare` made of the weights."""
+    def apply(self, inputs: Any, prepared: Any) -> Any:
+        """Returns `activation(K x + b)` for what `prepare` made of the weights."""
         matrix, bias = prepared
         leading = self.leading_shape(inputs)
-        outputs = ops.matmul(ops.reshape(inputs, (-1, matrix.shape[0])), matrix)
+        inputs = ops.reshape(inputs, (-1, matrix.shape[0]))
+        if 1 < matrix.shape[1] <= FEW_OUTPUTS:
+            columns = ops.unstack(matrix, axis=1)
+            outputs = ops.stack([ops.matmul(inputs, column) for column in columns], axis=-1)
+        else:
+            outputs = ops.matmul(inputs, matrix)
         if self.bias is not None and len(bias.shape) > 1:
             # Flat: Keras adds a bias [rows, 1] along axis 1 of the outputs, whichever that is.
             outputs = ops.add(outputs, ops.reshape(bias, (-1,)))
         outputs = ops.reshape(outputs, (*leading, *self.output_axes()))
         if self.bias is not None and len(bias.shape) == 1:
             outputs = ops.add(outputs, bias)
-        return outputs
+        return self.activation(outputs)
+
+    def apply_to_rows(self, rows: list[Any]) -> Any:
+        """Returns what the activation makes of rows `[..., units]`, stacked along axis -2.
+
+        Before they are stacked, where that is the same: compilers then write them only once.
+        """
+        if self.activation in [keras.activations.get(name) for name in POINTWISE]:
+            return ops.stack([self.activation(row) for row in rows], axis=-2)
+        return self.activation(ops.stack(rows, axis=-2))
 
     def call(self, inputs: Any) -> Any:
         """Applies the layer to `inputs`, over any leading dimensions."""
@@ -314,7 +351,7 @@ class EquivariantLinear(keras.layers.Layer):
         else:
             leading = inputs.shape[: len(inputs.shape) - (1 if self.rows is None else 2)]
             prepared = self.prepare(None if None in leading else math.prod(leading))
-        return self.activation(self.linear(inputs, prepared))
+        return self.apply(inputs, prepared)
 
     def leading_shape(self, inputs: Any) -> Any:
         """Returns the shape of `inputs` without the layer's own axes."""

@@ -107,8 +107,14 @@ def initial_adam_state(weights: list[tf.Tensor], settings: AdamSettings) -> Adam
 
 def member_norm(gradients: list[tf.Tensor]) -> tf.Tensor:
     """Norm of each member's gradient over all variables: `[members]`."""
-    squares = [tf.reduce_sum(g * g, axis=list(range(1, g.shape.rank))) for g in gradients]
-    return tf.sqrt(tf.add_n(squares))
+
+    def sum_of_squares(g: tf.Tensor) -> tf.Tensor:
+        squares = g * g
+        if g.shape.rank > 2:  # XLA makes a slow tree of a sum over several axes
+            squares = tf.linalg.matvec(squares, tf.ones([g.shape[-1]]))
+        return tf.reduce_sum(squares, axis=list(range(1, squares.shape.rank)))
+
+    return tf.sqrt(tf.add_n([sum_of_squares(g) for g in gradients]))
 
 
 def adam_step(

@@ -597,10 +597,9 @@ class Run:
         spec = checkpoint.specs.get(f"state/0/{path}")
         models = tensor.shape[0] // len(self.blocks[0])  # of a member
         filled = blocks_of(self.members, max(FEWEST, len(self.members)))
-        if len(filled[0]) > len(self.blocks[0]) and spec is not None:
-            if spec.shape[:1] == (len(filled[0]) * models,):
-                self.blocks = filled
-                self.state = self.state._replace(states=[self.start(block) for block in filled])
+        if filled != self.blocks and spec and spec.shape[:1] == (len(filled[0]) * models,):
+            self.blocks = filled
+            self.state = self.state._replace(states=[self.start(block) for block in filled])
 
     def history(self) -> dict[str, dict[str, np.ndarray]]:
         """All that was reported so far, `[steps, ..., seeds]` by stage and name."""

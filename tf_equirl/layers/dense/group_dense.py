@@ -11,9 +11,8 @@ from keras import ops
 from tf_equirl._checks import LARGEST_UNITS, one_of, positive_integer
 from tf_equirl.groups import FiniteGroup
 from tf_equirl.layers.base import EquivariantLinear, gather_kernel, object_of
-from tf_equirl.layers.dense.fourier import FourierConvolution
+from tf_equirl.layers.dense.fourier import ALGORITHMS, FourierConvolution
 
-ALGORITHMS = ("auto", "dense", "fourier")
 LEAST_WIDTH, LEAST_WIDTH_OF_FEW = 20, 40
 """Channels from which on `"auto"` is `"fourier"`, and those for few inputs: the square root of the
 number of input channels times that of output channels. Where both forms are equally fast hardly
@@ -102,15 +101,14 @@ class GroupDense(EquivariantLinear):
         bias = () if self.bias is None else self.expanded_bias()
         return self._fourier.prepare(ops.convert_to_tensor(self.kernel)), bias
 
-    def linear(self, inputs: Any, prepared: Any) -> Any:
-        """Returns `K x + b` for what `prepare` made of the weights."""
+    def apply(self, inputs: Any, prepared: Any) -> Any:
+        """Returns `activation(K x + b)` for what `prepare` made of the weights."""
         blocks, bias = prepared
         if not isinstance(blocks, list):
-            return super().linear(inputs, prepared)
-        outputs = self._fourier.linear(inputs, blocks, self.leading_shape(inputs))
-        if self.bias is not None:
-            outputs = [ops.add(y, bias) for y in outputs]
-        return ops.stack(outputs, axis=-2)
+            return super().apply(inputs, prepared)
+        leading = self.leading_shape(inputs)
+        bias = None if self.bias is None else bias
+        return self.apply_to_rows(self._fourier.convolved(inputs, blocks, bias, leading))
 
     @functools.cached_property
     def _fourier(self) -> FourierConvolution:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tf_equirl._checks import LARGEST_UNITS, positive_integer
+from tf_equirl._checks import LARGEST_UNITS, one_of, positive_integer
 from tf_equirl.groups import Representation
 from tf_equirl.layers.base import (
     EquivariantLinear,
@@ -17,6 +17,7 @@ from tf_equirl.layers.base import (
     inverse_indices,
     object_of,
 )
+from tf_equirl.layers.dense.fourier import ALGORITHMS, LARGEST_UNROLLED, FourierConvolution
 
 
 @keras.saving.register_keras_serializable(package="tf_equirl")
@@ -44,10 +45,15 @@ class LiftingDense(EquivariantLinear):
     """
 
     def __init__(
-        self, units: int, representation: Representation | dict[str, Any], **kwargs: Any
+        self,
+        units: int,
+        representation: Representation | dict[str, Any],
+        algorithm: str = "auto",
+        **kwargs: Any,
     ) -> None:
         """Checks and keeps the arguments."""
         super().__init__(**kwargs)
+        self.algorithm = one_of("algorithm", algorithm, ALGORITHMS)
         self.units = positive_integer("units", units, LARGEST_UNITS)
         self.representation = object_of(Representation, representation, "representation")
         self._by_index = acts_by_index(self.representation)
@@ -57,6 +63,13 @@ class LiftingDense(EquivariantLinear):
         # Row (d, i) of this constant times the kernel is row d of the block of element i.
         inverses = np.asarray(self.representation.inverse_matrices)
         self._spread = inverses.transpose(2, 0, 1).reshape(-1, self.representation.dim)
+        self._kept: list[int] = []
+        if 1 < self.representation.group.order <= LARGEST_UNROLLED:
+            self._fourier = FourierConvolution(self.representation.group)
+            coefficients = self._fourier.coefficients(inverses.transpose(0, 2, 1))
+            self._kept = np.flatnonzero(coefficients.any(axis=(1, 2))).tolist()
+            kept = coefficients[self._kept].transpose(1, 0, 2)
+            self._spread_coefficients = kept.reshape(-1, self.representation.dim)
 
     def output_axes(self) -> tuple[int, ...]:
         """Returns `(n, units)`."""
@@ -74,10 +87,44 @@ class LiftingDense(EquivariantLinear):
         blocks = ops.matmul(ops.cast(self._spread, kernel.dtype), kernel)
         return ops.reshape(blocks, (self.representation.dim, -1))
 
+    def chosen_algorithm(self, rows: int | None = None) -> str:
+        """Returns "dense" or "fourier": how the layer computes so many inputs.
+
+        Args:
+            rows: The number of inputs, their leading dimensions multiplied; `None` where it is not
+                known. It makes no difference.
+        """
+        if self.algorithm != "auto":
+            return self.algorithm
+        # Irreps that the representation does not contain cost nothing.
+        return "fourier" if 0 < len(self._kept) < self.representation.group.order else "dense"
+
+    def prepare(self, rows: int | None = None) -> Any:
+        """Returns the matrix and the bias; in the Fourier basis, of the coefficients that are."""
+        if self.chosen_algorithm(rows) == "dense":
+            return super().prepare(rows)
+        kernel = ops.convert_to_tensor(self.kernel)
+        blocks = ops.matmul(ops.cast(self._spread_coefficients, kernel.dtype), kernel)
+        matrix = ops.reshape(blocks, (self.representation.dim, -1))
+        return [matrix], () if self.bias is None else self.expanded_bias()
+
+    def apply(self, inputs: Any, prepared: Any) -> Any:
+        """Returns `activation(K x + b)` for what `prepare` made of the weights."""
+        matrix, bias = prepared
+        if not isinstance(matrix, list):
+            return super().apply(inputs, prepared)
+        outputs = ops.matmul(inputs, matrix[0])
+        shape = (*self.leading_shape(inputs), len(self._kept), self.units)
+        parts = ops.unstack(ops.reshape(outputs, shape), axis=-2)
+        bias = None if self.bias is None else bias
+        return self.apply_to_rows(self._fourier.back(parts, bias, self._kept))
+
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments as plain JSON values."""
         config = super().get_config()
         config.update(units=self.units, representation=self.representation.get_config())
+        if self.algorithm != "auto":  # files of before and after are the same
+            config["algorithm"] = self.algorithm
         return config
 
     def _channels(self, input_shape: tuple[int | None, ...]) -> int:
