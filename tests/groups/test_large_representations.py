@@ -137,7 +137,7 @@ def small(cases, name):
 
 
 LAYERS = {
-    "lifting": (lambda rho: LiftingDense(3, rho), lambda rho: (4, rho.dim)),
+    "lifting": (lambda rho: LiftingDense(3, rho, "dense"), lambda rho: (4, rho.dim)),
     "readout": (EquivariantReadout, lambda rho: (4, rho.group.order, 5)),
     "images": (TransitionImages, lambda rho: (4, 2, rho.group.order, rho.dim)),
     "symmetrizer": (

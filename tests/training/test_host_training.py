@@ -82,9 +82,9 @@ def test_no_more_environments_step_than_were_asked_for():
     env = HostEnvironment(Counter)
     envs.check_environment(env)  # as training does first, which steps one, too
     Counter.made = Counter.stepped = 0
-    result = train_ppo(env, AGENT, seeds=[4])
-    assert result.returns.shape == (1, 24)
-    assert Counter.stepped == 48 and Counter.made == 2
+    result = train_ppo(env, AGENT, seeds=[4, 5, 6])  # in a block of four
+    assert result.returns.shape == (3, 24)
+    assert Counter.stepped == 3 * 48 and Counter.made == 3 * 2
 
 
 def test_what_was_seen_is_what_gymnasium_gives():
@@ -94,7 +94,7 @@ def test_what_was_seen_is_what_gymnasium_gives():
     env = HostEnvironment("CartPole-v1")
     config = dataclasses.replace(AGENT, rollout_steps=32, total_timesteps=128)
     learner = config.learner(env)
-    run = Run(learner, (3,), None, None)
+    run = Run(learner, (3, 4, 5), None, None)
     state = run.state.states[0]
     updates = learner._on_host
     acting, rollout = updates._block(state).collect(state, 0, *updates._programs[:2])
@@ -113,7 +113,7 @@ def test_what_was_seen_is_what_gymnasium_gives():
                 seen, _ = made.reset()
         np.testing.assert_array_equal(acting.env[0, copy], seen)
     assert rollout.terminated.numpy().any()
-    for copy in rollout[:4]:  # copies that fill the block have what the member has
+    for copy in rollout[:4]:  # the copy that fills the block has what the member has
         np.testing.assert_array_equal(copy[:, 0], copy[:, 3])
     learner.close()
 

@@ -43,7 +43,7 @@ def assert_same(one, other):
 @pytest.fixture(scope="module")
 def short(tmp_path_factory):
     folder = tmp_path_factory.mktemp("more") / "run"
-    return folder, train_ppo("Catch", CONFIG, [3, 4], folder)
+    return folder, train_ppo("Catch", CONFIG, [3, 4, 8], folder)
 
 
 @pytest.fixture(scope="module")
@@ -71,27 +71,27 @@ def of_seeds(result, seeds):
 
 def test_a_finished_run_is_made_longer(short, whole, tmp_path):
     folder = copied(short, tmp_path)
-    longer = train_ppo("Catch", LONGER, [3, 4], folder, resume=True)
-    assert_same(longer, of_seeds(whole, [3, 4]))
+    longer = train_ppo("Catch", LONGER, [3, 4, 8], folder, resume=True)
+    assert_same(longer, of_seeds(whole, [3, 4, 8]))
     assert_same(load_result(folder), longer)
     description = json.loads((folder / "run.json").read_text())
     assert description["config"]["total_timesteps"] == 224
     # It is a run as any other now.
-    assert_same(train_ppo("Catch", LONGER, [3, 4], folder, resume=True), longer)
+    assert_same(train_ppo("Catch", LONGER, [3, 4, 8], folder, resume=True), longer)
     with pytest.raises(ValueError, match="total_timesteps must be at least that of the run"):
-        train_ppo("Catch", CONFIG, [3, 4], folder, resume=True)
+        train_ppo("Catch", CONFIG, [3, 4, 8], folder, resume=True)
 
 
 def test_seeds_are_added_and_those_before_stay_as_they_are(short, whole, tmp_path):
     folder, before = copied(short, tmp_path), short[1]
-    more = train_ppo("Catch", CONFIG, [4, 7, 3], folder, resume=True)
-    assert_same(of_seeds(more, [3, 4]), before)
-    new = train_ppo("Catch", CONFIG, [7])
+    more = train_ppo("Catch", CONFIG, [4, 7, 3, 8], folder, resume=True)
+    assert_same(of_seeds(more, [3, 4, 8]), before)
+    new = of_seeds(train_ppo("Catch", CONFIG, [7, 1, 2]), [7])
     assert_same(of_seeds(more, [7]), new)
     assert_same(load_result(folder), more)
     assert not (folder / "more_seeds").exists()
     with pytest.raises(ValueError, match="differs in seeds"):
-        train_ppo("Catch", CONFIG, [3, 4], folder, resume=True)
+        train_ppo("Catch", CONFIG, [3, 4, 8], folder, resume=True)
 
 
 def test_both_at_once_and_interrupted(short, whole, tmp_path):

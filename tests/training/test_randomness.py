@@ -1,7 +1,8 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from tf_equirl.training.randomness import Purpose, member_uniforms
+from tf_equirl.training.randomness import Purpose, member_uniforms, order_of
 
 
 def test_a_members_numbers_do_not_depend_on_the_others():
@@ -42,3 +43,12 @@ def test_it_holds_in_the_compiled_program_too():
     alone = compiled(tf.constant([9]), tf.constant(7))
     np.testing.assert_array_equal(alone[0], together[1])
     assert len(np.unique(together)) == 9
+
+
+@pytest.mark.parametrize("shape", [[3, 512], [2, 2, 40], [1, 3000], [1]], ids=str)
+def test_the_order_is_that_of_a_stable_sort(shape):
+    uniforms = tf.random.stateless_uniform(shape, [1, 2])
+    uniforms = tf.where(uniforms < 0.3, tf.round(uniforms * 8) / 8, uniforms)  # many ties
+    order = tf.function(order_of, jit_compile=True)(uniforms)
+    assert order.dtype == tf.int32
+    np.testing.assert_array_equal(order, np.argsort(uniforms.numpy(), axis=-1, kind="stable"))

@@ -57,13 +57,13 @@ class LiftingDense(EquivariantLinear):
         self.units = positive_integer("units", units, LARGEST_UNITS)
         self.representation = object_of(Representation, representation, "representation")
         self._by_index = acts_by_index(self.representation)
+        self._kept: list[int] = []  # Fourier coefficients that are not 0
         if self._by_index:
             self._index, self._sign = inverse_indices(self.representation)
             return
         # Row (d, i) of this constant times the kernel is row d of the block of element i.
         inverses = np.asarray(self.representation.inverse_matrices)
         self._spread = inverses.transpose(2, 0, 1).reshape(-1, self.representation.dim)
-        self._kept: list[int] = []
         if 1 < self.representation.group.order <= LARGEST_UNROLLED:
             self._fourier = FourierConvolution(self.representation.group)
             coefficients = self._fourier.coefficients(inverses.transpose(0, 2, 1))
