@@ -1,14 +1,13 @@
 """Whether XLA compiles, which the count of traces does not tell, and how to do without."""
 
 import contextlib
-import functools
 import tempfile
 from collections import OrderedDict
 from pathlib import Path
 
 import tensorflow as tf
 
-from tf_equirl.training import programs, randomness
+from tf_equirl.training import programs
 
 _uncompiled: OrderedDict = OrderedDict()
 # What the profiler calls it, on processors and on GPUs.
@@ -47,11 +46,9 @@ def uncompiled():
     def traced(*arguments, jit_compile=None, **options):
         return function(*arguments, **options)
 
-    kept, sort = programs._kept, randomness.xla_sort
+    kept = programs._kept
     tf.function, programs._kept = traced, _uncompiled
-    randomness.xla_sort = functools.partial(tf.sort, axis=-1)  # XLA's aborts in a loop without it
     try:
         yield
     finally:
         tf.function, programs._kept = function, kept
-        randomness.xla_sort = sort

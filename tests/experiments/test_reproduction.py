@@ -46,7 +46,7 @@ class _Interrupted:
 
         def stop(progress):
             updates.append(progress.updates)
-            second = run_dir.name == "seeds-4-5" and attempt == 1
+            second = run_dir.name == "seeds-4-6" and attempt == 1
             if second and 0 < progress.updates < progress.num_updates:
                 raise KeyboardInterrupt
 
@@ -59,26 +59,52 @@ def test_chunks_resume_where_they_were_interrupted_and_change_no_number(trained,
     train = _Interrupted()
     experiment = _experiment(SMALL)
     with pytest.raises(KeyboardInterrupt):
-        experiment.train(tmp_path, num_seeds=6, seeds_per_chunk=4, call=train)
-    results = experiment.train(tmp_path, num_seeds=6, seeds_per_chunk=4, call=train)
-    assert train.attempts == {"seeds-0-3": 2, "seeds-4-5": 2}
-    assert train.first_updates == {"seeds-0-3": 10, "seeds-4-5": 1}  # they did not start anew
+        experiment.train(tmp_path, num_seeds=7, seeds_per_chunk=4, call=train)
+    results = experiment.train(tmp_path, num_seeds=7, seeds_per_chunk=4, call=train)
+    assert train.attempts == {"seeds-0-3": 2, "seeds-4-6": 2}
+    assert train.first_updates == {"seeds-0-3": 10, "seeds-4-6": 1}  # they did not start anew
     (joined,) = results.values()
     whole = next(iter(trained[1].values()))  # of eight seeds at once
-    assert joined.seeds == whole.seeds[:6] and joined.config == whole.config
-    np.testing.assert_array_equal(joined.returns, whole.returns[:6])
-    np.testing.assert_array_equal(joined.first_returns, whole.first_returns[:6])
+    assert joined.seeds == whole.seeds[:7] and joined.config == whole.config
+    np.testing.assert_array_equal(joined.returns, whole.returns[:7])
+    np.testing.assert_array_equal(joined.first_returns, whole.first_returns[:7])
     for name, values in whole.metrics.items():
         # The sums that are reported, unlike those that train, may be added in another order.
-        np.testing.assert_allclose(joined.metrics[name], values[:6], rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(joined.metrics[name], values[:7], rtol=1e-6, atol=1e-6)
     assert list(joined.weights) == list(whole.weights) == ["actor", "critic"]
     for role, weights in whole.weights.items():
         for ours, theirs in zip(joined.weights[role], weights, strict=True):
             # Blocks of four and eight seeds round alike on processors with AVX-512; with AVX2 alone
             # one weight in a hundred differs by 1e-8.
-            np.testing.assert_allclose(ours, theirs[:6], rtol=0, atol=1e-6)
+            np.testing.assert_allclose(ours, theirs[:7], rtol=0, atol=1e-6)
     state = np.ones((1, 4), np.float32)
     np.testing.assert_allclose(joined.actor(5)(state), whole.actor(5)(state), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("num_seeds", "chunks"),
+    [(7, ["0-3", "4-6"]), (6, ["0-5"]), (5, ["0-4"]), (8, ["0-3", "4-7"]), (2, ["0-1"])],
+)
+def test_a_rest_of_one_or_two_seeds_joins_the_chunk_before(num_seeds, chunks, trained, tmp_path):
+    """So few alone would be rounded otherwise."""
+    whole, given = next(iter(trained[1].values())), []
+
+    def train(env, config, seeds, run_dir, resume):
+        given.append(run_dir.name)
+        rows = list(seeds)
+        return dataclasses.replace(
+            whole,
+            seeds=tuple(seeds),
+            returns=whole.returns[rows],
+            first_returns=whole.first_returns[rows],
+            metrics={name: values[rows] for name, values in whole.metrics.items()},
+            weights={role: [w[rows] for w in arrays] for role, arrays in whole.weights.items()},
+        )
+
+    joined = experiments.train_in_chunks("CartPole", SMALL, num_seeds, tmp_path, 4, train)
+    assert given == [f"seeds-{chunk}" for chunk in chunks]
+    assert joined.seeds == tuple(range(num_seeds))
+    np.testing.assert_array_equal(joined.returns, whole.returns[:num_seeds])
 
 
 def test_a_folder_with_another_run_is_not_used(trained):

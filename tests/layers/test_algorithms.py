@@ -220,14 +220,15 @@ def test_what_was_prepared_is_used_in_place_of_the_weights(algorithm):
     assert not np.any(layer(inputs))
 
 
+@pytest.mark.parametrize("rows", [7, 1000])
 @pytest.mark.parametrize("outputs", [1, 2, 4, 5])
-def test_thin_outputs_are_those_of_the_matrix(outputs):
+def test_thin_outputs_are_those_of_the_matrix(outputs, rows):
     readout = EquivariantReadout(
         sum((trivial_representation(C2) for _ in range(outputs - 1)), trivial_representation(C2)),
         bias_initializer="random_normal",
     )
-    inputs = np.random.default_rng(0).normal(size=(7, 2, 5)).astype("float32")
+    inputs = np.random.default_rng(0).normal(size=(rows, 2, 5)).astype("float32")
     found = np.array(readout(inputs))
     matrix = np.array(readout.expanded_kernel())
-    expected = inputs.reshape(7, 10) @ matrix + np.array(readout.expanded_bias())
+    expected = inputs.reshape(rows, 10) @ matrix + np.array(readout.expanded_bias())
     np.testing.assert_allclose(found, expected, atol=1e-5)

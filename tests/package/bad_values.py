@@ -449,15 +449,17 @@ def constructors() -> list[Subject]:
             {"num_samples": either(none, integer(2, 2**20)), "seed": integer(0)},
         ),
         Subject(groups.signed_pair_orbits, {"outputs": rep, "inputs": rep}),
+        Subject(groups.real_irreps, {"group": group}),
+        Subject(groups.fourier_basis, {"group": group}),
         # layers
         Subject(
             layers.LiftingDense,
-            {"units": 2, "representation": rep, **_OF_LINEAR},
+            {"units": 2, "representation": rep, "algorithm": "auto", **_OF_LINEAR},
             {**_LINEAR, "units": integer(1, 2**20)},
         ),
         Subject(
             layers.GroupDense,
-            {"units": 2, "group": group, **_OF_LINEAR},
+            {"units": 2, "group": group, "algorithm": "auto", **_OF_LINEAR},
             {**_LINEAR, "units": integer(1, 2**20)},
         ),
         Subject(

@@ -13,7 +13,7 @@ from tf_equirl.models import heads
 # Base classes, and what the library makes and hands to the user.
 NOT_CALLED = {
     *("Distribution", "BaseEnvironment", "Environment", "EquivariantLinear", "Head"),
-    *("CartPoleState", "CatchState", "PairOrbits", "SymmetryReport", "Transitions"),
+    *("CartPoleState", "CatchState", "Irrep", "PairOrbits", "SymmetryReport", "Transitions"),
     *("TwoSampleReport", "Discovery", "NearMiss"),
     *("Progress", "DynaProgress", "FitProgress", "NonFiniteError", "KerasNetwork"),
     *("TrainingResult", "DynaResult", "TransitionResult", "TransitionEquivariance"),

@@ -45,10 +45,11 @@ def test_it_holds_in_the_compiled_program_too():
     assert len(np.unique(together)) == 9
 
 
+@pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("shape", [[3, 512], [2, 2, 40], [1, 3000], [1]], ids=str)
-def test_the_order_is_that_of_a_stable_sort(shape):
+def test_the_order_is_that_of_a_stable_sort(shape, compiled):
     uniforms = tf.random.stateless_uniform(shape, [1, 2])
     uniforms = tf.where(uniforms < 0.3, tf.round(uniforms * 8) / 8, uniforms)  # many ties
-    order = tf.function(order_of, jit_compile=True)(uniforms)
+    order = tf.function(order_of, jit_compile=compiled)(uniforms)
     assert order.dtype == tf.int32
     np.testing.assert_array_equal(order, np.argsort(uniforms.numpy(), axis=-1, kind="stable"))

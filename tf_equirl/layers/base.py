@@ -37,10 +37,10 @@ POINTWISE = (
 )
 """Functions of single numbers: they may be applied before or after a change of shape."""
 
-FEW_OUTPUTS = 4
-"""Numbers that a layer gives for each input up to which it computes them one by one: compilers make
-better loops of products with a vector, and of their gradients, than of products with so thin a
-matrix."""
+FEW_OUTPUTS, FEW_ROWS = 4, 512
+"""Numbers that a layer gives for each input up to which it computes them one by one, for so many
+inputs at most: compilers make better loops of products with a vector, and of their gradients, than
+of products with so thin a matrix, but do not share them among processors (docs/performance.md)."""
 
 LARGEST_MATRICES = 1 << 20
 """Numbers in matrices [n, d, d] up to which a layer multiplies by them; signed permutations with
@@ -320,8 +320,9 @@ class EquivariantLinear(keras.layers.Layer):
         """Returns `activation(K x + b)` for what `prepare` made of the weights."""
         matrix, bias = prepared
         leading = self.leading_shape(inputs)
+        rows = self.known_rows(inputs)
         inputs = ops.reshape(inputs, (-1, matrix.shape[0]))
-        if 1 < matrix.shape[1] <= FEW_OUTPUTS:
+        if 1 < matrix.shape[1] <= FEW_OUTPUTS and rows is not None and rows <= FEW_ROWS:
             columns = ops.unstack(matrix, axis=1)
             outputs = ops.stack([ops.matmul(inputs, column) for column in columns], axis=-1)
         else:
@@ -349,13 +350,17 @@ class EquivariantLinear(keras.layers.Layer):
         if known is not None and id(self) in known:
             prepared = known[id(self)]
         else:
-            leading = inputs.shape[: len(inputs.shape) - (1 if self.rows is None else 2)]
-            prepared = self.prepare(None if None in leading else math.prod(leading))
+            prepared = self.prepare(self.known_rows(inputs))
         return self.apply(inputs, prepared)
 
     def leading_shape(self, inputs: Any) -> Any:
         """Returns the shape of `inputs` without the layer's own axes."""
         return ops.shape(inputs)[: len(inputs.shape) - (1 if self.rows is None else 2)]
+
+    def known_rows(self, inputs: Any) -> int | None:
+        """Returns how many inputs there are, leading dimensions multiplied, if that is known."""
+        leading = inputs.shape[: len(inputs.shape) - (1 if self.rows is None else 2)]
+        return None if None in leading else math.prod(leading)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Returns the output's shape, leading dimensions unchanged.

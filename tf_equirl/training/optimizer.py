@@ -110,8 +110,11 @@ def member_norm(gradients: list[tf.Tensor]) -> tf.Tensor:
 
     def sum_of_squares(g: tf.Tensor) -> tf.Tensor:
         squares = g * g
-        if g.shape.rank > 2:  # XLA makes a slow tree of a sum over several axes
-            squares = tf.linalg.matvec(squares, tf.ones([g.shape[-1]]))
+        if g.shape.rank > 2:
+            # XLA makes a slow tree of a sum over several axes. Flat rows: of a product with more
+            # axes TensorFlow makes an operation that spoils memory where XLA does not compile it.
+            rows = tf.matmul(tf.reshape(squares, [-1, g.shape[-1]]), tf.ones([g.shape[-1], 1]))
+            squares = tf.reshape(rows, g.shape[:-1])
         return tf.reduce_sum(squares, axis=list(range(1, squares.shape.rank)))
 
     return tf.sqrt(tf.add_n([sum_of_squares(g) for g in gradients]))

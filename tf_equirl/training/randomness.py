@@ -60,8 +60,7 @@ def order_of(uniforms: tf.Tensor) -> tf.Tensor:
     """What `tf.argsort` gives for uniform numbers `[..., n]` of `member_uniforms`, int32.
 
     Those are multiples of 2^-23. With its position behind it each becomes one integer, and XLA
-    sorts integers some four times as fast as pairs of a key and a position. For programs that XLA
-    compiles: in a loop of a graph that it does not, TensorFlow ends the process.
+    sorts integers some four times as fast as pairs of a key and a position.
     """
     positions = tf.range(uniforms.shape[-1], dtype=tf.int64)
     keys = tf.cast(uniforms * 2**23, tf.int64) * 2**32 + positions
