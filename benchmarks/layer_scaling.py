@@ -60,6 +60,7 @@ _REPEATS = flags.DEFINE_integer("repeats", 9, "timed rounds", lower_bound=1)
 _OUT = flags.DEFINE_string("out", "runs/layer_scaling", "folder for table, numbers and figure")
 
 _ALGORITHMS = ("dense", "fourier", "auto")
+_MARKERS = {"dense": "o", "fourier": "s", "auto": "^"}
 _STEPS = 4  # gradient steps of a call
 _SECONDS = 0.02  # that a timed call takes at least: it is repeated as often
 
@@ -257,7 +258,7 @@ def figure(rows: list[dict[str, Any]], file: Path) -> None:
         1, len(tasks), figsize=(3.2 * len(tasks), 3.2), sharey=True, squeeze=False
     )
     for ax, task in zip(axes[0], tasks, strict=True):
-        for algorithm, marker in zip(_ALGORITHMS, "os^", strict=True):
+        for algorithm in _ALGORITHMS:
             chosen = [
                 row
                 for row in rows
@@ -265,7 +266,8 @@ def figure(rows: list[dict[str, Any]], file: Path) -> None:
             ]
             chosen.sort(key=lambda row: row["order"])
             orders = [row["order"] for row in chosen]
-            ax.plot(orders, [row["ratio"] for row in chosen], marker + "-", ms=4, label=algorithm)
+            ratios, marker = [row["ratio"] for row in chosen], _MARKERS[algorithm]
+            ax.plot(orders, ratios, marker + "-", ms=4, label=algorithm)
         ax.plot(orders, np.sqrt(orders), "k:", label="sqrt |G|")
         ax.set(title=task, xscale="log", yscale="log", xlabel="order of the group")
     axes[0, 0].set_ylabel(f"time over that of the MLP, equal {size}")

@@ -19,7 +19,12 @@ from tf_equirl.groups import (
 )
 from tf_equirl.layers import EquivariantReadout, GroupDense, LiftingDense
 from tf_equirl.layers.base import equivariant_layers, prepared
-from tf_equirl.layers.dense.group_dense import FEW, LEAST_WIDTH, LEAST_WIDTH_OF_FEW
+from tf_equirl.layers.dense.group_dense import (
+    FEW,
+    LEAST_WIDTH,
+    LEAST_WIDTH_OF_FEW,
+    LEAST_WIDTH_OF_LARGE,
+)
 from tf_equirl.testing import equivariance_error
 
 C2, D4, S3, Q8 = cyclic_group(2), dihedral_group(4), symmetric_group(3), quaternion_group()
@@ -140,10 +145,13 @@ def test_auto_goes_by_the_channels_and_the_number_of_inputs():
     )
     for layer in (wide, medium, narrow):
         layer.build((None, 8, layer.units))
-    assert wide.chosen_algorithm(1) == wide.chosen_algorithm() == "fourier"
-    assert medium.chosen_algorithm(FEW - 1) == "dense"
-    assert medium.chosen_algorithm(FEW) == medium.chosen_algorithm() == "fourier"
+    assert wide.chosen_algorithm(1, stay=True) == wide.chosen_algorithm() == "fourier"
+    assert medium.chosen_algorithm(FEW - 1, stay=True) == "dense"
+    assert medium.chosen_algorithm(FEW, stay=True) == medium.chosen_algorithm(1) == "fourier"
     assert narrow.chosen_algorithm(10**6) == narrow.chosen_algorithm() == "dense"
+    large = GroupDense(LEAST_WIDTH_OF_LARGE, GROUPS["S4"])
+    large.build((None, 24, LEAST_WIDTH_OF_LARGE))
+    assert large.chosen_algorithm() == "fourier"
     trivial = GroupDense(64, cyclic_group(1))
     trivial.build((None, 1, 64))
     assert trivial.chosen_algorithm() == "dense"  # there is nothing to gain

@@ -304,7 +304,7 @@ class EquivariantLinear(keras.layers.Layer):
         axes = {-1: channels} if self.rows is None else {-1: channels, -2: self.rows}
         self.input_spec = keras.layers.InputSpec(min_ndim=len(axes), axes=axes)
 
-    def prepare(self, rows: int | None = None) -> Any:
+    def prepare(self, rows: int | None = None, stay: bool = False) -> Any:
         """Returns what the layer makes of its weights alone, a structure of tensors.
 
         `call` does so each time, unless it is told by `prepared` what was made before: where a
@@ -313,6 +313,7 @@ class EquivariantLinear(keras.layers.Layer):
         Args:
             rows: Number of inputs that it is made for, the leading dimensions multiplied; `None`
                 where that is not known.
+            stay: Whether it is made once for many calls.
         """
         return self.expanded_kernel(), () if self.bias is None else self.expanded_bias()
 

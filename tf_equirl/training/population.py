@@ -192,7 +192,7 @@ class Population:
                     role: [
                         tf.nest.map_structure(
                             lambda x, dtype=layer.compute_dtype: tf.cast(x, dtype),
-                            layer.prepare(rows),
+                            layer.prepare(rows, stay=True),
                         )
                         for layer in of_role
                     ]

@@ -11,13 +11,13 @@ from keras import ops
 from tf_equirl._checks import LARGEST_UNITS, one_of, positive_integer
 from tf_equirl.groups import FiniteGroup
 from tf_equirl.layers.base import EquivariantLinear, gather_kernel, object_of
-from tf_equirl.layers.dense.fourier import ALGORITHMS, FourierConvolution
+from tf_equirl.layers.dense.fourier import ALGORITHMS, LARGEST_UNROLLED, FourierConvolution
 
-LEAST_WIDTH, LEAST_WIDTH_OF_FEW = 20, 40
-"""Channels from which on `"auto"` is `"fourier"`, and those for few inputs: the square root of the
-number of input channels times that of output channels. Where both forms are equally fast hardly
-depends on the group (docs/performance.md): with few channels a processor is not kept busy by the
-smaller products."""
+LEAST_WIDTH, LEAST_WIDTH_OF_LARGE, LEAST_WIDTH_OF_FEW = 20, 12, 40
+"""Channels from which on `"auto"` is `"fourier"`, those for groups of more than `LARGEST_UNROLLED`
+elements, and those for few inputs at a time where the matrix is made only once: the square root of
+the number of input channels times that of output channels. With few channels a processor is not
+kept busy by the smaller products (docs/performance.md)."""
 FEW = 32
 """Fewer inputs than that, the leading dimensions multiplied, are few."""
 
@@ -80,24 +80,27 @@ class GroupDense(EquivariantLinear):
         """Returns the matrix `[n * C, n * units]` with block psi(g_i^-1 g_j) from j to i."""
         return gather_kernel(ops.convert_to_tensor(self.kernel), self._index)
 
-    def chosen_algorithm(self, rows: int | None = None) -> str:
+    def chosen_algorithm(self, rows: int | None = None, stay: bool = False) -> str:
         """Returns "dense" or "fourier": how the layer, once built, computes so many inputs.
 
         Args:
             rows: The number of inputs, their leading dimensions multiplied; `None` where it is not
                 known, which is taken for many.
+            stay: Whether the weights stay for many calls, see `prepare`.
         """
         if self.algorithm != "auto":
             return self.algorithm
-        least = LEAST_WIDTH_OF_FEW if rows is not None and rows < FEW else LEAST_WIDTH
+        order = self.group.order
+        least = LEAST_WIDTH if order <= LARGEST_UNROLLED else LEAST_WIDTH_OF_LARGE
+        if stay and rows is not None and rows < FEW:
+            least = LEAST_WIDTH_OF_FEW
         _, channels, units = self.kernel.shape
-        trivial = self.group.order == 1
-        return "fourier" if channels * units >= least**2 and not trivial else "dense"
+        return "fourier" if channels * units >= least**2 and order > 1 else "dense"
 
-    def prepare(self, rows: int | None = None) -> Any:
+    def prepare(self, rows: int | None = None, stay: bool = False) -> Any:
         """Returns the matrix and the bias, or the blocks in the Fourier basis and the bias."""
-        if self.chosen_algorithm(rows) == "dense":
-            return super().prepare(rows)
+        if self.chosen_algorithm(rows, stay) == "dense":
+            return super().prepare(rows, stay)
         bias = () if self.bias is None else self.expanded_bias()
         return self._fourier.prepare(ops.convert_to_tensor(self.kernel)), bias
 

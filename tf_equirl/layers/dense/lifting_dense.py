@@ -87,22 +87,17 @@ class LiftingDense(EquivariantLinear):
         blocks = ops.matmul(ops.cast(self._spread, kernel.dtype), kernel)
         return ops.reshape(blocks, (self.representation.dim, -1))
 
-    def chosen_algorithm(self, rows: int | None = None) -> str:
-        """Returns "dense" or "fourier": how the layer computes so many inputs.
-
-        Args:
-            rows: The number of inputs, their leading dimensions multiplied; `None` where it is not
-                known. It makes no difference.
-        """
+    def chosen_algorithm(self) -> str:
+        """Returns "dense" or "fourier": how the layer computes any number of inputs."""
         if self.algorithm != "auto":
             return self.algorithm
         # Irreps that the representation does not contain cost nothing.
         return "fourier" if 0 < len(self._kept) < self.representation.group.order else "dense"
 
-    def prepare(self, rows: int | None = None) -> Any:
+    def prepare(self, rows: int | None = None, stay: bool = False) -> Any:
         """Returns the matrix and the bias; in the Fourier basis, of the coefficients that are."""
-        if self.chosen_algorithm(rows) == "dense":
-            return super().prepare(rows)
+        if self.chosen_algorithm() == "dense":
+            return super().prepare(rows, stay)
         kernel = ops.convert_to_tensor(self.kernel)
         blocks = ops.matmul(ops.cast(self._spread_coefficients, kernel.dtype), kernel)
         matrix = ops.reshape(blocks, (self.representation.dim, -1))
