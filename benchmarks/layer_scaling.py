@@ -32,6 +32,7 @@ import numpy as np
 import rich
 import tensorflow as tf
 from absl import flags
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from benchmarks import common
 from launchers.common import launch, parse_integers
@@ -270,7 +271,11 @@ def figure(rows: list[dict[str, Any]], file: Path) -> None:
             ax.plot(orders, ratios, marker + "-", ms=4, label=algorithm)
         ax.plot(orders, np.sqrt(orders), "k:", label="sqrt |G|")
         ax.set(title=task, xscale="log", yscale="log", xlabel="order of the group")
-    axes[0, 0].set_ylabel(f"time over that of the MLP, equal {size}")
+        for axis, ticks in ((ax.xaxis, sorted(set(orders))), (ax.yaxis, [1, 2, 5, 10])):
+            axis.set_major_locator(FixedLocator(ticks))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_locator(NullLocator())
+    axes[0, 0].set_ylabel(f"time over the MLP's,\nequal {size}")
     axes[0, 0].legend(fontsize="small")
     drawn.tight_layout()
     drawn.savefig(file, dpi=120)
