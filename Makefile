@@ -17,7 +17,7 @@ help:
 	@echo "make test-backends  what needs no TensorFlow, on PyTorch and JAX (a quarter of an hour)"
 	@echo "make check       format, lint, types, imports and the fast tests"
 	@echo "make format      apply the formatter and the lint fixes"
-	@echo "make benchmarks  throughput, forward-pass, transition-model, planning and tuning ratios"
+	@echo "make benchmarks  throughput, forward-pass, layer, transition-model, planning and tuning ratios"
 	@echo "make setup       only create .venv and install"
 	@echo "make clean       remove .venv and caches (PYTHON=... chooses another interpreter)"
 
@@ -59,6 +59,8 @@ benchmarks: $(STAMP)
 	@$(BIN)/python -m benchmarks.throughput
 	@$(BIN)/python -m benchmarks.second_call
 	@$(BIN)/python -m benchmarks.forward_pass
+	@$(BIN)/python -m benchmarks.layer_scaling
+	@$(BIN)/python -m benchmarks.build_time
 	@$(BIN)/python -m benchmarks.transition_models
 	@$(BIN)/python -m benchmarks.dyna_speed
 	@$(BIN)/python -m benchmarks.tuning --trials=16 --seeds=4
