@@ -46,10 +46,10 @@ def test_the_flags_name_all_that_there_is():
 
 
 def test_a_table_and_a_figure_come_from_the_same_runs(tmp_path):
-    flags = ["--num_seeds=6", "--seeds_per_chunk=4", f"--out_dir={tmp_path}"]
+    flags = ["--num_seeds=7", "--seeds_per_chunk=4", f"--out_dir={tmp_path}"]
     first = reproduce("--table=4.4", *flags)
     assert first.returncode == 0, first.stderr
-    assert "catch-constant/mlp/seeds-4-5" in first.stderr
+    assert "catch-constant/mlp/seeds-4-6" in first.stderr
     with (tmp_path / "table_4.4.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(r["timestep"], r["agent"], r["thesis"]) for r in rows[:2]] == [
@@ -57,9 +57,9 @@ def test_a_table_and_a_figure_come_from_the_same_runs(tmp_path):
         ("480", "MLP", "0.7"),
     ]
     report = (tmp_path / "table_4.4.md").read_text()
-    assert "-0.51 ± 0.07" in report and "Catch, PPO, constant learning rate, 6 seeds" in report
+    assert "-0.51 ± 0.07" in report and "Catch, PPO, constant learning rate, 7 seeds" in report
     runs = sorted(p.relative_to(tmp_path) for p in tmp_path.glob("*/*/*/run.json"))
-    assert [run.parent.name for run in runs] == ["seeds-0-3", "seeds-4-5"]
+    assert [run.parent.name for run in runs] == ["seeds-0-3", "seeds-4-6"]
     times = [(tmp_path / run).stat().st_mtime_ns for run in runs]
 
     second = reproduce("--table=4.4", "--figure=4.4", *flags)

@@ -538,7 +538,7 @@ def constructors() -> list[Subject]:
                 "continuous": False,
                 "name": None,
             },
-            named,
+            {**named, "continuous": flag},
         ),
         Subject(
             models.critic,

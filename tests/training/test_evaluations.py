@@ -126,10 +126,11 @@ def test_it_may_be_evaluated_otherwise_when_it_is_resumed(evaluated, tmp_path):
     np.testing.assert_array_equal(again.evaluations.returns[:, 0], first)
 
 
-def test_new_seeds_are_evaluated_where_the_others_were(evaluated, tmp_path):
+def test_new_seeds_are_evaluated_where_the_others_were(tmp_path):
     first = dataclasses.replace(CONFIG, total_timesteps=5 * 32)
-    train_ppo("Catch", first, [3, 4], tmp_path, **EVERY)
-    more = train_ppo("Catch", CONFIG, SEEDS, tmp_path, resume=True, **EVERY)
+    evaluated = train_ppo("Catch", CONFIG, [3, 9, 4, 6], **EVERY)
+    train_ppo("Catch", first, [3, 4, 6], tmp_path, **EVERY)
+    more = train_ppo("Catch", CONFIG, [3, 9, 4, 6], tmp_path, resume=True, **EVERY)
     assert_same_training(more, evaluated)
     assert_same_evaluations(more, evaluated)
     steps, values = events_of(tmp_path, "evaluation/mean")

@@ -14,7 +14,7 @@ from tf_equirl.training.population import Population
 
 
 def test_a_seed_does_not_depend_on_its_company_nor_on_processes():
-    alone = train_ppo(HostEnvironment(Counter), AGENT, seeds=[4])
+    alone = train_ppo(HostEnvironment(Counter), AGENT, seeds=[4, 3, 1])
     together = train_ppo(HostEnvironment(Counter, vectorization="async"), AGENT, seeds=[9, 4, 2, 7])
     np.testing.assert_array_equal(alone.returns[0], together.returns[1])
     for role in ("actor", "critic"):
@@ -24,10 +24,10 @@ def test_a_seed_does_not_depend_on_its_company_nor_on_processes():
 
 def test_configs_have_environments_of_their_own():
     configs = [AGENT, dataclasses.replace(AGENT, learning_rate=1e-3)]
-    both = train_ppo(HostEnvironment(Counter), configs, seeds=[4])
+    both = train_ppo(HostEnvironment(Counter), configs, seeds=[4, 5])  # in a block of four
     for config, found in zip(configs, both, strict=True):
-        alone = train_ppo(HostEnvironment(Counter), config, seeds=[4])
-        np.testing.assert_array_equal(found.returns, alone.returns)
+        alone = train_ppo(HostEnvironment(Counter), config, seeds=[4, 5, 6])
+        np.testing.assert_array_equal(found.returns, alone.returns[:2])
     rows = np.array([1, 2, 1, 1]), np.array([[0.0], [0.0], [0.0], [1.0]])
     np.testing.assert_array_equal(copies_of(rows), [0, 1, 0, 2])
 
