@@ -11,6 +11,7 @@ from tf_equirl.groups import (
     cyclic_group,
     dihedral_group,
     direct_product,
+    image_representation,
     permutation_representation,
     quaternion_group,
     regular_representation,
@@ -51,6 +52,8 @@ LIFTED = {
     "D4, regular": regular_representation(D4),
     "S3, permutations": permutation_representation(S3),
     "Q8, matrices": Representation(Q8, Q8.matrices),
+    "C1": trivial_representation(cyclic_group(1), 3),
+    "S4, permutations": permutation_representation(symmetric_group(4)),
 }
 
 
@@ -162,6 +165,13 @@ def test_lifting_chooses_the_basis_in_which_irreps_are_missing():
     assert LiftingDense(8, MIRROR).chosen_algorithm() == "fourier"
     assert LiftingDense(8, PLANE).chosen_algorithm() == "fourier"
     assert LiftingDense(8, regular_representation(D4)).chosen_algorithm() == "dense"
+
+
+def test_lifting_of_pictures_is_gathered_and_has_no_other_form():
+    picture = image_representation(D4, 84, 84, 4)
+    assert LiftingDense(2, picture).chosen_algorithm() == "dense"
+    with pytest.raises(ValueError, match="algorithm"):
+        LiftingDense(2, picture, "fourier")
 
 
 def test_only_what_differs_from_the_default_is_written_down():

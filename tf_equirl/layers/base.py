@@ -201,7 +201,8 @@ class EquivariantLinear(keras.layers.Layer):
     over all leading dimensions, whatever the group.
 
     A subclass sets `rows` and implements `output_axes`, `kernel_shape`, `expanded_kernel`, and
-    where its law asks for it `initial_kernel`, `bias_shape` and `expanded_bias`.
+    where its law asks for it `initial_kernel`, `bias_shape` and `expanded_bias`. One that can be
+    computed otherwise overrides `prepare` and `apply`.
 
     Args:
         activation: Pointwise activation, as in `keras.layers.Dense`.

@@ -49,16 +49,6 @@ class FourierConvolution:
         self._basis, self._scale = basis, np.concatenate(scales)
         self._weights = np.concatenate([w.reshape(-1, self._order) for w in weights])
 
-    @property
-    def products(self) -> int:
-        """Multiplications for one input by C times U; n^2 in the dense form."""
-        return sum(i.copies * i.representation.dim**2 for i in self._irreps)
-
-    @property
-    def blocks(self) -> int:
-        """How many matrix products it takes."""
-        return len(self._irreps)
-
     def coefficients(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """The scaled Fourier coefficients `[n, ...]` of constant rows `[n, ...]`.
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tf_equirl._checks import LARGEST_UNITS, one_of, positive_integer
+from tf_equirl._checks import LARGEST_UNITS, one_of, positive_integer, refuse
 from tf_equirl.groups import Representation
 from tf_equirl.layers.base import (
     EquivariantLinear,
@@ -38,6 +38,10 @@ class LiftingDense(EquivariantLinear):
     Args:
         units: Number of output channels, at most 2^20.
         representation: How the group acts on the input; a `Representation` or its config.
+        algorithm: How it is computed; the function is the same up to rounding, and so are weights.
+            "dense" multiplies by one matrix `[d, n units]`, "fourier" computes the Fourier
+            coefficients that the representation has and goes back from there, and "auto" takes the
+            one that `chosen_algorithm` says.
         **kwargs: See `EquivariantLinear`: `activation`, `use_bias`, initializers, ...
 
     Raises:
@@ -59,12 +63,17 @@ class LiftingDense(EquivariantLinear):
         self._by_index = acts_by_index(self.representation)
         self._kept: list[int] = []  # Fourier coefficients that are not 0
         if self._by_index:
+            if algorithm == "fourier":
+                refuse(
+                    "algorithm", "auto or dense for a representation of so many numbers", algorithm
+                )
             self._index, self._sign = inverse_indices(self.representation)
             return
         # Row (d, i) of this constant times the kernel is row d of the block of element i.
         inverses = np.asarray(self.representation.inverse_matrices)
         self._spread = inverses.transpose(2, 0, 1).reshape(-1, self.representation.dim)
-        if 1 < self.representation.group.order <= LARGEST_UNROLLED:
+        small = 1 < self.representation.group.order <= LARGEST_UNROLLED
+        if algorithm == "fourier" or (algorithm == "auto" and small):
             self._fourier = FourierConvolution(self.representation.group)
             coefficients = self._fourier.coefficients(inverses.transpose(0, 2, 1))
             self._kept = np.flatnonzero(coefficients.any(axis=(1, 2))).tolist()
