@@ -1,6 +1,6 @@
 """Seconds that groups, their Fourier bases and layers take to be built, by the group's order.
 
-    python -m benchmarks.build_time --built_groups=C8,C100,S5
+    python -m benchmarks.build_time --groups=C8,C100,S5
 
 `basis` is `fourier_basis`, computed once for a group and process; `layer` is a `GroupDense` of 16
 channels, built, with its first call of one input in the Fourier basis, eagerly.
@@ -16,13 +16,12 @@ import rich
 from absl import flags
 
 from benchmarks import common
-from benchmarks.layer_scaling import group_of
 from launchers.common import launch
 from tf_equirl.groups import fourier_basis, real_irreps
 from tf_equirl.layers import GroupDense
 
 _GROUPS = flags.DEFINE_list(
-    "built_groups",
+    "groups",
     ["C8", "D4", "S4", "C100", "D50", "S5", "D250", "S6", "C1000"],
     "names of groups",
 )
@@ -32,12 +31,12 @@ _CHANNELS = 16
 def main() -> None:
     """Measures every group; prints a table."""
     machine = common.describe_machine()
-    GroupDense(2, group_of("C2"), algorithm="fourier")(np.zeros((1, 2, 2), np.float32))
+    GroupDense(2, common.group_of("C2"), algorithm="fourier")(np.zeros((1, 2, 2), np.float32))
     rows: list[dict[str, Any]] = []
     for name in _GROUPS.value:
         seconds = []
         started = time.perf_counter()
-        group = group_of(name)
+        group = common.group_of(name)
         seconds.append(time.perf_counter() - started)
         started = time.perf_counter()
         fourier_basis(group)

@@ -19,6 +19,13 @@ from rich import box
 from rich.table import Table
 
 from tf_equirl._files import write_atomically
+from tf_equirl.groups import (
+    FiniteGroup,
+    cyclic_group,
+    dihedral_group,
+    quaternion_group,
+    symmetric_group,
+)
 
 _JSON = flags.DEFINE_string("json", None, "file for the rows and the machine; none by default")
 flags.register_validator(
@@ -64,6 +71,20 @@ def describe_machine() -> Machine:
         tensorflow=tf.__version__,
         keras=keras.__version__,
     )
+
+
+def group_of(name: str) -> FiniteGroup:
+    """A cyclic, dihedral or symmetric group by its usual name, or Q8.
+
+    Raises:
+      ValueError: if it is none.
+    """
+    families = {"C": cyclic_group, "D": dihedral_group, "S": symmetric_group}
+    if name == "Q8":
+        return quaternion_group()
+    if name[:1] not in families or not name[1:].isdigit():
+        raise ValueError(f"groups must be names such as C4, D4, S3 and Q8. Received: {name!r}")
+    return families[name[:1]](int(name[1:]))
 
 
 def quartiles(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:

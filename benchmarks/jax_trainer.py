@@ -88,7 +88,7 @@ def adam(params, grads, moments, count):
     norm = jnp.sqrt(sum((g**2).sum() for g in leaves))
     scale = jnp.minimum(1.0, NORM / norm)
     grads = jax.tree_util.tree_map(lambda g: g * scale, grads)
-    tree = functools.partial(jax.tree_util.tree_map)
+    tree = jax.tree_util.tree_map
     first = tree(lambda m, g: 0.9 * m + 0.1 * g, moments[0], grads)
     second = tree(lambda v, g: 0.999 * v + 0.001 * g**2, moments[1], grads)
     a, b = 1 - 0.9**count, 1 - 0.999**count

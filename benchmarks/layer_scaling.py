@@ -36,15 +36,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from benchmarks import common
 from launchers.common import launch, parse_integers
-from tf_equirl.groups import (
-    FiniteGroup,
-    cyclic_group,
-    dihedral_group,
-    quaternion_group,
-    regular_representation,
-    symmetric_group,
-    trivial_representation,
-)
+from tf_equirl.groups import FiniteGroup, regular_representation, trivial_representation
 from tf_equirl.layers import EquivariantReadout, GroupDense, LiftingDense
 from tf_equirl.training.loops import repeat
 from tf_equirl.training.population import Population
@@ -71,7 +63,7 @@ def main() -> None:
     machine = common.describe_machine()
     rows: list[dict[str, Any]] = []
     for name in _GROUPS.value:
-        group = group_of(name)
+        group = common.group_of(name)
         for size in _SIZES.value:
             print(f"{name}, equal {size} ...", flush=True)
             rows += measure(name, group, size)
@@ -86,20 +78,6 @@ def main() -> None:
     figure(rows, folder / "layer_scaling.png")
     rich.print(text)
     common.finish(machine, rows)
-
-
-def group_of(name: str) -> FiniteGroup:
-    """A cyclic, dihedral or symmetric group by its usual name, or Q8.
-
-    Raises:
-      ValueError: if it is none.
-    """
-    families = {"C": cyclic_group, "D": dihedral_group, "S": symmetric_group}
-    if name == "Q8":
-        return quaternion_group()
-    if name[:1] not in families or not name[1:].isdigit():
-        raise ValueError(f"groups must be names such as C4, D4, S3 and Q8. Received: {name!r}")
-    return families[name[:1]](int(name[1:]))
 
 
 def mlp(inputs: int, width: int) -> keras.Model:

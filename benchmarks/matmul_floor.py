@@ -143,10 +143,10 @@ def linear_shapes(model: keras.Model) -> list[list[tuple[int, int, int]]]:
 
 def _pieces(x: tf.Tensor, sizes: list[int], copies: list[int]) -> list[tf.Tensor]:
     """Features as the rows of each matrix, repeated where a layer before it gave too few."""
-    wanted = sum(n * c for n, c in zip(sizes, copies, strict=True))
-    if x.shape[-1] < wanted:  # coefficients that lifting leaves out, as they are 0
-        x = tf.tile(x, [1, 1, wanted // x.shape[-1]])
-    pieces = tf.split(x, [n * c for n, c in zip(sizes, copies, strict=True)], axis=-1)
+    widths = [n * c for n, c in zip(sizes, copies, strict=True)]
+    if x.shape[-1] < sum(widths):  # coefficients that lifting leaves out, as they are 0
+        x = tf.tile(x, [1, 1, sum(widths) // x.shape[-1]])
+    pieces = tf.split(x, widths, axis=-1)
     rows = x.shape[1]
     return [
         tf.reshape(piece, [x.shape[0], rows * c, n])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from training_cases import Stop, assert_same
 
 from tf_equirl.agents import PPOConfig, load_result, train_ppo
 from tf_equirl.training import blocks, run
@@ -9,24 +10,6 @@ from tf_equirl.training import blocks, run
 CONFIG = PPOConfig(
     actor="mlp", hidden_units=(4,), rollout_steps=16, num_environments=2, total_timesteps=96
 )
-
-
-class Stop:
-    """Presses Ctrl-C once some updates are made."""
-
-    def __init__(self, updates):
-        self.updates = updates
-
-    def __call__(self, progress):
-        if progress.updates >= self.updates:
-            raise KeyboardInterrupt
-
-
-def assert_same(one, other):
-    np.testing.assert_array_equal(one.returns, other.returns)
-    for role, arrays in one.weights.items():
-        for a, b in zip(arrays, other.weights[role], strict=True):
-            np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from training_cases import Walk
+from training_cases import Stop, Walk, assert_same
 
 from tf_equirl.agents import NonFiniteError, PPOConfig, load_result, train_ppo
 from tf_equirl.training import train
@@ -16,28 +16,6 @@ CONFIG = PPOConfig(
     actor="mlp", hidden_units=(4,), rollout_steps=16, num_environments=2, total_timesteps=96
 )
 LONGER = dataclasses.replace(CONFIG, total_timesteps=224)
-
-
-class Stop:
-    """Presses Ctrl-C once some updates are made."""
-
-    def __init__(self, updates):
-        self.updates = updates
-
-    def __call__(self, progress):
-        if progress.updates >= self.updates:
-            raise KeyboardInterrupt
-
-
-def assert_same(one, other):
-    assert (one.seeds, one.config) == (other.seeds, other.config)
-    np.testing.assert_array_equal(one.returns, other.returns)
-    np.testing.assert_array_equal(one.first_returns, other.first_returns)
-    for name, values in one.metrics.items():
-        np.testing.assert_array_equal(values, other.metrics[name])
-    for role, arrays in one.weights.items():
-        for a, b in zip(arrays, other.weights[role], strict=True):
-            np.testing.assert_array_equal(a, b)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_equirl import envs
@@ -117,6 +118,18 @@ class Stop:
     def __call__(self, progress):
         if progress.updates >= self.after:
             raise KeyboardInterrupt
+
+
+def assert_same(one, other):
+    """Whether two results of PPO are equal to the last bit."""
+    assert (one.seeds, one.config) == (other.seeds, other.config)
+    np.testing.assert_array_equal(one.returns, other.returns)
+    np.testing.assert_array_equal(one.first_returns, other.first_returns)
+    for name, values in one.metrics.items():
+        np.testing.assert_array_equal(values, other.metrics[name])
+    for role, arrays in one.weights.items():
+        for a, b in zip(arrays, other.weights[role], strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 class LotteryState(NamedTuple):

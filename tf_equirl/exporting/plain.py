@@ -13,7 +13,7 @@ from tf_equirl.layers import (
     InputNormalization,
     InvariantVector,
 )
-from tf_equirl.layers.base import POINTWISE
+from tf_equirl.layers.base import is_pointwise
 
 _ELEMENTWISE_LAYERS = (
     keras.layers.Activation,
@@ -123,10 +123,10 @@ class _Conversion:
     def _linear(self, layer: EquivariantLinear, x: Any) -> Any:
         if type(layer).call is not EquivariantLinear.call:
             raise _unsupported(layer, "it has a `call` of its own")
-        axes, output_axes = 1 if layer.rows is None else 2, layer.output_axes()
+        axes, output_axes = layer.input_axes, layer.output_axes()
         _check_batch_axis(layer, x, axes)
         leading, size = x.shape[1:-axes], int(np.prod(x.shape[-axes:]))
-        pointwise = layer.activation in [keras.activations.get(name) for name in POINTWISE]
+        pointwise = is_pointwise(layer.activation)
         dense = self._plain.get(id(layer))
         if dense is None:
             dense = keras.layers.Dense(
@@ -260,7 +260,7 @@ class _Conversion:
 
 def _is_elementwise(layer: Any) -> bool:
     if type(layer) is keras.layers.Activation:
-        return layer.activation in [keras.activations.get(name) for name in POINTWISE]
+        return is_pointwise(layer.activation)
     return type(layer) in _ELEMENTWISE_LAYERS
 
 

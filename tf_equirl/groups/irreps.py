@@ -112,9 +112,12 @@ def _place(irrep: Irrep) -> tuple[int, list[float]]:
 
 
 def _left(group: FiniteGroup, coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`[n, n]`: sum_g a_g L_g + its transpose; it commutes with all right shifts."""
+    """`[n, n]`: sum_g a_g L_g; it commutes with all right shifts."""
     # (L_g h)[i] = h[g^-1 i], so that entry [i, j] belongs to g = i j^-1.
-    matrix = coefficients[group.table[:, group.inverses]]
+    return coefficients[group.table[:, group.inverses]]
+
+
+def _symmetric(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return matrix + matrix.T
 
 
@@ -145,7 +148,7 @@ def _isotypic_spaces(group: FiniteGroup, rng: np.random.Generator) -> list[NDArr
     pairs = np.minimum(label, label[group.inverses])
     wanted = len(np.unique(pairs))
     for _ in range(_ATTEMPTS):
-        spaces = _eigenspaces(_left(group, rng.standard_normal(group.order)[pairs]))
+        spaces = _eigenspaces(_symmetric(_left(group, rng.standard_normal(group.order)[pairs])))
         if len(spaces) == wanted:
             return spaces
     raise RuntimeError(f"no decomposition of the regular representation of {group.name} was found")
@@ -182,10 +185,9 @@ def _restricted(
     """Symmetric sums of left shifts on a space, `[k, k]`, each of which may tell copies apart."""
     # A generator alone is often enough, and gives a basis with more zeros.
     for generator in group.generators:
-        matrix = space.T @ space[group.table[group.inverse(generator)]]
-        yield matrix + matrix.T
+        yield _symmetric(space.T @ space[group.table[group.inverse(generator)]])
     for _ in range(_ATTEMPTS):
-        yield space.T @ _left(group, rng.standard_normal(group.order)) @ space
+        yield space.T @ _symmetric(_left(group, rng.standard_normal(group.order))) @ space
 
 
 def _irreducible(group: FiniteGroup, vectors: NDArray[np.float64], norm: int) -> bool:
@@ -227,8 +229,7 @@ def _image(
 ) -> NDArray[np.float64]:
     """The basis of an equivalent space in which right shifts have the matrices of the first."""
     for _ in range(_ATTEMPTS):
-        coefficients = rng.standard_normal(group.order)
-        shifted = coefficients[group.table[:, group.inverses]] @ first
+        shifted = _left(group, rng.standard_normal(group.order)) @ first
         image = part @ (part.T @ shifted)
         norm = np.sqrt(np.mean(np.sum(image**2, axis=0)))
         if norm > 1e-3:

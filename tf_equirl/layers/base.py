@@ -146,6 +146,11 @@ def check_activation(activation: Any, outputs: Representation) -> None:
         refuse("activation", rule, activation)
 
 
+def is_pointwise(activation: Any) -> bool:
+    """Returns whether an activation is one of `POINTWISE`."""
+    return activation in [keras.activations.get(name) for name in POINTWISE]
+
+
 def acts_by_index(representation: Representation) -> bool:
     """Returns whether a layer gathers by index in place of multiplying by `rho(g)`."""
     size = representation.group.order * representation.dim**2
@@ -202,7 +207,7 @@ class EquivariantLinear(keras.layers.Layer):
 
     A subclass sets `rows` and implements `output_axes`, `kernel_shape`, `expanded_kernel`, and
     where its law asks for it `initial_kernel`, `bias_shape` and `expanded_bias`. One that can be
-    computed otherwise overrides `prepare` and `apply`.
+    computed otherwise overrides `prepared_kernel` and `apply`.
 
     Args:
         activation: Pointwise activation, as in `keras.layers.Dense`.
@@ -254,6 +259,11 @@ class EquivariantLinear(keras.layers.Layer):
         self.bias_regularizer = keras_object("bias_regularizer", bias_regularizer)
         self.kernel_constraint = keras_object("kernel_constraint", kernel_constraint)
         self.bias_constraint = keras_object("bias_constraint", bias_constraint)
+
+    @property
+    def input_axes(self) -> int:
+        """How many axes of the input are the layer's own: channels, and rows where there are."""
+        return 1 if self.rows is None else 2
 
     def output_axes(self) -> tuple[int, ...]:
         """Returns the trailing axes of the output, after the leading dimensions."""
@@ -316,7 +326,12 @@ class EquivariantLinear(keras.layers.Layer):
                 where that is not known.
             stay: Whether it is made once for many calls.
         """
-        return self.expanded_kernel(), () if self.bias is None else self.expanded_bias()
+        kernel = self.prepared_kernel(rows, stay)
+        return kernel, () if self.bias is None else self.expanded_bias()
+
+    def prepared_kernel(self, rows: int | None, stay: bool) -> Any:
+        """Returns what `apply` takes for the kernel; see `prepare` for the arguments."""
+        return self.expanded_kernel()
 
     def apply(self, inputs: Any, prepared: Any) -> Any:
         """Returns `activation(K x + b)` for what `prepare` made of the weights."""
@@ -342,7 +357,7 @@ class EquivariantLinear(keras.layers.Layer):
 
         Before they are stacked, where that is the same: compilers then write them only once.
         """
-        if self.activation in [keras.activations.get(name) for name in POINTWISE]:
+        if is_pointwise(self.activation):
             return ops.stack([self.activation(row) for row in rows], axis=-2)
         return self.activation(ops.stack(rows, axis=-2))
 
@@ -357,11 +372,11 @@ class EquivariantLinear(keras.layers.Layer):
 
     def leading_shape(self, inputs: Any) -> Any:
         """Returns the shape of `inputs` without the layer's own axes."""
-        return ops.shape(inputs)[: len(inputs.shape) - (1 if self.rows is None else 2)]
+        return ops.shape(inputs)[: len(inputs.shape) - self.input_axes]
 
     def known_rows(self, inputs: Any) -> int | None:
         """Returns how many inputs there are, leading dimensions multiplied, if that is known."""
-        leading = inputs.shape[: len(inputs.shape) - (1 if self.rows is None else 2)]
+        leading = inputs.shape[: len(inputs.shape) - self.input_axes]
         return None if None in leading else math.prod(leading)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -371,7 +386,7 @@ class EquivariantLinear(keras.layers.Layer):
             ValueError: If `input_shape` does not end in the axes that the layer needs.
         """
         self._channels(input_shape)
-        return (*input_shape[: -1 if self.rows is None else -2], *self.output_axes())
+        return (*input_shape[: -self.input_axes], *self.output_axes())
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments as plain JSON values."""

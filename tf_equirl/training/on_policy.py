@@ -252,7 +252,6 @@ class OnPolicyLearner(Learner):
         c = self.config
         shape = [c.rollout_steps, c.num_environments, num_uniforms(env)]
         uniforms = member_uniforms(state.seeds, Purpose.ROLLOUT, index, shape)
-
         weights = self.population.prepared(state.weights.of("actor"), c.num_environments)
 
         def policy(observation):

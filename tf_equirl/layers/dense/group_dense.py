@@ -97,12 +97,11 @@ class GroupDense(EquivariantLinear):
         _, channels, units = self.kernel.shape
         return "fourier" if channels * units >= least**2 and order > 1 else "dense"
 
-    def prepare(self, rows: int | None = None, stay: bool = False) -> Any:
-        """Returns the matrix and the bias, or the blocks in the Fourier basis and the bias."""
+    def prepared_kernel(self, rows: int | None, stay: bool) -> Any:
+        """Returns the matrix, or a list of the blocks in the Fourier basis."""
         if self.chosen_algorithm(rows, stay) == "dense":
-            return super().prepare(rows, stay)
-        bias = () if self.bias is None else self.expanded_bias()
-        return self._fourier.prepare(ops.convert_to_tensor(self.kernel)), bias
+            return self.expanded_kernel()
+        return self._fourier.prepare(ops.convert_to_tensor(self.kernel))
 
     def apply(self, inputs: Any, prepared: Any) -> Any:
         """Returns `activation(K x + b)` for what `prepare` made of the weights."""

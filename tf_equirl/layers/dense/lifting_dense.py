@@ -103,14 +103,13 @@ class LiftingDense(EquivariantLinear):
         # Irreps that the representation does not contain cost nothing.
         return "fourier" if 0 < len(self._kept) < self.representation.group.order else "dense"
 
-    def prepare(self, rows: int | None = None, stay: bool = False) -> Any:
-        """Returns the matrix and the bias; in the Fourier basis, of the coefficients that are."""
+    def prepared_kernel(self, rows: int | None, stay: bool) -> Any:
+        """Returns the matrix, or a list of that to the Fourier coefficients that there are."""
         if self.chosen_algorithm() == "dense":
-            return super().prepare(rows, stay)
+            return self.expanded_kernel()
         kernel = ops.convert_to_tensor(self.kernel)
         blocks = ops.matmul(ops.cast(self._spread_coefficients, kernel.dtype), kernel)
-        matrix = ops.reshape(blocks, (self.representation.dim, -1))
-        return [matrix], () if self.bias is None else self.expanded_bias()
+        return [ops.reshape(blocks, (self.representation.dim, -1))]
 
     def apply(self, inputs: Any, prepared: Any) -> Any:
         """Returns `activation(K x + b)` for what `prepare` made of the weights."""
