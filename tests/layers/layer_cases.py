@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +19,9 @@ from tf_equirl.groups import (
     Representation,
     cyclic_group,
     dihedral_group,
+    image_representation,
     permutation_representation,
+    picture_of,
     quaternion_group,
     regular_representation,
     symmetric_group,
@@ -26,13 +30,17 @@ from tf_equirl.groups import (
 from tf_equirl.layers import (
     EquivariantReadout,
     GroupAveraging,
+    GroupConv2D,
     GroupDense,
     GroupPooling,
     InputNormalization,
     InvariantVector,
+    LiftingConv2D,
     LiftingDense,
     PermutationEquivariantDense,
     ProximalPooling,
+    SpatialPooling,
+    SymmetrizerConv2D,
     SymmetrizerDense,
     TransitionImages,
 )
@@ -258,6 +266,73 @@ def proximal(distance, selection, rho):
     )
 
 
+def motions(group: FiniteGroup) -> dict[str, list[int]]:
+    """How a group moves pictures: the library's own way, or by those of its signs."""
+    if group in (GROUPS["C2"], GROUPS["C4"], GROUPS["D4"]):
+        picture = picture_of(image_representation(group, 2, 2))
+        return {"turns": list(picture.turns), "flips": [bool(flip) for flip in picture.flips]}
+    characters = []
+    for signs in itertools.product([1.0, -1.0], repeat=len(group.generators)):
+        images = {g: [[s]] for g, s in zip(group.generators, signs, strict=True)}
+        with contextlib.suppress(ValueError):
+            characters.append(Representation.from_generators(group, images).character < 0)
+    return {"turns": (2 * characters[-1]).tolist(), "flips": characters[1].tolist()}
+
+
+def field(size: int, pixel: Callable[[FiniteGroup], Representation], channels: int = 1):
+    """Flat fields of `size` by `size` pixels, on each of which a representation acts."""
+
+    @functools.cache
+    def representation(group: FiniteGroup) -> Representation:
+        rows = pixel(group)
+        if channels > 1:
+            rows = rows * trivial_representation(group, channels)
+        return image_representation(group, size, size, rows, **motions(group))
+
+    return representation
+
+
+def pixels(size: int, *axes: int):
+    """Unpacks flat fields to [..., size, size, *axes]; an axis of 0 is that of the group."""
+
+    def unpack(vectors: Any, order: int) -> Any:
+        leading = [-1 if axis is None else axis for axis in ops.shape(vectors)[:-1]]
+        own = [size, size, *(order if axis == 0 else axis for axis in axes)]
+        last = vectors.shape[-1] // math.prod(own)
+        return ops.reshape(vectors, (*leading, *own, last))
+
+    return unpack
+
+
+def vectors(axes: int):
+    """Packs the last axes into one."""
+
+    def pack(outputs: Any, order: int) -> Any:
+        leading = [-1 if axis is None else axis for axis in ops.shape(outputs)[:-axes]]
+        return ops.reshape(outputs, (*leading, math.prod(outputs.shape[-axes:])))
+
+    return pack
+
+
+def convolution(name, layer, size, pixel, channels, output, unpack, make, activation=None):
+    """A layer of pictures `size` by `size`, whose outputs are of so many rows and of 4 filters."""
+
+    def built(inputs, outputs, units, **kwargs):
+        kwargs |= {"bias_initializer": keras.initializers.RandomNormal(seed=1), **FIXED}
+        return make(inputs, **kwargs, activation=activation)
+
+    return Case(
+        name,
+        layer,
+        built,
+        field(size, pixel, channels),
+        field(output, regular, 4),
+        unpack=unpack,
+        pack=vectors(4),
+        **no_weights,
+    )
+
+
 def mixed(group: FiniteGroup) -> Representation:
     return signed(group) + natural(group)
 
@@ -265,6 +340,8 @@ def mixed(group: FiniteGroup) -> Representation:
 regular = regular_representation
 no_rows = {"output_rows": False}
 no_weights = {"input_rows": False, "output_rows": False, "has_weights": False}
+# Keras' own convolution cannot be mapped over members, and the suite binds weights by hand.
+FIXED = {"kernel_initializer": keras.initializers.HeNormal(seed=2), "algorithm": "slices"}
 CASES = [
     Case("lift_skew", LiftingDense, lifting, skew, regular, input_rows=False, activation="relu"),
     Case("lift_signed", LiftingDense, lifting, signed, regular, input_rows=False),
@@ -333,6 +410,57 @@ CASES = [
         lambda inputs, outputs, units, **kwargs: InvariantVector(outputs, value=0.5, **kwargs),
         skew,
         mixed,
+        **no_weights,
+    ),
+    *(
+        convolution(
+            f"lift_conv_{pixel.__name__}",
+            LiftingConv2D,
+            5,
+            pixel,
+            1,
+            2,
+            pixels(5),
+            lambda inputs, pixel=pixel, **kwargs: LiftingConv2D(
+                4, 3, field(5, pixel)(inputs.group), strides=2, **kwargs
+            ),
+            "relu",
+        )
+        for pixel in (skew, signed)
+    ),
+    convolution(
+        "group_conv",
+        GroupConv2D,
+        4,
+        regular,
+        2,
+        4,
+        pixels(4, 0),
+        lambda inputs, **kwargs: GroupConv2D(
+            4, 3, inputs.group, **motions(inputs.group), padding="circular", **kwargs
+        ),
+        "relu",
+    ),
+    convolution(
+        "symmetrizer_conv",
+        SymmetrizerConv2D,
+        3,
+        natural,
+        1,
+        3,
+        lambda x, order: ops.expand_dims(pixels(3)(x, order), -1),
+        lambda inputs, **kwargs: SymmetrizerConv2D(
+            4, 3, natural(inputs.group), **motions(inputs.group), padding="same", **kwargs
+        ),
+    ),
+    Case(
+        "spatial_pooling",
+        SpatialPooling,
+        lambda inputs, outputs, units, **kwargs: SpatialPooling("max", **kwargs),
+        field(2, regular_representation, 3),
+        functools.cache(lambda group: regular(group) * trivial_representation(group, 3)),
+        unpack=pixels(2, 0),
+        pack=vectors(2),
         **no_weights,
     ),
     transition_images(skew),

@@ -215,7 +215,7 @@ def test_the_activation_must_commute_with_the_outputs(activation):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"basis": "random"}, "`basis` must be one of exact, sampled. Received: basis='random'"),
+        ({"basis": "any"}, "`basis` must be one of exact, sampled, random. Received: basis='any'"),
         ({"seed": -1}, "`seed` must be an integer from 0 to .*. Received: seed=-1"),
         ({"seed": 1.0}, "`seed` must be an integer from 0 to .* Received: seed=1.0"),
         ({"units": 0}, "`units` must be a positive integer. Received: units=0"),

@@ -12,8 +12,10 @@ from tf_equirl.layers import (
     GroupPooling,
     InputNormalization,
     InvariantVector,
+    SpatialPooling,
 )
 from tf_equirl.layers.base import is_pointwise
+from tf_equirl.layers.grid.on_grid import OnGrid
 
 _ELEMENTWISE_LAYERS = (
     keras.layers.Activation,
@@ -39,10 +41,12 @@ def to_plain(model: keras.Model) -> keras.Model:
 
         flat(layer(x)) = activation(flat(x) @ expanded_kernel() + flat(expanded_bias())).
 
-    A `GroupPooling` becomes Keras' pooling; an `InputNormalization` two of `Rescaling` by what it
-    has learned, whose bound is made of a `ReLU`; an `InvariantVector` the bias of a `Dense` layer
-    whose kernel is 0. All other layers are copied. A tensor changes its shape
-    only where somebody needs the other shape: layers in a row share the row-major order of
+    A convolution of pictures becomes a `Conv2D` of that kernel, with the group's elements among its
+    channels, after a `ZeroPadding2D`, or cuttings that go on around a torus, if it has padding. A
+    `GroupPooling` or `SpatialPooling` becomes Keras' pooling; an `InputNormalization` two of
+    `Rescaling` by what it has learned, whose bound is made of a `ReLU`; an `InvariantVector` the
+    bias of a `Dense` layer whose kernel is 0. All other layers are copied. A tensor changes its
+    shape only where somebody needs the other shape: layers in a row share the row-major order of
     `[rows, channels]`, so that a stack of equivariant layers becomes a stack of `Dense` layers.
 
     Args:
@@ -89,6 +93,7 @@ class _Conversion:
     def __init__(self, model: keras.Model) -> None:
         self._names = {operation.name for operation in _functional(model).operations}
         self._plain: dict[int, Any] = {}
+        self._written: set[int] = set()
         # Tensor id to (tensor, base): the tensor holds the numbers of base in row-major order. The
         # tensor is kept so that its id stays its own.
         self._bases: dict[int, tuple[Any, Any]] = {}
@@ -97,8 +102,12 @@ class _Conversion:
     def call(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
         """Applies the plain form of `layer` to symbolic tensors."""
         tensors = [x for x in keras.tree.flatten((args, kwargs)) if keras.utils.is_keras_tensor(x)]
+        if isinstance(layer, OnGrid):
+            return self._convolution(layer, *tensors)
         if isinstance(layer, EquivariantLinear):
             return self._linear(layer, *tensors)
+        if type(layer) is SpatialPooling:
+            return self._spatial_pooling(layer, *tensors)
         if type(layer) is GroupPooling:
             return self._pooling(layer, *tensors)
         if type(layer) is InputNormalization:
@@ -126,32 +135,119 @@ class _Conversion:
         axes, output_axes = layer.input_axes, layer.output_axes()
         _check_batch_axis(layer, x, axes)
         leading, size = x.shape[1:-axes], int(np.prod(x.shape[-axes:]))
-        pointwise = is_pointwise(layer.activation)
-        dense = self._plain.get(id(layer))
-        if dense is None:
-            dense = keras.layers.Dense(
-                int(np.prod(output_axes)),
-                activation=layer.activation if pointwise else None,
-                use_bias=layer.bias is not None,
-                dtype=layer.dtype_policy,
-                trainable=layer.trainable,
-                name=layer.name,
-            )
+
+        def make(units: int, options: dict[str, Any]) -> Any:
+            return keras.layers.Dense(units, **options)
+
+        dense = self._once(layer, lambda: self._plain_linear(layer, make))
         outputs = dense(self._view(layer, x, (*leading, size)))
-        if id(layer) not in self._plain:
-            weights = [layer.expanded_kernel()]
-            if layer.bias is not None:
-                bias = keras.ops.broadcast_to(layer.expanded_bias(), output_axes)
-                weights.append(keras.ops.reshape(bias, (-1,)))
-            dense.set_weights([keras.ops.convert_to_numpy(w) for w in weights])
-            self._plain[id(layer)] = dense
-        outputs = self._view(layer, outputs, (*leading, *output_axes))
-        if pointwise:
+        self._set_weights(layer, dense)
+        return self._activated(layer, self._view(layer, outputs, (*leading, *output_axes)))
+
+    def _convolution(self, layer: OnGrid, x: Any) -> Any:
+        axes, geometry = layer.input_axes, layer.geometry
+        _check_batch_axis(layer, x, axes)
+        if len(x.shape) > 1 + axes:
+            raise _unsupported(
+                layer, f"Keras convolves [batch, height, width, channels], not {x.shape}"
+            )
+        height, width, *pixel = x.shape[1:]
+        size = layer.output_size(height, width)
+        x = self._view(layer, x, (height, width, int(np.prod(pixel))))
+
+        def make(units: int, options: dict[str, Any]) -> Any:
+            return keras.layers.Conv2D(
+                units,
+                geometry.kernel_size,
+                geometry.strides,
+                data_format="channels_last",
+                **options,
+            )
+
+        plain = self._once(layer, lambda: self._plain_linear(layer, make))
+        outputs = plain(self._padded(layer, x))
+        self._set_weights(layer, plain)
+        return self._activated(layer, self._view(layer, outputs, (*size, *layer.output_axes())))
+
+    def _padded(self, layer: OnGrid, x: Any) -> Any:
+        """A picture with the padding of a convolution, which may be used more than once."""
+        geometry = layer.geometry
+        pads = geometry.pads(0, x.shape[1]), geometry.pads(1, x.shape[2])
+        if not any(map(sum, pads)):
+            return x
+        options = {"dtype": layer.dtype_policy, "data_format": "channels_last"}
+        if geometry.padding != "circular":
+            name = self._new_name(layer, "padding")
+            return keras.layers.ZeroPadding2D(pads, name=name, **options)(x)
+        for axis, (before, after) in enumerate(pads, start=1):
+            if not before:
+                continue
+            parts = [x]
+            for place, cut, ending in (
+                (0, (x.shape[axis] - before, 0), "last"),
+                (2, (0, x.shape[axis] - after), "first"),
+            ):
+                cuts = (cut, (0, 0)) if axis == 1 else ((0, 0), cut)
+                name = self._new_name(layer, f"{ending}_{axis}")
+                parts.insert(place, keras.layers.Cropping2D(cuts, name=name, **options)(x))
+            name = self._new_name(layer, f"around_{axis}")
+            x = keras.layers.Concatenate(axis, dtype=layer.dtype_policy, name=name)(parts)
+        return x
+
+    def _plain_linear(self, layer: EquivariantLinear, make: Any) -> Any:
+        """The `Dense` or `Conv2D` layer that stands for `layer`, without its numbers yet."""
+        options = {
+            "activation": layer.activation if is_pointwise(layer.activation) else None,
+            "use_bias": layer.bias is not None,
+            "dtype": layer.dtype_policy,
+            "trainable": layer.trainable,
+            "name": layer.name,
+        }
+        return make(int(np.prod(layer.output_axes())), options)
+
+    def _set_weights(self, layer: EquivariantLinear, plain: Any) -> None:
+        """Writes the shared weights out, once."""
+        if id(layer) in self._written:
+            return
+        self._written.add(id(layer))
+        weights = [keras.ops.reshape(layer.expanded_kernel(), plain.kernel.shape)]
+        if layer.bias is not None:
+            bias = keras.ops.broadcast_to(layer.expanded_bias(), layer.output_axes())
+            weights.append(keras.ops.reshape(bias, (-1,)))
+        plain.set_weights([keras.ops.convert_to_numpy(w) for w in weights])
+
+    def _activated(self, layer: EquivariantLinear, outputs: Any) -> Any:
+        """What the activation makes of the outputs, if the plain layer did not apply it."""
+        if is_pointwise(layer.activation):
             return outputs
         activation = keras.layers.Activation(
             layer.activation, dtype=layer.dtype_policy, name=self._new_name(layer, "activation")
         )
         return _portable_copy(activation, layer)(outputs)
+
+    def _spatial_pooling(self, layer: SpatialPooling, x: Any) -> Any:
+        _check_batch_axis(layer, x, 4)
+        if len(x.shape) > 5:
+            raise _unsupported(
+                layer, f"Keras pools [batch, height, width, channels], not {x.shape}"
+            )
+        height, width, *features = x.shape[1:]
+        x = self._view(layer, x, (height, width, int(np.prod(features))))
+        mean = keras.layers.GlobalAveragePooling2D
+        kind = keras.layers.GlobalMaxPooling2D if layer.mode == "max" else mean
+        options = {"dtype": layer.dtype_policy}
+
+        def make() -> list[Any]:
+            name = layer.name if layer.mode != "sum" else self._new_name(layer, "mean")
+            layers = [kind(data_format="channels_last", name=name, **options)]
+            if layer.mode == "sum":
+                name = self._new_name(layer, "sum")
+                layers.append(keras.layers.Rescaling(float(height * width), name=name, **options))
+            return layers
+
+        for plain in self._once(layer, make):
+            x = plain(x)
+        return self._view(layer, x, features)
 
     def _pooling(self, layer: GroupPooling, x: Any) -> Any:
         _check_batch_axis(layer, x, 2)

@@ -15,7 +15,7 @@ from tf_equirl.groups.families import (
     symmetric_group,
 )
 from tf_equirl.groups.group import FiniteGroup
-from tf_equirl.groups.images import image_representation
+from tf_equirl.groups.images import Picture, image_representation, picture_of
 from tf_equirl.groups.intertwiners import (
     intertwiner_basis,
     intertwiner_dimension,
@@ -30,6 +30,7 @@ __all__ = [
     "FiniteGroup",
     "Irrep",
     "PairOrbits",
+    "Picture",
     "Representation",
     "Symmetry",
     "cyclic_group",
@@ -41,6 +42,7 @@ __all__ = [
     "intertwiner_basis",
     "intertwiner_dimension",
     "permutation_representation",
+    "picture_of",
     "quaternion_group",
     "real_irreps",
     "regular_representation",

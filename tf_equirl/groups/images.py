@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -86,6 +86,59 @@ def image_representation(
                [5, 4, 3]])
     """
     return _image(group, height, width, channels, turns, flips, _FORM)
+
+
+class Picture(NamedTuple):
+    """What an `image_representation` says of a picture [height, width, channels].
+
+    Attributes:
+        height: Rows of pixels.
+        width: Columns of pixels.
+        channels: How the group acts on the numbers of one pixel.
+        turns: [n] quarter turns of each element, 0 to 3.
+        flips: [n] of 0 and 1, whether an element mirrors before it turns.
+    """
+
+    height: int
+    width: int
+    channels: Representation
+    turns: tuple[int, ...]
+    flips: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        return self.height, self.width, self.channels.dim
+
+
+def picture_of(representation: Representation) -> Picture | None:
+    """Returns what an `image_representation` was made of; None for any other representation.
+
+    Args:
+        representation: A representation.
+
+    Raises:
+        ValueError: If it is none.
+
+    Example:
+        >>> from tf_equirl.groups import cyclic_group, image_representation
+        >>> picture_of(image_representation(cyclic_group(4), 5, 5, channels=3)).shape
+        (5, 5, 3)
+    """
+    config = instance("representation", representation, Representation).get_config()
+    if _FORM not in config:
+        return None
+    arguments = config[_FORM]
+    channels = arguments["channels"]
+    return Picture(
+        arguments["height"],
+        arguments["width"],
+        Representation.from_config(channels)
+        if isinstance(channels, dict)
+        else trivial_representation(representation.group, channels),
+        tuple(arguments["turns"]),
+        tuple(int(flip) for flip in arguments["flips"]),
+    )
 
 
 def _image(

@@ -1,7 +1,8 @@
 """Equivariant Keras 3 layers, written with `keras.ops` alone.
 
 Regular features have shape `[..., n, C]`: one row per element of the group, in the order of
-`FiniteGroup`, and the group acts by `(L_g h)[i] = h[g^-1 i]`.
+`FiniteGroup`, and the group acts by `(L_g h)[i] = h[g^-1 i]`. Those of the pixels of a picture have
+shape `[..., height, width, n, C]`; the group moves pixels and rows.
 """
 
 from tf_equirl.layers.base import EquivariantLinear
@@ -10,6 +11,10 @@ from tf_equirl.layers.dense.group_dense import GroupDense
 from tf_equirl.layers.dense.lifting_dense import LiftingDense
 from tf_equirl.layers.dense.permutation_equivariant_dense import PermutationEquivariantDense
 from tf_equirl.layers.dense.symmetrizer_dense import SymmetrizerDense
+from tf_equirl.layers.grid.group_conv_2d import GroupConv2D
+from tf_equirl.layers.grid.lifting_conv_2d import LiftingConv2D
+from tf_equirl.layers.grid.spatial_pooling import SpatialPooling
+from tf_equirl.layers.grid.symmetrizer_conv_2d import SymmetrizerConv2D
 from tf_equirl.layers.pooling.distances import ModeDistance, l1, l2
 from tf_equirl.layers.pooling.group_averaging import GroupAveraging
 from tf_equirl.layers.pooling.group_pooling import GroupPooling
@@ -22,14 +27,18 @@ __all__ = [
     "EquivariantLinear",
     "EquivariantReadout",
     "GroupAveraging",
+    "GroupConv2D",
     "GroupDense",
     "GroupPooling",
     "InputNormalization",
     "InvariantVector",
+    "LiftingConv2D",
     "LiftingDense",
     "ModeDistance",
     "PermutationEquivariantDense",
     "ProximalPooling",
+    "SpatialPooling",
+    "SymmetrizerConv2D",
     "SymmetrizerDense",
     "TransitionImages",
     "l1",

@@ -439,6 +439,14 @@ def prepared(layers: Sequence[EquivariantLinear], values: Sequence[Any]) -> Iter
         _PREPARED.reset(token)
 
 
+def weights_are_bound() -> bool:
+    """Returns whether the weights of layers are, for now, those of one of many members.
+
+    `tf.vectorized_map` then maps what layers compute over the members.
+    """
+    return _PREPARED.get() is not None
+
+
 def gather_kernel(kernel: Any, index: np.ndarray, sign: np.ndarray | None = None) -> Any:
     """Expands a kernel whose blocks are shared along orbits of index pairs.
 

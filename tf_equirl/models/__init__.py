@@ -1,21 +1,26 @@
-"""Actors, critics and transition models as Keras functional models, built from a `Symmetry`."""
+"""Actors, critics, values of actions and transition models as Keras functional models, built from a `Symmetry`."""
 
 from tf_equirl._portable import save
 from tf_equirl.models.actor import ACTOR_KINDS, DEVIATIONS, actor
 from tf_equirl.models.averaged import averaged
+from tf_equirl.models.convolutions import Convolutions
 from tf_equirl.models.critic import CRITIC_KINDS, critic
 from tf_equirl.models.initialization import fresh_weights, seeded, stacked_fresh_weights
+from tf_equirl.models.q_function import Q_FUNCTION_KINDS, q_function
 from tf_equirl.models.transition import TRANSITION_KINDS, transition_model
 
 __all__ = [
     "ACTOR_KINDS",
     "CRITIC_KINDS",
+    "Convolutions",
     "DEVIATIONS",
+    "Q_FUNCTION_KINDS",
     "TRANSITION_KINDS",
     "actor",
     "averaged",
     "critic",
     "fresh_weights",
+    "q_function",
     "save",
     "seeded",
     "stacked_fresh_weights",

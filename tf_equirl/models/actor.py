@@ -18,11 +18,20 @@ from tf_equirl.groups import (
 )
 from tf_equirl.layers import (
     EquivariantReadout,
+    GroupConv2D,
     GroupDense,
     InvariantVector,
     LiftingDense,
     PermutationEquivariantDense,
+    SymmetrizerConv2D,
     SymmetrizerDense,
+)
+from tf_equirl.models.convolutions import (
+    Convolutions,
+    all_widths,
+    convolutions_for,
+    picture_features,
+    unconstrained_picture,
 )
 from tf_equirl.models.inputs import (
     check_activation,
@@ -33,12 +42,22 @@ from tf_equirl.models.inputs import (
 )
 from tf_equirl.models.widths import build_with_widths
 
+UNCONSTRAINED = ("mlp", "cnn")
+"""Kinds that know nothing of the symmetry."""
 DEVIATIONS = ("constant", "state")
 """Where the standard deviations of continuous actions come from."""
 _SMALL = (
     1e-4  # of the variance that keeps the scale of features: outputs start a hundred times smaller
 )
-ACTOR_KINDS = ("mlp", "gcnn", "odd", "symmetrizer", "symmetrizer-sampled")
+ACTOR_KINDS = (
+    "mlp",
+    "cnn",
+    "gcnn",
+    "odd",
+    "symmetrizer",
+    "symmetrizer-sampled",
+    "symmetrizer-random",
+)
 
 
 def actor(
@@ -52,11 +71,13 @@ def actor(
     activation: str | None = None,
     standard_deviation: str | None = None,
     normalize: bool = False,
+    convolutions: Convolutions | None = None,
 ) -> keras.Model:
     r"""A policy network: observations `[batch, *observation_shape]` to `[batch, d_action]`.
 
     For discrete actions the output are logits; for continuous ones the mean, which the parameters
-    of a Gaussian may follow. All kinds but `"mlp"` obey, for every group element g,
+    of a Gaussian may follow. All kinds but `"mlp"`, `"cnn"` and `"symmetrizer-random"` obey, for
+    every group element g,
 
     $$ \pi(\rho_S(g) s) = \rho_A(g) \pi(s), \qquad
        \log \sigma(\rho_S(g) s) = \rho_\sigma(g) \log \sigma(s), $$
@@ -64,6 +85,7 @@ def actor(
     with the `deviation_representation` $\rho_\sigma$ of $\rho_A$.
 
     * `"mlp"`: ReLU layers, unconstrained; the baseline.
+    * `"cnn"`: convolutions of a picture, then ReLU layers, unconstrained; the baseline there.
     * `"gcnn"`: lifting to the group, group convolutions with ReLU, equivariant readout (Cohen and
       Welling, 2016). `hidden_units` count channels per group element.
     * `"odd"`: tanh layers without bias, which are odd functions, and a readout that shares its
@@ -75,6 +97,11 @@ def actor(
       differ.
     * `"symmetrizer-sampled"`: the same with the paper's sampled bases, which are weights that are
       not trained.
+    * `"symmetrizer-random"`: the same with as many random matrices in place of the bases, the
+      paper's control. It obeys no law.
+
+    Where the state is a picture (an `image_representation`), `"gcnn"` and the Symmetrizer begin
+    with convolutions that turn with it, as `"cnn"` does with ordinary ones.
 
     Args:
       symmetry: the group and how it acts on observations and actions.
@@ -96,13 +123,16 @@ def actor(
         `"state"` such that the network computes. The mean starts near 0 then (Andrychowicz et al.,
         2021, section 3.2). None gives the mean alone, or logits.
       normalize: put an `InputNormalization` before all else, which trainers keep up to date.
+      convolutions: of a picture; None for those of `default_convolutions`. Their filters are scaled
+        with `hidden_units` to meet `match_parameters`.
 
     Returns:
       A Keras functional model.
 
     Raises:
       ValueError: for an unknown kind, widths that are not positive integers, a budget that is too
-        small, an `observation_shape` of another size than the state, an activation that is not
+        small, an `observation_shape` of another size than the state or shape than its pictures,
+      convolutions that do not fit them or where there are none, an activation that is not
         pointwise, or a symmetry or an activation for which `"odd"` is not equivariant.
 
     Example:
@@ -122,14 +152,18 @@ def actor(
         kernel_initializer = "he_normal"
     # None is left to the Symmetrizer's layers.
     initializer = None if kernel_initializer is None else check_initializer(kernel_initializer)
+    looks = convolutions_for(symmetry, kind, convolutions, observation_shape)
     builders: dict[str, Callable[..., keras.KerasTensor]] = {
         "mlp": _mlp,
-        "gcnn": _gcnn,
-        "odd": _odd,
-        "symmetrizer": functools.partial(_symmetrizer, "exact"),
-        "symmetrizer-sampled": functools.partial(_symmetrizer, "sampled"),
+        "cnn": functools.partial(_gcnn, looks),
+        "gcnn": functools.partial(_gcnn, looks),
+        "odd": functools.partial(_odd, symmetry),
+        "symmetrizer": functools.partial(_symmetrizer, "exact", looks),
+        "symmetrizer-sampled": functools.partial(_symmetrizer, "sampled", looks),
+        "symmetrizer-random": functools.partial(_symmetrizer, "random", looks),
     }
     builder = builders[kind]
+    free = kind in UNCONSTRAINED
     name = name or f"{kind.replace('-', '_')}_actor"
 
     outputs, deviations = symmetry.action, None
@@ -139,36 +173,38 @@ def actor(
         head = keras.initializers.VarianceScaling(_SMALL, distribution="untruncated_normal")
         if standard_deviation == "state":
             outputs, deviations = outputs + deviations, None
-    free = kind == "mlp"
+    state = symmetry.state
+    if free:
+        state = unconstrained_picture(state) if kind == "cnn" else unconstrained(state.dim)
+        outputs = unconstrained(outputs.dim)
 
     def build(widths: tuple[int, ...]) -> keras.Model:
-        scale = (
-            (unconstrained(symmetry.state.dim) if free else symmetry.state) if normalize else None
+        observation, x = observation_input(
+            symmetry, observation_shape, state if normalize else None
         )
-        observation, x = observation_input(symmetry, observation_shape, scale)
-        result = builder(symmetry, outputs, widths, (initializer, head), activation, x)
+        result = builder(state, outputs, widths, (initializer, head), activation, x)
         if deviations is not None:
             vector = InvariantVector(unconstrained(deviations.dim) if free else deviations)
             result = keras.layers.Concatenate()([result, vector(result)])
         return keras.Model(observation, result, name=name)
 
-    return build_with_widths(build, hidden_units, match_parameters)
+    return build_with_widths(build, all_widths(looks, hidden_units), match_parameters)
 
 
-def _mlp(symmetry, outputs, widths, initializers, activation, x):
+def _mlp(state, outputs, widths, initializers, activation, x):
     initializer, head = initializers
     for units in widths:
         x = keras.layers.Dense(units, activation, kernel_initializer=initializer.clone())(x)
     return keras.layers.Dense(outputs.dim, kernel_initializer=head.clone())(x)
 
 
-def _gcnn(symmetry, outputs, widths, initializers, activation, x):
+def _gcnn(looks, state, outputs, widths, initializers, activation, x):
     initializer, head = initializers
-    x = regular_features(symmetry.state, widths, initializer, x, activation)
+    x = regular_features(state, widths, initializer, x, activation, looks)
     return EquivariantReadout(outputs, kernel_initializer=head.clone())(x)
 
 
-def _odd(symmetry, outputs, widths, initializers, activation, x):
+def _odd(symmetry, state, outputs, widths, initializers, activation, x):
     initializer, head = initializers
     for units in widths:
         layer = keras.layers.Dense(
@@ -187,38 +223,49 @@ def _odd(symmetry, outputs, widths, initializers, activation, x):
     return keras.layers.Reshape((outputs.dim,))(x)
 
 
-def _symmetrizer(basis, symmetry, outputs, widths, initializers, activation, x):
-    def layer(units, inputs, outputs, initializer, **kwargs):
+def _symmetrizer(basis, looks, state, outputs, widths, initializers, activation, x):
+    initializer, head = initializers
+    regular = regular_representation(state.group)
+
+    def arguments(initializer, activation=activation):
         # None is the layer's own choice.
         kernel_initializer = None if initializer is None else initializer.clone()
-        return SymmetrizerDense(
-            units, inputs, outputs, basis, kernel_initializer=kernel_initializer, **kwargs
-        )
+        return {"activation": activation, "kernel_initializer": kernel_initializer, "basis": basis}
 
-    initializer, head = initializers
-    regular = regular_representation(symmetry.group)
-    x = keras.layers.Reshape((symmetry.state.dim, 1))(x)
-    inputs = symmetry.state
+    if looks is not None:
+        x, state, widths = picture_features(
+            looks, SymmetrizerConv2D, state, widths, x, lambda: arguments(initializer)
+        )
+    if x.shape[1:] == (state.dim,):
+        x = keras.layers.Reshape((state.dim, 1))(x)
     for units in widths:
-        x = layer(units, inputs, regular, initializer, activation=activation)(x)
-        inputs = regular
-    x = layer(1, regular, outputs, head)(x)
+        x = SymmetrizerDense(units, state, regular, **arguments(initializer))(x)
+        state = regular
+    x = SymmetrizerDense(1, regular, outputs, **arguments(head, None))(x)
     return keras.layers.Reshape((outputs.dim,))(x)
 
 
-def regular_features(representation, widths, initializer, x, activation="relu"):
-    """Lifting and group convolutions with an activation: `[..., d]` to `[..., n, widths[-1]]`."""
-    first, *rest = widths
-    x = LiftingDense(
-        first, representation, activation=activation, kernel_initializer=initializer.clone()
-    )(x)
-    for units in rest:
-        x = GroupDense(
-            units,
-            representation.group,
-            activation=activation,
-            kernel_initializer=initializer.clone(),
-        )(x)
+def regular_features(representation, widths, initializer, x, activation="relu", looks=None):
+    """Lifting and group convolutions with an activation: `[..., d]` to `[..., n, widths[-1]]`.
+
+    With `looks`, some `Convolutions`, the first of the widths are theirs.
+    """
+
+    def arguments():
+        return {"activation": activation, "kernel_initializer": initializer.clone()}
+
+    if looks is not None:
+        x, representation, widths = picture_features(
+            looks, GroupConv2D, representation, widths, x, arguments
+        )
+    # What was pooled are regular features already.
+    lifted = len(x.shape) > 2
+    for units in widths:
+        if lifted:
+            x = GroupDense(units, representation.group, **arguments())(x)
+        else:
+            x = LiftingDense(units, representation, **arguments())(x)
+        lifted = True
     return x
 
 

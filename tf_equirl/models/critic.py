@@ -10,6 +10,12 @@ from tf_equirl._checks import flag
 from tf_equirl.groups import Symmetry, trivial_representation
 from tf_equirl.layers import EquivariantReadout
 from tf_equirl.models.actor import regular_features
+from tf_equirl.models.convolutions import (
+    Convolutions,
+    all_widths,
+    convolutions_for,
+    unconstrained_picture,
+)
 from tf_equirl.models.inputs import (
     check_activation,
     check_description,
@@ -19,7 +25,7 @@ from tf_equirl.models.inputs import (
 )
 from tf_equirl.models.widths import build_with_widths
 
-CRITIC_KINDS = ("mlp", "invariant")
+CRITIC_KINDS = ("mlp", "cnn", "invariant")
 
 
 def critic(
@@ -32,17 +38,20 @@ def critic(
     observation_shape: Sequence[int] | None = None,
     activation: str | None = None,
     normalize: bool = False,
+    convolutions: Convolutions | None = None,
 ) -> keras.Model:
     r"""A value network: observations `[batch, *observation_shape]` to `[batch, 1]`.
 
     * `"mlp"`: ReLU layers, unconstrained (the thesis' critic).
+    * `"cnn"`: convolutions of a picture, then ReLU layers, unconstrained.
     * `"invariant"`: lifting, group convolutions and a readout to the trivial representation, so
       that $V(\rho_S(g) s) = V(s)$ for every g, as the value of a symmetric policy in a symmetric
-      environment is (van der Pol et al., 2020).
+      environment is (van der Pol et al., 2020). Where the state is a picture (an
+      `image_representation`) it begins with convolutions that turn with it.
 
     Args:
       symmetry: the group and how it acts on observations.
-      kind: `"mlp"` or `"invariant"`.
+      kind: one of `CRITIC_KINDS`, as above.
       hidden_units: widths of the hidden layers, at most 100 of them up to 16,384; channels
         per group element for `"invariant"`.
       match_parameters: if given, `hidden_units` are only proportions, scaled so that the model
@@ -54,6 +63,7 @@ def critic(
       activation: name of the Keras activation of the hidden layers, a pointwise one such as "tanh"
         or "elu"; None is "relu".
       normalize: put an `InputNormalization` before all else, which trainers keep up to date.
+      convolutions: see `models.actor`.
 
     Returns:
       A Keras functional model.
@@ -66,17 +76,21 @@ def critic(
     check_description(symmetry, kind, CRITIC_KINDS, name, observation_shape)
     initializer = check_initializer(kernel_initializer)
     activation = check_activation(activation)
-    scale = None
-    if flag("normalize", normalize):
-        scale = symmetry.state if kind == "invariant" else unconstrained(symmetry.state.dim)
+    flag("normalize", normalize)
     name = name or f"{kind}_critic"
+    looks = convolutions_for(symmetry, kind, convolutions, observation_shape)
+    state = symmetry.state
+    if kind != "invariant":
+        state = unconstrained_picture(state) if kind == "cnn" else unconstrained(state.dim)
 
     def build(widths: tuple[int, ...]) -> keras.Model:
-        observation, x = observation_input(symmetry, observation_shape, scale)
-        if kind == "invariant":
-            x = regular_features(symmetry.state, widths, initializer, x, activation)
+        observation, x = observation_input(
+            symmetry, observation_shape, state if normalize else None
+        )
+        if kind != "mlp":
+            x = regular_features(state, widths, initializer, x, activation, looks)
             readout = EquivariantReadout(
-                trivial_representation(symmetry.group), kernel_initializer=initializer.clone()
+                trivial_representation(state.group), kernel_initializer=initializer.clone()
             )
             return keras.Model(observation, readout(x), name=name)
         for units in widths:
@@ -84,4 +98,4 @@ def critic(
         value = keras.layers.Dense(1, kernel_initializer=initializer.clone())(x)
         return keras.Model(observation, value, name=name)
 
-    return build_with_widths(build, hidden_units, match_parameters)
+    return build_with_widths(build, all_widths(looks, hidden_units), match_parameters)

@@ -28,7 +28,7 @@ from tf_equirl.layers.base import (
     object_of,
 )
 
-BASES = ("exact", "sampled")
+BASES = ("exact", "sampled", "random")
 
 
 @keras.saving.register_keras_serializable(package="tf_equirl")
@@ -54,6 +54,8 @@ class SymmetrizerDense(EquivariantLinear):
     * `"sampled"`: the paper's algorithm 1, `sampled_intertwiner_basis`. The result depends on the
       machine's LAPACK, and alpha means nothing without it. The basis therefore is a weight of the
       layer that is not trained: it is saved and restored with alpha.
+    * `"random"`: as many orthonormal matrices as the exact basis has, drawn at random, which is the
+      paper's control (section 4.1). It obeys *no* law, and is a weight like a sampled one.
 
     Initial values. The paper says "Xavier" (appendix B.2); the authors' code (function
     `compute_gain` in `symmetrizer/ops/ops.py` of github.com/ElisevanderPol/symmetrizer, the default
@@ -78,17 +80,17 @@ class SymmetrizerDense(EquivariantLinear):
         units: Number of output channels, at most 2^20.
         inputs: How the group acts on the input rows; a `Representation` or its config.
         outputs: The same for the output rows.
-        basis: `"exact"` or `"sampled"`.
-        seed: Seed of the random matrices of a sampled basis; copies of the layer agree on it.
-            An integer from 0 to 2^64 - 1.
+        basis: `"exact"`, `"sampled"` or `"random"`.
+        seed: Seed of the random matrices of a basis that is not exact; copies of the layer agree
+            on it. An integer from 0 to 2^64 - 1.
         kernel_initializer: As above; None for the paper's.
         **kwargs: See `EquivariantLinear`: `activation`, `use_bias`, initializers, ...
 
     Raises:
-        ValueError: If `basis` is neither, the representations belong to different groups or admit
-            no non-zero equivariant map, the activation does not commute with `outputs` (any does
-            with permutations, odd ones with signed permutations, none with other matrices), or the
-            shape of the input is wrong.
+        ValueError: If `basis` is none of these, the representations belong to different groups or
+            admit no non-zero equivariant map, the activation does not commute with `outputs` (any
+            does with permutations, odd ones with signed permutations, none with other matrices), or
+            the shape of the input is wrong.
     """
 
     def __init__(
@@ -159,7 +161,7 @@ class SymmetrizerDense(EquivariantLinear):
         return ops.multiply(drawn, ops.cast(np.sqrt(self.outputs.dim), drawn.dtype))
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Creates the weights for inputs of shape `input_shape`; samples a sampled basis.
+        """Creates the weights for inputs of shape `input_shape`; draws a basis that is not exact.
 
         Raises:
             ValueError: If `input_shape` does not end in the axes that the layer needs.
@@ -168,7 +170,8 @@ class SymmetrizerDense(EquivariantLinear):
         if self.basis == "exact":
             return
         outputs, seed = self.outputs, self.seed
-        kernel_basis = _sampled_basis(self.inputs, outputs, seed)
+        drawn = _sampled_basis if self.basis == "sampled" else _random_basis
+        kernel_basis = drawn(self.inputs, outputs, seed)
         self.kernel_basis = self.add_weight(
             name="kernel_basis",
             shape=kernel_basis.shape,
@@ -177,7 +180,7 @@ class SymmetrizerDense(EquivariantLinear):
         )
         if self.bias is not None:
             trivial = trivial_representation(outputs.group)
-            bias_basis = _sampled_basis(trivial, outputs, seed)[..., 0]
+            bias_basis = drawn(trivial, outputs, seed)[..., 0]
             self.bias_basis = self.add_weight(
                 name="bias_basis",
                 shape=bias_basis.shape,
@@ -187,7 +190,7 @@ class SymmetrizerDense(EquivariantLinear):
 
     @property
     def basis_variables(self) -> list[keras.Variable]:
-        """The variables that hold a sampled basis; none before building, or for an exact one."""
+        """The variables that hold a basis; none before building, or for an exact one."""
         if self.basis == "exact" or not self.built:
             return []
         return [self.kernel_basis] + ([] if self.bias is None else [self.bias_basis])
@@ -234,3 +237,11 @@ class SymmetrizerDense(EquivariantLinear):
 @functools.lru_cache(maxsize=16)
 def _sampled_basis(inputs: Representation, outputs: Representation, seed: int) -> np.ndarray:
     return sampled_intertwiner_basis(inputs, outputs, seed=seed)
+
+
+@functools.lru_cache(maxsize=16)
+def _random_basis(inputs: Representation, outputs: Representation, seed: int) -> np.ndarray:
+    """[r, d_out, d_in] orthonormal matrices, as many as there are equivariant ones."""
+    rank, shape = intertwiner_dimension(inputs, outputs), (outputs.dim, inputs.dim)
+    normal = np.random.default_rng(seed).normal(size=(shape[0] * shape[1], rank))
+    return np.linalg.qr(normal)[0].T.reshape(rank, *shape)

@@ -1,0 +1,1 @@
+"""Layers for pictures, on which a group acts by turns and mirrors."""

@@ -1,0 +1,199 @@
+"""The part of a network that looks at a picture."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from tf_equirl._checks import instance, number, one_of, refuse
+from tf_equirl.groups import (
+    Picture,
+    Representation,
+    Symmetry,
+    cyclic_group,
+    image_representation,
+    picture_of,
+    regular_representation,
+    trivial_representation,
+)
+from tf_equirl.layers import (
+    GroupConv2D,
+    LiftingConv2D,
+    SpatialPooling,
+    SymmetrizerConv2D,
+)
+from tf_equirl.layers.grid.geometry import Geometry
+from tf_equirl.models.widths import check_hidden_units
+
+POOLINGS = ("flatten", "max", "mean")
+_SMALL = 12  # pixels on a side from which on nothing is left out any more
+
+
+@dataclasses.dataclass(frozen=True)
+class Convolutions:
+    """Convolutions of a picture, one after another, and what is made of the last one's outputs.
+
+    Attributes:
+      filters: channels of each convolution, per group element.
+      kernel_sizes: rows and columns of each one's windows, an integer or two; None: 3.
+      strides: pixels from one window to the next, likewise; None: 1.
+      padding: of all of them, see `LiftingConv2D`: "valid", "same" or "circular".
+      pooling: "flatten" keeps what every place of the last picture has, "max" and "mean" keep the
+        largest and the mean over all places, for which it does not matter where something is.
+      scale: what the numbers of a picture are multiplied by first; 1/255 for bytes.
+
+    Raises:
+      ValueError: naming the field that breaks its rule.
+    """
+
+    filters: Sequence[int]
+    kernel_sizes: Sequence[Any] | None = None
+    strides: Sequence[Any] | None = None
+    padding: str = "same"
+    pooling: str = "flatten"
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Checks the fields, and writes out those that are None."""
+
+        def keep(name: str, value: Any) -> None:
+            object.__setattr__(self, name, value)
+
+        try:
+            keep("filters", check_hidden_units(self.filters))
+        except ValueError:
+            refuse("filters", "a non-empty sequence of positive integers", self.filters)
+        for name, default in (("kernel_sizes", 3), ("strides", 1)):
+            value = getattr(self, name)
+            if value is None:
+                value = (default,) * len(self.filters)
+            if not isinstance(value, (list, tuple)) or len(value) != len(self.filters):
+                refuse(name, f"one for each of {len(self.filters)} filters, or None", value)
+            keep(name, tuple(tuple(x) if isinstance(x, (list, tuple)) else x for x in value))
+        one_of("padding", self.padding, ("valid", "same", "circular"))
+        one_of("pooling", self.pooling, POOLINGS)
+        keep("scale", number("scale", self.scale, "a positive number", lambda x: x > 0))
+        for arguments in zip(self.kernel_sizes, self.strides, strict=True):  # type: ignore[arg-type]
+            Geometry(*arguments, self.padding)
+
+
+def default_convolutions(picture: Picture) -> Convolutions:
+    """Convolutions for a picture of which nothing is known but its size.
+
+    Strides of 2 with windows of 4 or 5 pixels, whichever lie symmetrically in it, until no side has
+    more than 12; then windows of 3 and no stride; at least two convolutions. 16 channels, then 32.
+
+    Args:
+      picture: how the group acts on it.
+    """
+    size, kernels, strides = [picture.height, picture.width], [], []
+    while min(size) > _SMALL:
+        kernels.append(tuple(5 if side % 2 else 4 for side in size))
+        strides.append((2, 2))
+        size = [-(-side // 2) for side in size]
+    while len(kernels) < 2 or strides[-1] == (2, 2):
+        kernels.append((3, 3))
+        strides.append((1, 1))
+    return Convolutions((16, *(32,) * (len(kernels) - 1)), kernels, strides)
+
+
+def convolutions_for(
+    symmetry: Symmetry,
+    kind: str,
+    convolutions: Convolutions | None,
+    observation_shape: Sequence[int] | None,
+) -> Convolutions | None:
+    """The convolutions of a network; None if it has none.
+
+    Args:
+      symmetry: the symmetry.
+      kind: of the network. "mlp" and "odd" have no convolutions.
+      convolutions: what is asked for; None for the default.
+      observation_shape: shape of an observation, or None.
+
+    Raises:
+      ValueError: if there are convolutions, or a "cnn", and no picture, or if observations have
+        another shape than the pictures, such as one whose channels come first.
+    """
+    picture = picture_of(symmetry.state)
+    if convolutions is not None:
+        instance("convolutions", convolutions, Convolutions, "a models.Convolutions or None")
+    if picture is None:
+        if convolutions is not None or kind == "cnn":
+            raise ValueError(
+                "kind='cnn' and `convolutions` need a symmetry whose state is an "
+                f"image_representation. Received: symmetry.state={symmetry.state!r}, "
+                f"kind={kind!r}, convolutions={convolutions!r}"
+            )
+        return None
+    shapes = [picture.shape, (symmetry.state.dim,)]
+    shapes += [picture.shape[:2]] * (picture.shape[2] == 1)
+    if observation_shape is not None and tuple(observation_shape) not in shapes:
+        raise ValueError(
+            f"`observation_shape` must be that of the pictures of symmetry.state, {picture.shape}: "
+            f"height, width, channels. Received: observation_shape={tuple(observation_shape)}"
+        )
+    return None if kind in ("mlp", "odd") else convolutions or default_convolutions(picture)
+
+
+def all_widths(convolutions: Convolutions | None, hidden_units: Sequence[int]) -> tuple[int, ...]:
+    """The filters of convolutions, if there are any, and the widths of the layers after them."""
+    hidden_units = check_hidden_units(hidden_units)
+    return (*(() if convolutions is None else convolutions.filters), *hidden_units)
+
+
+def unconstrained_picture(representation: Representation) -> Representation:
+    """The same picture under the group of one element, which asks nothing of a network."""
+    height, width, channels = picture_of(representation).shape  # type: ignore[union-attr]
+    return image_representation(cyclic_group(1), height, width, channels, turns=[0])
+
+
+def picture_features(
+    convolutions: Convolutions,
+    layer: type[keras.layers.Layer],
+    representation: Representation,
+    widths: Sequence[int],
+    x: keras.KerasTensor,
+    arguments: Callable[[], dict[str, Any]],
+) -> tuple[keras.KerasTensor, Representation, Sequence[int]]:
+    """What the convolutions make of flat pictures.
+
+    Args:
+      convolutions: which ones.
+      layer: `GroupConv2D`, before which a `LiftingConv2D` stands, or `SymmetrizerConv2D`.
+      representation: an `image_representation`.
+      widths: of the network, of which the first are the filters of the convolutions.
+      x: `[batch, d]`.
+      arguments: gives the arguments of a layer, such as its activation.
+
+    Returns:
+      Regular features `[batch, n, C]`, where they were pooled, or else flat ones `[batch, d']`; how
+      the group acts on their rows; and the widths that are left.
+    """
+    picture: Picture = picture_of(representation)  # type: ignore[assignment]
+    group, regular = representation.group, regular_representation(representation.group)
+    motions: dict[str, Any] = {"turns": picture.turns, "flips": [bool(flip) for flip in picture.flips]}
+    of_symmetrizer = layer is SymmetrizerConv2D
+    x = keras.layers.Reshape((*picture.shape, *[1] * of_symmetrizer))(x)
+    if convolutions.scale != 1.0:
+        x = keras.layers.Rescaling(convolutions.scale)(x)
+    steps = zip(convolutions.kernel_sizes, convolutions.strides, strict=True)  # type: ignore[arg-type]
+    for index, (size, stride) in enumerate(steps):
+        where = {"strides": stride, "padding": convolutions.padding, **arguments()}
+        if of_symmetrizer:
+            rows = regular if index else picture.channels
+            x = SymmetrizerConv2D(widths[index], size, rows, **motions, **where)(x)
+        elif index:
+            x = GroupConv2D(widths[index], size, group, **motions, **where)(x)
+        else:
+            x = LiftingConv2D(widths[index], size, representation, **where)(x)
+    widths = widths[len(convolutions.filters) :]
+    if convolutions.pooling != "flatten":
+        return SpatialPooling(convolutions.pooling)(x), regular, widths
+    height, width, _, channels = x.shape[1:]
+    features = regular * trivial_representation(group, channels)
+    field = image_representation(group, height, width, features, **motions)
+    return keras.layers.Reshape((field.dim,))(x), field, widths
