@@ -36,8 +36,8 @@ def test_vector_environments_keep_their_spaces_and_seeds(name):
         env = gymnasium.wrappers.vector.RecordEpisodeStatistics(gymnasium.make_vec(name, 3))
         env.action_space.seed(2)
         observations, _ = env.reset(seed=1)
-        rows = [observations]
-        for _ in range(60):
+        rows = [observations.reshape(3, -1)]
+        for _ in range(240):  # an episode of GridWorld has up to 100 steps
             assert observations in env.observation_space
             observations, rewards, terminated, truncated, infos = env.step(
                 env.action_space.sample()

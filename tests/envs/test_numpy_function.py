@@ -61,6 +61,7 @@ OF_A_VECTOR = [
     lambda x: tf.squeeze(x[:1]),
     lambda x: tf.expand_dims(x[0], 0),
     lambda x: tf.reduce_mean(x),
+    lambda x: tf.cumsum(x),
 ]
 OF_A_MATRIX = [
     lambda x: x[..., 1],
@@ -87,6 +88,8 @@ OF_A_MATRIX = [
     lambda x: tf.broadcast_to(x[:1], [4, 3]),
     lambda x: tf.reverse(x, [1]),
     lambda x: tf.roll(x, [1, 2], [0, 1]),
+    lambda x: tf.cumsum(tf.cast(x > 0, tf.int32), axis=1),
+    lambda x: tf.cumsum(x, axis=0),
     lambda x: tf.reshape(x, [3, -1]),
     lambda x: tf.reduce_sum(x, 1) + tf.reduce_prod(x, 1) + tf.reduce_min(x, 1),
     lambda x: tf.reduce_max(x, 0, keepdims=True),
@@ -186,6 +189,7 @@ NOT_TRANSLATED = {
     "random numbers": lambda x: tf.random.stateless_uniform([3], [1, 2]) + x,
     "variables": lambda x: x + VARIABLE,
     "computed shapes": lambda x: tf.reduce_sum(tf.boolean_mask(x, x > 0), keepdims=True),
+    "sums that run backwards": lambda x: tf.cumsum(x, reverse=True),
     "computed arguments": lambda x: tf.roll(x, tf.cast(x[0], tf.int32), 0),
     "types of few bits": lambda x: tf.cast(tf.cast(x, tf.float16) * 3, tf.float32),
 }

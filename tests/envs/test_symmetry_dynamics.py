@@ -120,7 +120,7 @@ def test_wrappers_that_change_observations_close_the_way_to_the_state():
 
 def test_wrong_arguments():
     for wrong, rule in {
-        "CartPole-v9": "`env` must be one of CartPole, Catch, or an id of gymnasium's",
+        "CartPole-v9": f"`env` must be one of {', '.join(envs.names())}, or an id of gymnasium's",
         3: "`env` must be an environment of tf_equirl's or gymnasium's, or a name or id of one",
     }.items():
         with pytest.raises(ValueError, match=rule):

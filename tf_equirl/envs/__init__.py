@@ -21,11 +21,15 @@ from tf_equirl.envs.cartpole import CartPole, CartPoleState
 from tf_equirl.envs.catch import Catch, CatchState
 from tf_equirl.envs.checks import check_environment
 from tf_equirl.envs.environment import Environment
+from tf_equirl.envs.exact import exact_returns, optimal_return
+from tf_equirl.envs.grid_world import GridWorld, GridWorldState
 from tf_equirl.envs.host import HostEnvironment, observation_representation
 from tf_equirl.envs.registry import make, names, register
+from tf_equirl.envs.snake import Snake, SnakeState
 from tf_equirl.envs.symmetries import (
     Discovery,
     NearMiss,
+    OutcomeReport,
     SymmetryReport,
     TwoSampleReport,
     check_symmetry,
@@ -46,10 +50,15 @@ __all__ = [
     "CatchState",
     "Discovery",
     "Environment",
+    "GridWorld",
+    "GridWorldState",
     "GymnasiumEnv",
     "GymnasiumVectorEnv",
     "HostEnvironment",
     "NearMiss",
+    "OutcomeReport",
+    "Snake",
+    "SnakeState",
     "SymmetryReport",
     "TwoSampleReport",
     "check_environment",
@@ -57,10 +66,12 @@ __all__ = [
     "declared_symmetry",
     "discover_symmetries",
     "dynamics_of",
+    "exact_returns",
     "make",
     "make_tf_agents",
     "names",
     "observation_representation",
+    "optimal_return",
     "reflection",
     "register",
 ]
@@ -105,4 +116,24 @@ if "tf_equirl/Catch-v0" not in gymnasium.registry:
         vector_entry_point="tf_equirl.envs.adapters.gymnasium_vector:GymnasiumVectorEnv",
         reward_threshold=1.0,
         kwargs={"environment": "Catch"},
+    )
+
+# 0.73 is the mean return of the best policy.
+if "tf_equirl/GridWorld-v0" not in gymnasium.registry:
+    gymnasium.register(
+        "tf_equirl/GridWorld-v0",
+        entry_point="tf_equirl.envs.adapters.gymnasium_env:GymnasiumEnv",
+        vector_entry_point="tf_equirl.envs.adapters.gymnasium_vector:GymnasiumVectorEnv",
+        reward_threshold=0.7,
+        max_episode_steps=100,
+        kwargs={"environment": "GridWorld"},
+    )
+
+if "tf_equirl/Snake-v0" not in gymnasium.registry:
+    gymnasium.register(
+        "tf_equirl/Snake-v0",
+        entry_point="tf_equirl.envs.adapters.gymnasium_env:GymnasiumEnv",
+        vector_entry_point="tf_equirl.envs.adapters.gymnasium_vector:GymnasiumVectorEnv",
+        max_episode_steps=1_000,
+        kwargs={"environment": "Snake"},
     )

@@ -215,6 +215,13 @@ class Catch(Environment):
         row, column, paddle = (tf.constant(values) for values in places.T)
         return CatchState(column, row, paddle, tf.zeros_like(row))
 
+    def starts(self) -> tuple[tf.Tensor, CatchState]:
+        """The ball in every column of the top row, the paddle in the middle."""
+        column = tf.range(self.columns)
+        zeros = tf.zeros_like(column)
+        state = CatchState(column, zeros, zeros + self.columns // 2, zeros)
+        return tf.fill([self.columns], 1.0 / self.columns), state
+
     def validate_states(self, state: CatchState, name: str = "state") -> None:
         """Checks that ball and paddle are on the board.
 

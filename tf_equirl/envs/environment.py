@@ -158,6 +158,49 @@ class Environment(BaseEnvironment):
             The next state, the reward [...] float32, and [...] bool: whether it is terminal.
         """
 
+    def outcomes(
+        self, state: Any, action: tf.Tensor
+    ) -> tuple[tf.Tensor, Any, tf.Tensor, tf.Tensor]:
+        """Everything that `transition` can lead to, with probabilities.
+
+        Where `random_transitions` is False that is one outcome. Other environments may define it;
+        `check_symmetry` and `exact_returns` ask for it.
+
+        Args:
+            state: The state.
+            action: [...] integers.
+
+        Returns:
+            For k outcomes, the same number everywhere, of which some may be impossible: their
+            probabilities [..., k] float32, which sum to 1; the next states, whose fields are
+            [..., k] and what they have beyond; the rewards [..., k] float32; and [..., k] bool:
+            whether they are terminal.
+
+        Raises:
+            ValueError: If transitions are random and this environment does not define it.
+        """
+        if self.random_transitions:
+            raise ValueError(
+                f"{self.name} must define `outcomes`, as its transitions are random (or say "
+                "`random_transitions = False`)."
+            )
+        shape = state.steps.shape
+        following, reward, terminated = self.transition(
+            state, action, tf.zeros([*shape, self.num_uniforms])
+        )
+        following, reward, terminated = tf.nest.map_structure(
+            lambda x: tf.expand_dims(x, shape.rank), (following, reward, terminated)
+        )
+        return tf.ones([*shape, 1]), following, reward, terminated
+
+    def starts(self) -> tuple[tf.Tensor, Any]:
+        """Everything that `initial_state` can draw: probabilities [k] float32, states [k].
+
+        Raises:
+            ValueError: If this environment does not list them.
+        """
+        raise ValueError(f"The first states of {self.name} are not listed.")
+
     def reward(self, state: Any, action: tf.Tensor, following: Any) -> tf.Tensor:
         """The reward [...] float32 of a step from `state` to `following`, for planning in a model.
 

@@ -23,9 +23,16 @@ from tf_equirl.envs.cartpole import CartPole
 from tf_equirl.envs.catch import Catch
 from tf_equirl.envs.declared.declarations import declaration
 from tf_equirl.envs.environment import Environment
+from tf_equirl.envs.grid_world import GridWorld
 from tf_equirl.envs.host import HOST_ARGUMENTS, HostEnvironment
+from tf_equirl.envs.snake import Snake
 
-_CONSTRUCTORS: dict[str, Callable[..., Environment]] = {"CartPole": CartPole, "Catch": Catch}
+_CONSTRUCTORS: dict[str, Callable[..., Environment]] = {
+    "CartPole": CartPole,
+    "Catch": Catch,
+    "GridWorld": GridWorld,
+    "Snake": Snake,
+}
 
 
 def make(environment: str | BaseEnvironment, **kwargs: Any) -> Any:

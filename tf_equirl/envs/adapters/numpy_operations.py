@@ -204,6 +204,12 @@ def _unpack(node: Node) -> str:
     return node.inputs[0] if node.rank == 0 else f"np.moveaxis({node.inputs[0]}, {axis}, 0)"
 
 
+def _running_sum(node: Node) -> str:
+    node.attribute("exclusive", False)
+    node.attribute("reverse", False)
+    return f"np.cumsum({node.inputs[0]}, {int(node.constant(1))}, {node.type})"
+
+
 def _concatenate(node: Node) -> str:
     return f"np.concatenate([{', '.join(node.inputs[:-1])}], {int(node.constant(-1))})"
 
@@ -316,6 +322,7 @@ OPERATIONS: dict[str, Translation] = {
     "Mean": _structural(_mean),
     "ArgMax": _argument("argmax"),
     "ArgMin": _argument("argmin"),
+    "Cumsum": _running_sum,
     "OneHot": _one_hot,
     "Pack": _pack,
     "Unpack": _unpack,

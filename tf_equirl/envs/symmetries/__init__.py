@@ -11,6 +11,7 @@ from tf_equirl.envs.symmetries.check import check_symmetry
 from tf_equirl.envs.symmetries.discovery import Discovery, NearMiss, discover_symmetries
 from tf_equirl.envs.symmetries.dynamics import dynamics_of
 from tf_equirl.envs.symmetries.interface import Actions, Dynamics, Steps
+from tf_equirl.envs.symmetries.outcome_report import OutcomeCase, OutcomeReport
 from tf_equirl.envs.symmetries.report import Case, SymmetryReport, TwoSampleReport
 from tf_equirl.envs.symmetries.table import symmetry_table
 
@@ -22,6 +23,8 @@ __all__ = [
     "Discovery",
     "Dynamics",
     "NearMiss",
+    "OutcomeCase",
+    "OutcomeReport",
     "Steps",
     "SymmetryReport",
     "TwoSampleReport",

@@ -21,6 +21,8 @@ from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.symmetries.compare import Starts, compare_steps
 from tf_equirl.envs.symmetries.dynamics import dynamics_of, resolved
 from tf_equirl.envs.symmetries.interface import Actions, Dynamics, Policy
+from tf_equirl.envs.symmetries.outcome_report import OutcomeReport
+from tf_equirl.envs.symmetries.outcomes import compare_outcomes
 from tf_equirl.envs.symmetries.report import SymmetryReport, TwoSampleReport
 from tf_equirl.envs.symmetries.restoring import Restore
 from tf_equirl.envs.symmetries.two_sample import compare_transitions
@@ -36,21 +38,23 @@ def check_symmetry(
     states: ArrayLike | None = None,
     policy: Policy | None = None,
     restore: Restore | None = None,
-) -> SymmetryReport | TwoSampleReport:
+) -> SymmetryReport | OutcomeReport | TwoSampleReport:
     """Steps the real dynamics from s and from g s and compares.
 
     The law is P(g s' | g s, g a) = P(s' | s, a), R(g s, g a) = R(s, a), and the same for
-    termination (van der Pol et al., "MDP homomorphic networks", 2020, equations 4 and 5). Where
-    states cannot be set, transitions are compared with images of others (`compare_transitions`),
-    which sees less, and the report is a `TwoSampleReport`.
+    termination (van der Pol et al., "MDP homomorphic networks", 2020, equations 4 and 5). Of an
+    `Environment` whose transitions are random and that lists its `outcomes`, their distributions
+    are compared, and the report is an `OutcomeReport`. Where states cannot be set, transitions are
+    compared with images of others (`compare_transitions`), which sees less, and the report is a
+    `TwoSampleReport`.
 
     Args:
         env: An environment of ours, one of gymnasium's, or a name or id of one; with discrete
             actions or a Box of them. It is reset and stepped here. `symmetry.state` acts on its
             flattened observations. Whose states can be set, says `dynamics_of`; of an environment
             with an `env.unwrapped.state` of another dimension than its observations `symmetry`
-            acts on that. Transitions must be deterministic then: of random ones, single samples
-            say nothing.
+            acts on that. Transitions must be deterministic then, or listed: of random ones, single
+            samples say nothing.
         symmetry: The claim; by default what `env` declares, or `declared_symmetry`.
         samples: Number of pairs (s, a), at most 10^8; not used where `states` are given.
         seed: An integer in [0, 2^64), which seeds the exploration.
@@ -64,8 +68,8 @@ def check_symmetry(
 
     Raises:
         ValueError: If an argument is not one of those, states are given that cannot be set, the
-            dynamics is random, no symmetry is given or declared, it has other dimensions, or an
-            element does not map the Box of actions to itself.
+            dynamics is random and not listed, no symmetry is given or declared, it has other
+            dimensions, or an element does not map the Box of actions to itself.
 
     Example:
         >>> from tf_equirl.envs import check_symmetry
@@ -103,7 +107,10 @@ def check_symmetry(
                 f"`states` must have {dynamics.observation_dim} numbers each. Received: "
                 f"states.shape={states.shape}"
             )
-    return compare_steps(dynamics, symmetry, _starts(dynamics, states, samples, policy, rng), name)
+    starts = _starts(dynamics, states, samples, policy, rng)
+    if dynamics.lists_outcomes:
+        return compare_outcomes(dynamics, symmetry, starts, name)
+    return compare_steps(dynamics, symmetry, starts, name)
 
 
 def _starts(
@@ -117,7 +124,10 @@ def _starts(
         return Starts(states, dynamics.choose(policy, states, rng), None, "states")
     steps = dynamics.collect(samples, rng, policy)
     explored_by = "random actions" if policy is None else "policy"
-    return Starts(steps.states, steps.actions, steps.next_states, explored_by)
+    return Starts(
+        *(steps.states, steps.actions, steps.next_states, explored_by),
+        *(steps.rewards, steps.terminated),
+    )
 
 
 def _name_of(env: Environment | gymnasium.Env) -> str:

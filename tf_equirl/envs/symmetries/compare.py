@@ -23,6 +23,8 @@ class Starts(NamedTuple):
     actions: NDArray[Any]
     following: NDArray[np.float64] | None
     explored_by: str
+    rewards: NDArray[np.float64] | None = None
+    terminated: NDArray[np.bool_] | None = None
 
 
 class _Images(NamedTuple):
@@ -61,8 +63,8 @@ def compare_steps(
     """
     states = starts.states
     following, rewards, _ = followed = _step_twice(dynamics, states, starts.actions)
-    sizes = _sizes(np.sqrt(np.mean((following - states) ** 2, axis=0)), states)
-    scales = sizes, _sizes(np.std(rewards), rewards), np.ones(())
+    sizes = sizes_of(np.sqrt(np.mean((following - states) ** 2, axis=0)), states)
+    scales = sizes, sizes_of(np.std(rewards), rewards), np.ones(())
     rows: list[tuple[Any, ...]] = []
     cases: dict[str, Case] = {}
     by_coordinate = np.zeros(dynamics.observation_dim)
@@ -77,7 +79,7 @@ def compare_steps(
                 float(images.errors[0].max()),
                 float(images.errors[1].max()),
                 float(images.errors[2].mean()),
-                *map(_numbers, quantiles),
+                *map(numbers_of, quantiles),
                 float(broken.mean()),
             )
         )
@@ -97,14 +99,14 @@ def compare_steps(
         env=name,
         group=symmetry.group.name,
         names=dynamics.names,
-        step_sizes=_numbers(sizes),
+        step_sizes=numbers_of(sizes),
         next_state_quantiles=columns[3],
         reward_quantiles=columns[4],
-        coordinate_errors=_numbers(by_coordinate),
+        coordinate_errors=numbers_of(by_coordinate),
         broken_share=columns[5],
         cases=tuple(cases.values()),
-        low=_numbers(states.min(axis=0)),
-        high=_numbers(states.max(axis=0)),
+        low=numbers_of(states.min(axis=0)),
+        high=numbers_of(states.max(axis=0)),
         bounds=tuple(zip(dynamics.low.tolist(), dynamics.high.tolist(), strict=True)),
         explored_by=starts.explored_by,
         replayed=replayed,
@@ -146,16 +148,16 @@ def _case(
     return Case(
         kind=KINDS[part],
         element=element,
-        state=_numbers(starts.states[i]),
-        action=_numbers(starts.actions[i]),
-        moved_state=_numbers(images.states[i]),
-        moved_action=_numbers(images.actions[i]),
-        next_state=_numbers(following[i]),
-        expected=_numbers(images.expected[part][i]),
-        found=_numbers(images.found[part][i]),
+        state=numbers_of(starts.states[i]),
+        action=numbers_of(starts.actions[i]),
+        moved_state=numbers_of(images.states[i]),
+        moved_action=numbers_of(images.actions[i]),
+        next_state=numbers_of(following[i]),
+        expected=numbers_of(images.expected[part][i]),
+        found=numbers_of(images.found[part][i]),
         coordinate=names[worst] if part == 0 else KINDS[part],
-        error=_numbers(images.errors[part][i])[worst],
-        relative=_numbers(images.relative[part][i])[worst],
+        error=numbers_of(images.errors[part][i])[worst],
+        relative=numbers_of(images.relative[part][i])[worst],
     )
 
 
@@ -174,14 +176,15 @@ def _step_twice(
     for kind, one, other in zip(KINDS, first, again, strict=True):
         if not np.array_equal(one, other, equal_nan=True):
             raise ValueError(
-                "`env` must have deterministic dynamics: the same state and action led to two "
-                f"different results ({kind}), up to {np.nanmax(np.abs(one - other)):.3g} apart. "
+                "`env` must have deterministic dynamics, or be an Environment that lists its "
+                "`outcomes`: the same state and action led to two different results "
+                f"({kind}), up to {np.nanmax(np.abs(one - other)):.3g} apart. "
                 f"Received: {len(states)} sampled transitions"
             )
     return first
 
 
-def _sizes(sizes: Any, values: NDArray[np.float64]) -> NDArray[np.float64]:
+def sizes_of(sizes: Any, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Sizes of steps; of what does not change, up to rounding, the largest value, or 1."""
     largest = np.maximum(np.abs(values).max(axis=0), 1.0)
     return np.where(sizes > 1e-9 * largest, sizes, largest)
@@ -192,5 +195,6 @@ def _finite(relative: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.nan_to_num(relative, nan=np.inf, posinf=np.inf)
 
 
-def _numbers(values: Any) -> tuple[float, ...]:
+def numbers_of(values: Any) -> tuple[float, ...]:
+    """An array, or a number, as plain numbers."""
     return tuple(np.atleast_1d(values).astype(np.float64).tolist())

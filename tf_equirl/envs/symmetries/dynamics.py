@@ -17,11 +17,13 @@ from tf_equirl.envs.declared.names import names_of
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.host import HostEnvironment
 from tf_equirl.envs.registry import make, names
-from tf_equirl.envs.symmetries.interface import Actions, Dynamics, Policy, Steps
+from tf_equirl.envs.symmetries.interface import Actions, Dynamics, Outcomes, Policy, Steps
 from tf_equirl.envs.symmetries.restoring import Access, Restore, known_access, state_access
 
 COPIES = 32
 """Copies of an `Environment` that are explored side by side."""
+
+_AT_ONCE = 1 << 24  # numbers in the next states of outcomes that are listed, 64 MB
 
 
 def dynamics_of(env: Environment | gymnasium.Env | str, restore: Restore | None = None) -> Dynamics:
@@ -90,6 +92,11 @@ class _Functional(Dynamics):
         self.low, self.high = low.astype(np.float64), high.astype(np.float64)
         self.names = names_of(env, self.observation_dim)
         self.can_step = type(env).state_from_observation is not Environment.state_from_observation
+        self.lists_outcomes = (
+            self.can_step
+            and env.random_transitions
+            and type(env).outcomes is not Environment.outcomes
+        )
         self._rng = np.random.default_rng(0)
 
     def collect(
@@ -132,6 +139,41 @@ class _Functional(Dynamics):
         )
         reward = reward.numpy().astype(np.float64)
         return self._flat(self._env.observe(following)), reward, terminated.numpy()
+
+    def outcomes(self, states: NDArray[Any], actions: NDArray[Any]) -> Outcomes:
+        """Some pairs at once: most outcomes may be impossible, but take their place."""
+        observations = np.reshape(states, [-1, *self._env.observation_shape]).astype(np.float32)
+        parts, start, stop = [], 0, 1
+        while start < len(observations):
+            state = self._env.state_from_observation(tf.constant(observations[start:stop]))
+            probability, following, reward, terminated = self._env.outcomes(
+                state, tf.constant(actions[start:stop], tf.int32)
+            )
+            chances = probability.numpy().astype(np.float64)
+            if not (np.all(chances >= 0) and np.allclose(chances.sum(axis=-1), 1, atol=1e-4)):
+                raise ValueError(
+                    "`env` must have `outcomes` of probabilities that sum to 1. Received: "
+                    f"env={self._env.name}, with numbers from {chances.min():.3g} to "
+                    f"{chances.max():.3g} and sums from {chances.sum(-1).min():.6g} to "
+                    f"{chances.sum(-1).max():.6g}"
+                )
+            chances /= chances.sum(axis=-1, keepdims=True)  # but for rounding to float32
+            possible = np.nonzero(chances)
+            kept = tf.nest.map_structure(
+                lambda x, at=possible: tf.constant(x.numpy()[at]), following
+            )
+            parts.append(
+                (
+                    start + possible[0],
+                    chances[possible],
+                    self._flat(self._env.observe(kept)),
+                    reward.numpy()[possible].astype(np.float64),
+                    terminated.numpy()[possible],
+                )
+            )
+            size = sum(x.numpy().size for x in following) // len(chances)
+            start, stop = stop, stop + max(1, _AT_ONCE // size)
+        return Outcomes(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
     def _uniforms(self, count: int, rng: np.random.Generator) -> tf.Tensor:
         return tf.constant(rng.random([count, self._env.num_uniforms], np.float32))

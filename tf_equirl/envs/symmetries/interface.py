@@ -36,6 +36,24 @@ class Steps(NamedTuple):
     episodes: NDArray[np.integer]
 
 
+class Outcomes(NamedTuple):
+    """What can follow some pairs of a state and an action, a row for each outcome of each of them.
+
+    Attributes:
+        rows: [m] ascending, of which pair.
+        probability: [m] float64, positive; the sum is 1 for every pair.
+        next_states: [m, d] float64.
+        rewards: [m] float64.
+        terminated: [m] bool.
+    """
+
+    rows: NDArray[np.integer]
+    probability: NDArray[np.float64]
+    next_states: NDArray[np.float64]
+    rewards: NDArray[np.float64]
+    terminated: NDArray[np.bool_]
+
+
 @dataclass(frozen=True, eq=False)
 class Actions:
     """The actions of an environment: 0 .. count - 1, or the numbers of a box.
@@ -99,6 +117,7 @@ class Dynamics(abc.ABC):
         names: [d] names of the coordinates.
         precision: np.float32 or np.float64: in which states are kept or observed.
         can_step: Whether states can be set, which `step` does.
+        lists_outcomes: Whether transitions are random and `outcomes` lists them.
     """
 
     observation_dim: int
@@ -108,6 +127,7 @@ class Dynamics(abc.ABC):
     names: tuple[str, ...]
     precision: type[np.floating]
     can_step: bool = True
+    lists_outcomes: bool = False
 
     def visit(
         self, samples: int, rng: np.random.Generator, policy: Policy | None = None
@@ -159,3 +179,15 @@ class Dynamics(abc.ABC):
         Raises:
             ValueError: If states cannot be set.
         """
+
+    def outcomes(self, states: NDArray[Any], actions: NDArray[Any]) -> Outcomes:
+        """Sets each state, and lists what can follow.
+
+        Args:
+            states: [n, d].
+            actions: [n] integers or [n, k] numbers.
+
+        Raises:
+            ValueError: If that cannot be listed, or probabilities are none.
+        """
+        raise ValueError("`env` must be an Environment that defines `outcomes`.")

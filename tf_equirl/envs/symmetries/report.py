@@ -59,10 +59,10 @@ class Case:
         size = "" if self.kind == "terminated" else f", {in_steps(self.relative, self.kind)}"
         return (
             f"{self.kind}{what}: off by {self.error:.3g}{size}, under element {self.element}\n"
-            f"  s = {_numbers(self.state)}, a = {_numbers(self.action)}; s' = "
-            f"{_numbers(self.next_state)}\n"
-            f"  g s = {_numbers(self.moved_state)}, g a = {_numbers(self.moved_action)}; "
-            f"expected {_numbers(self.expected)}, found {_numbers(self.found)}"
+            f"  s = {vector_text(self.state)}, a = {vector_text(self.action)}; s' = "
+            f"{vector_text(self.next_state)}\n"
+            f"  g s = {vector_text(self.moved_state)}, g a = {vector_text(self.moved_action)}; "
+            f"expected {vector_text(self.expected)}, found {vector_text(self.found)}"
         )
 
 
@@ -153,12 +153,12 @@ class SymmetryReport:
         parts = [
             f"next states by up to {in_steps(steps)} ({place})" if steps else "",
             f"rewards by up to {in_steps(rewards, 'reward')}" if rewards else "",
-            f"terminations in {_percent(max(self.terminated))}" if max(self.terminated) else "",
+            f"terminations in {percent(max(self.terminated))}" if max(self.terminated) else "",
         ]
         words = f"{self.verdict}: {', '.join(filter(None, parts))}"
         if self.verdict == "approximate":
             return words
-        return f"{words}; beyond {_percent(APPROXIMATE)} in {_percent(max(self.broken_share))}"
+        return f"{words}; beyond {percent(APPROXIMATE)} in {percent(max(self.broken_share))}"
 
     def text(self) -> str:
         """All of it, compactly."""
@@ -181,7 +181,7 @@ class SymmetryReport:
         ]
         for g in order[:_LONGEST]:
             errors = self.next_state_quantiles[g] + self.reward_quantiles[g]
-            rows.append([str(g), *(f"{e:.2g}" for e in errors), _percent(self.terminated[g])])
+            rows.append([str(g), *(f"{e:.2g}" for e in errors), percent(self.terminated[g])])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(map(str.rjust, row, widths)) for row in rows]
         more = len(order) - _LONGEST
@@ -205,7 +205,7 @@ class SymmetryReport:
             part = ""
             if -1e30 < least < most < 1e30:  # some declare the largest float for "no bound"
                 bounded += 1
-                part = f" ({_percent((high - low) / (most - least))} of the space declared)"
+                part = f" ({percent((high - low) / (most - least))} of the space declared)"
             places.append(f"{name} {low:.3g} .. {high:.3g}{part}")
         more = f", and {len(places) - _LONGEST} more" if len(places) > _LONGEST else ""
         lines = [
@@ -291,7 +291,7 @@ class TwoSampleReport:
                 f"{self.samples:,} transitions (s, a, r, s' - s, terminated) of {self.episodes:,} "
                 "episodes were compared with those of their images, by a permutation test over the "
                 "episodes, Holm-corrected over the elements. A true symmetry is rejected with "
-                f"probability {_percent(self.error_rate)}.",
+                f"probability {percent(self.error_rate)}.",
                 "The test sees the distribution of visited states along with the dynamics: where "
                 f"episodes start and {exploration} must be symmetric, too. It does not see what is "
                 "small, what is rare, what was not visited, nor what leaves means and products as "
@@ -307,16 +307,18 @@ def in_steps(relative: float, kind: str = "next state") -> str:
     of = "its spread" if kind == "reward" else "a step"
     if relative >= 1:
         return f"{relative:.2g} times {of}"
-    return f"{_percent(relative)} of {of}" if relative >= 1e-4 else f"{relative:.1e} of {of}"
+    return f"{percent(relative)} of {of}" if relative >= 1e-4 else f"{relative:.1e} of {of}"
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share in words, of two digits."""
     percent = 100 * share
     digits = f"{percent:.2g}" if percent < 99.5 else f"{percent:.0f}"
     return f"{digits} %"
 
 
-def _numbers(values: tuple[float, ...]) -> str:
+def vector_text(values: tuple[float, ...]) -> str:
+    """A vector; of a long one, how long it is."""
     if len(values) > _LONGEST:
         return f"[{len(values)} numbers]"
     return f"[{', '.join(f'{value:.6g}' for value in values)}]"

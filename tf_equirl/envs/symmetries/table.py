@@ -11,6 +11,7 @@ from tf_equirl._checks import LARGEST_SAMPLE, LARGEST_SEED, integer, positive_in
 from tf_equirl.envs.declared.declarations import DECLARED, declared_symmetry
 from tf_equirl.envs.symmetries.check import check_symmetry
 from tf_equirl.envs.symmetries.dynamics import dynamics_of
+from tf_equirl.envs.symmetries.outcome_report import OutcomeReport
 from tf_equirl.envs.symmetries.report import SymmetryReport, TwoSampleReport
 
 _SMALL_HUMANOID = {
@@ -74,11 +75,11 @@ def symmetry_table(samples: int = 1000, seed: int = 0) -> str:
     )
 
 
-def _row(report: SymmetryReport | TwoSampleReport) -> list[str]:
+def _row(report: SymmetryReport | OutcomeReport | TwoSampleReport) -> list[str]:
     """Of the second table, after the environment."""
-    if isinstance(report, TwoSampleReport):
-        p_value = f"p = {min(report.corrected):.2g}"
-        return [report.group, f"{report.verdict}, {p_value}", *["not compared"] * 5]
+    if not isinstance(report, SymmetryReport):
+        words = report.verdict_in_words.replace(":", ",", 1)
+        return [report.group, words, *["not compared"] * 5]
     worst = [max(row[level] for row in report.next_state_quantiles) for level in (2, 3)]
     worst.append(max(row[-1] for row in report.reward_quantiles))
     return [
