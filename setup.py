@@ -31,6 +31,8 @@ TUNE = ["optuna>=4.1"]
 # Gymnasium's environments whose symmetries are declared. Before 1.4 its Box2D was to be compiled.
 BOX2D = ["gymnasium[box2d]>=1.4"]
 MUJOCO = ["gymnasium[mujoco]>=1.1"]
+# Pong. Its licence is GPL-2.0: nothing of the core may need it.
+ATARI = ["ale-py>=0.11"]
 # Somebody else's environments, of docs/somebody_elses.md.
 ROBOTICS = ["gymnasium-robotics>=1.3"]
 # bsuite itself, too, is installed with --no-deps by `make setup`: Catch is tested against its
@@ -97,6 +99,7 @@ setup(
     ],
     extras_require={
         "agents": AGENTS,
+        "atari": ATARI,
         "box2d": BOX2D,
         "dev": DEV,
         "export": EXPORT,
@@ -116,6 +119,7 @@ setup(
             "equirl-play = tf_equirl.launchers.play:run",
             "equirl-publish = tf_equirl.launchers.publish:run",
             "equirl-reproduce = tf_equirl.launchers.reproduce:run",
+            "equirl-train-dqn = tf_equirl.launchers.train_dqn:run",
             "equirl-train-dyna = tf_equirl.launchers.train_dyna:run",
             "equirl-train-ppo = tf_equirl.launchers.train_ppo:run",
             "equirl-train-transition-model = tf_equirl.launchers.train_transition_model:run",

@@ -18,11 +18,13 @@
     --table=dyna-catch                the same on Catch
     --table=race-cartpole             the race: all agents tuned alike, with a figure
     --table=race-catch                the same on Catch
+    --table=gridworld                 pictures: networks for the grid world of MDP homomorphic
+    --table=gridworld-255             networks, with a figure; its pixels divided by 255
     --table=ways-pendulum-v1          ways to use a symmetry of an environment of gymnasium's:
                                       augmented data, averaged policies, equivariant networks
 
 Interrupted, the same command goes on where it was. What it writes is explained in
-docs/reproduction.md, docs/transition_models.md, docs/dyna.md and docs/race.md.
+docs/reproduction.md, docs/transition_models.md, docs/dyna.md, docs/race.md and docs/pictures.md.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ _TABLES = ["4.2", "4.4", "transitions-cartpole", "transitions-catch", "transitio
 _TABLES += ["transitions-sizes", "4.5", "4.6", "dyna-cartpole", "dyna-catch"]
 _TABLES += ["race-cartpole", "race-catch", "ways-acrobot-v1", "ways-pendulum-v1"]
 _TABLES += ["ways-mountaincarcontinuous-v0", "ways-inverteddoublependulum-v5", "ways-reacher-v5"]
+_TABLES += ["gridworld", "gridworld-255"]
 _FIGURES = ["4.3", "4.4", "4.5", "4.6", "4.7", "4.9", "4.8", "4.10", "dyna-cartpole", "dyna-catch"]
 _FIGURES += ["5.2", "5.7", "4.11", "4.12"]
 
@@ -68,12 +71,12 @@ def main() -> None:
     """Trains, then writes the table and the figure that were asked for."""
     if _TABLE.value is None and _FIGURE.value is None:
         raise ValueError("--table or --figure must be given. Received: neither")
-    from tf_equirl.reproductions import race, thesis
+    from tf_equirl.reproductions import homomorphic, race, thesis
 
     work = thesis.Work(
         Path(_OUT_DIR.value), _NUM_SEEDS.value, _SEEDS_PER_CHUNK.value, _SCHEDULE.value, _call
     )
-    tables = {**thesis.TABLES, **race.TABLES}
+    tables = {**thesis.TABLES, **race.TABLES, **homomorphic.TABLES}
     for outputs, flag in ((tables, _TABLE), (thesis.FIGURES, _FIGURE)):
         if flag.value is None:
             continue

@@ -48,6 +48,8 @@ pip install --constraint .venv/constraints.txt --editable ".[export]" ||
   echo "The extra 'export' did not install: no ONNX files, and their tests will be skipped."
 pip install --constraint .venv/constraints.txt --editable ".[box2d,mujoco]" ||
   echo "Box2D or MuJoCo did not install: tests of gymnasium's environments will be skipped."
+pip install --constraint .venv/constraints.txt --editable ".[atari]" ||
+  echo "ale-py did not install: tests of Pong will be skipped."
 pip install --constraint .venv/constraints.txt --editable ".[robotics]" ||
   echo "gymnasium-robotics did not install: the examples of its page will be skipped."
 # The tests compare Catch with bsuite's; where it does not install they say so and skip.

@@ -7,6 +7,7 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tf_equirl import agents, dyna, envs
 from tf_equirl.agents import TrainingResult
@@ -27,6 +28,7 @@ class Column:
       thesis: what the thesis prints at each of the experiment's timesteps, mean and error; empty
         for an agent that it does not have.
       frozen_model: transition model of the zoo that a Dyna agent plans in; None lets it learn one.
+      arguments: of the environment, by name, where an agent has its own.
     """
 
     name: str
@@ -34,6 +36,11 @@ class Column:
     config: OnPolicyConfig | DynaConfig
     thesis: tuple[tuple[float, float], ...] = ()
     frozen_model: str | None = None
+    arguments: tuple[tuple[str, Any], ...] = ()
+
+    def environment_of(self, name: str) -> envs.BaseEnvironment:
+        """The environment of this name with the agent's arguments."""
+        return envs.make(name, **dict(self.arguments))
 
     @property
     def trainer(self) -> Callable[..., TrainingResult]:
@@ -94,7 +101,7 @@ class Experiment:
         """
         return {
             column: train_in_chunks(
-                envs.make(self.environment),
+                column.environment_of(self.environment),
                 column.config,
                 self.num_seeds if num_seeds is None else num_seeds,
                 Path(folder) / self.name / column.name,

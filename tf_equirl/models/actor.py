@@ -123,7 +123,7 @@ def actor(
         `"state"` such that the network computes. The mean starts near 0 then (Andrychowicz et al.,
         2021, section 3.2). None gives the mean alone, or logits.
       normalize: put an `InputNormalization` before all else, which trainers keep up to date.
-      convolutions: of a picture; None for those of `default_convolutions`. Their filters are scaled
+      convolutions: of a picture; None for some that fit its size. Their filters are scaled
         with `hidden_units` to meet `match_parameters`.
 
     Returns:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 
-from tf_equirl._checks import instance, number, one_of, refuse
+from tf_equirl._checks import instance, number, one_of, refuse, within
 from tf_equirl.groups import (
     Picture,
     Representation,
@@ -25,8 +25,8 @@ from tf_equirl.layers import (
     SpatialPooling,
     SymmetrizerConv2D,
 )
-from tf_equirl.layers.grid.geometry import Geometry
-from tf_equirl.models.widths import check_hidden_units
+from tf_equirl.layers.grid.geometry import PADDINGS, Geometry, pair
+from tf_equirl.models.widths import LARGEST_WIDTH, check_hidden_units
 
 POOLINGS = ("flatten", "max", "mean")
 _SMALL = 12  # pixels on a side from which on nothing is left out any more
@@ -37,67 +37,87 @@ class Convolutions:
     """Convolutions of a picture, one after another, and what is made of the last one's outputs.
 
     Attributes:
-      filters: channels of each convolution, per group element.
+      filters: channels of each convolution, per group element; None for convolutions that fit the
+        picture, see `fitted`.
       kernel_sizes: rows and columns of each one's windows, an integer or two; None: 3.
       strides: pixels from one window to the next, likewise; None: 1.
       padding: of all of them, see `LiftingConv2D`: "valid", "same" or "circular".
       pooling: "flatten" keeps what every place of the last picture has, "max" and "mean" keep the
         largest and the mean over all places, for which it does not matter where something is.
-      scale: what the numbers of a picture are multiplied by first; 1/255 for bytes.
+      picture_scale: what the numbers of a picture are multiplied by first; 1/255 for bytes.
 
     Raises:
       ValueError: naming the field that breaks its rule.
     """
 
-    filters: Sequence[int]
+    filters: Sequence[int] | None = None
     kernel_sizes: Sequence[Any] | None = None
     strides: Sequence[Any] | None = None
     padding: str = "same"
     pooling: str = "flatten"
-    scale: float = 1.0
+    picture_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        """Checks the fields, and writes out those that are None."""
+        """Checks the fields."""
 
         def keep(name: str, value: Any) -> None:
             object.__setattr__(self, name, value)
 
+        one_of("padding", self.padding, PADDINGS)
+        one_of("pooling", self.pooling, POOLINGS)
+        scale = number("picture_scale", self.picture_scale, "a positive number", lambda x: x > 0)
+        keep("picture_scale", scale)
+        if self.filters is None:
+            for name, value in (("kernel_sizes", None), ("strides", None), ("padding", "same")):
+                if getattr(self, name) != value:
+                    refuse(name, f"{value} where `filters` is not given", getattr(self, name))
+            return
+        rule = f"a non-empty sequence of positive integers up to {LARGEST_WIDTH:,}, or None"
         try:
             keep("filters", check_hidden_units(self.filters))
         except ValueError:
-            refuse("filters", "a non-empty sequence of positive integers", self.filters)
-        for name, default in (("kernel_sizes", 3), ("strides", 1)):
+            refuse("filters", rule, self.filters)
+        for name in ("kernel_sizes", "strides"):
             value = getattr(self, name)
             if value is None:
-                value = (default,) * len(self.filters)
+                continue
             if not isinstance(value, (list, tuple)) or len(value) != len(self.filters):
                 refuse(name, f"one for each of {len(self.filters)} filters, or None", value)
+            with within(name):
+                for item in value:
+                    pair(name.removesuffix("s"), item, 1)
             keep(name, tuple(tuple(x) if isinstance(x, (list, tuple)) else x for x in value))
-        one_of("padding", self.padding, ("valid", "same", "circular"))
-        one_of("pooling", self.pooling, POOLINGS)
-        keep("scale", number("scale", self.scale, "a positive number", lambda x: x > 0))
-        for arguments in zip(self.kernel_sizes, self.strides, strict=True):  # type: ignore[arg-type]
-            Geometry(*arguments, self.padding)
 
+    def geometries(self) -> Iterator[Geometry]:
+        """How the windows of each convolution lie in its picture."""
+        count = len(self.filters or ())
+        for size, stride in zip(
+            self.kernel_sizes or (3,) * count, self.strides or (1,) * count, strict=True
+        ):
+            yield Geometry(size, stride, self.padding)
 
-def default_convolutions(picture: Picture) -> Convolutions:
-    """Convolutions for a picture of which nothing is known but its size.
+    def fitted(self, picture: Picture) -> Convolutions:
+        """These convolutions; where no filters are given, some that fit a picture.
 
-    Strides of 2 with windows of 4 or 5 pixels, whichever lie symmetrically in it, until no side has
-    more than 12; then windows of 3 and no stride; at least two convolutions. 16 channels, then 32.
+        Strides of 2 with windows of 4 or 5 pixels, whichever lie symmetrically in it, until a side
+        has at most 12; then windows of 3 and no stride; two convolutions at least. 16 channels
+        first, then 32.
 
-    Args:
-      picture: how the group acts on it.
-    """
-    size, kernels, strides = [picture.height, picture.width], [], []
-    while min(size) > _SMALL:
-        kernels.append(tuple(5 if side % 2 else 4 for side in size))
-        strides.append((2, 2))
-        size = [-(-side // 2) for side in size]
-    while len(kernels) < 2 or strides[-1] == (2, 2):
-        kernels.append((3, 3))
-        strides.append((1, 1))
-    return Convolutions((16, *(32,) * (len(kernels) - 1)), kernels, strides)
+        Args:
+          picture: how the group acts on it.
+        """
+        if self.filters is not None:
+            return self
+        size, kernels, strides = [picture.height, picture.width], [], []
+        while min(size) > _SMALL:
+            kernels.append(tuple(5 if side % 2 else 4 for side in size))
+            strides.append(2)
+            size = [-(-side // 2) for side in size]
+        while len(kernels) < 2 or strides[-1] == 2:
+            kernels.append((3, 3))
+            strides.append(1)
+        filters = (16, *(32,) * (len(kernels) - 1))
+        return dataclasses.replace(self, filters=filters, kernel_sizes=kernels, strides=strides)
 
 
 def convolutions_for(
@@ -111,7 +131,7 @@ def convolutions_for(
     Args:
       symmetry: the symmetry.
       kind: of the network. "mlp" and "odd" have no convolutions.
-      convolutions: what is asked for; None for the default.
+      convolutions: what is asked for; None for those that fit the picture.
       observation_shape: shape of an observation, or None.
 
     Raises:
@@ -136,13 +156,14 @@ def convolutions_for(
             f"`observation_shape` must be that of the pictures of symmetry.state, {picture.shape}: "
             f"height, width, channels. Received: observation_shape={tuple(observation_shape)}"
         )
-    return None if kind in ("mlp", "odd") else convolutions or default_convolutions(picture)
+    return None if kind in ("mlp", "odd") else (convolutions or Convolutions()).fitted(picture)
 
 
 def all_widths(convolutions: Convolutions | None, hidden_units: Sequence[int]) -> tuple[int, ...]:
     """The filters of convolutions, if there are any, and the widths of the layers after them."""
     hidden_units = check_hidden_units(hidden_units)
-    return (*(() if convolutions is None else convolutions.filters), *hidden_units)
+    filters = () if convolutions is None else convolutions.filters or ()
+    return (*filters, *hidden_units)
 
 
 def unconstrained_picture(representation: Representation) -> Representation:
@@ -175,22 +196,25 @@ def picture_features(
     """
     picture: Picture = picture_of(representation)  # type: ignore[assignment]
     group, regular = representation.group, regular_representation(representation.group)
-    motions: dict[str, Any] = {"turns": picture.turns, "flips": [bool(flip) for flip in picture.flips]}
+    motions: dict[str, Any] = {
+        "turns": picture.turns,
+        "flips": [bool(flip) for flip in picture.flips],
+    }
     of_symmetrizer = layer is SymmetrizerConv2D
     x = keras.layers.Reshape((*picture.shape, *[1] * of_symmetrizer))(x)
-    if convolutions.scale != 1.0:
-        x = keras.layers.Rescaling(convolutions.scale)(x)
-    steps = zip(convolutions.kernel_sizes, convolutions.strides, strict=True)  # type: ignore[arg-type]
-    for index, (size, stride) in enumerate(steps):
-        where = {"strides": stride, "padding": convolutions.padding, **arguments()}
+    if convolutions.picture_scale != 1.0:
+        x = keras.layers.Rescaling(convolutions.picture_scale)(x)
+    geometries = list(convolutions.geometries())
+    for index, geometry in enumerate(geometries):
+        where = {**geometry.get_config(), **arguments()}
         if of_symmetrizer:
             rows = regular if index else picture.channels
-            x = SymmetrizerConv2D(widths[index], size, rows, **motions, **where)(x)
+            x = SymmetrizerConv2D(widths[index], channels=rows, **motions, **where)(x)
         elif index:
-            x = GroupConv2D(widths[index], size, group, **motions, **where)(x)
+            x = GroupConv2D(widths[index], group=group, **motions, **where)(x)
         else:
-            x = LiftingConv2D(widths[index], size, representation, **where)(x)
-    widths = widths[len(convolutions.filters) :]
+            x = LiftingConv2D(widths[index], representation=representation, **where)(x)
+    widths = widths[len(geometries) :]
     if convolutions.pooling != "flatten":
         return SpatialPooling(convolutions.pooling)(x), regular, widths
     height, width, _, channels = x.shape[1:]

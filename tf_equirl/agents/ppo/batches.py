@@ -32,18 +32,26 @@ class Batch(NamedTuple):
     valid: Any = ()  # see `Rollout.valid`
 
 
-def normalized(batch: Batch) -> Batch:
+def normalized(batch: Batch, advantages: bool = True) -> Batch:
     """A minibatch with advantages of mean 0 and standard deviation 1 in each member.
 
     Where some rows are no steps, those count for nothing, and `valid` becomes weights of mean 1.
+
+    Args:
+      batch: a minibatch.
+      advantages: False leaves advantages as they are.
     """
     advantage = batch.advantage
     if not tf.is_tensor(batch.valid):
+        if not advantages:
+            return batch
         centered = advantage - tf.reduce_mean(advantage, 1, keepdims=True)
         deviation = tf.math.reduce_std(advantage, 1, keepdims=True)
         return batch._replace(advantage=centered / (deviation + 1e-8))
     weight = tf.cast(batch.valid, tf.float32)
     weight /= tf.maximum(tf.reduce_mean(weight, 1, keepdims=True), 1e-8)
+    if not advantages:
+        return batch._replace(valid=weight)
     centered = advantage - tf.reduce_mean(advantage * weight, 1, keepdims=True)
     deviation = tf.sqrt(tf.reduce_mean(tf.square(centered) * weight, 1, keepdims=True))
     return batch._replace(advantage=centered / (deviation + 1e-8), valid=weight)

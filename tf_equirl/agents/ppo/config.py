@@ -15,6 +15,7 @@ from tf_equirl.models.inputs import check_activation
 from tf_equirl.training.augmentation import AUGMENTATIONS
 from tf_equirl.training.config import OnPolicyConfig
 from tf_equirl.training.on_policy import make_networks
+from tf_equirl.training.picture_config import PictureConfig
 from tf_equirl.training.search_space import Choice, LogUniform, searched
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class PPOConfig(OnPolicyConfig):
+class PPOConfig(OnPolicyConfig, PictureConfig):
     """Hyperparameters of PPO (Schulman et al., 2017).
 
     The defaults are those of the thesis that this project started from ("Exploiting Symmetries
@@ -31,9 +32,9 @@ class PPOConfig(OnPolicyConfig):
     They are validated on construction: a `ValueError` names the field, the rule and the value.
 
     Attributes:
-      actor: kind of policy network: mlp, gcnn, odd, symmetrizer or symmetrizer-sampled, see
-        `models.actor`.
-      critic: kind of value network: mlp or invariant, see `models.critic`.
+      actor: kind of policy network: mlp, cnn, gcnn, odd, symmetrizer, symmetrizer-sampled or
+        symmetrizer-random, see `models.actor`.
+      critic: kind of value network: mlp, cnn or invariant, see `models.critic`.
       hidden_units: widths of the hidden layers of both networks, at most 100 up to 16,384.
       match_parameters: parameter budget of the actor, at most 10^8; `hidden_units` are then the
         proportions of its widths. None keeps `hidden_units`.
@@ -72,6 +73,7 @@ class PPOConfig(OnPolicyConfig):
       consistency_coefficient: weight of the loss of DrAC (Raileanu et al., 2021) by which
         policy and value at a random image of an observation follow those at the observation itself;
         0 leaves it out.
+      normalize_advantages: give the advantages of a minibatch mean 0 and standard deviation 1.
     """
 
     PRESETS = PRESETS
@@ -93,6 +95,7 @@ class PPOConfig(OnPolicyConfig):
     entropy_coefficient: float = searched(0.01, LogUniform(1e-4, 0.1))
     augmentation: str = "none"
     consistency_coefficient: float = 0.0
+    normalize_advantages: bool = True
 
     def __post_init__(self):
         """Validates every field.
@@ -108,6 +111,8 @@ class PPOConfig(OnPolicyConfig):
         self._check_choice("augmentation", AUGMENTATIONS)
         for field in ("num_epochs", "num_minibatches"):
             self._check_integer(field)
+        self._check_bool("normalize_advantages")
+        self.check_pictures()
         for field in ("match_parameters", "match_critic_parameters"):
             self._check_budget(field)
         if self.actor_initializer is not None:
@@ -166,6 +171,7 @@ class PPOConfig(OnPolicyConfig):
             self.activation,
             self.standard_deviation,
             self.normalize_observations,
+            self.convolutions(),
         )
 
     def learner(

@@ -155,7 +155,7 @@ class PPOLearner(OnPolicyLearner):
             weights, adam, totals = carry
             rows = tf.gather(order, i, axis=1)
             part = tf.nest.map_structure(lambda x: tf.gather(x, rows, batch_dims=1), batch)
-            part = normalized(part)
+            part = normalized(part, c.normalize_advantages)
             own = tf.nest.map_structure(lambda x: tf.gather(x, i, axis=1), elements)
             gradients, losses = self.gradients(weights, part, state.settings, own)
             losses.insert(LOSSES.index("gradient_norm"), member_norm(tf.nest.flatten(gradients)))

@@ -1,0 +1,40 @@
+"""Tables and figures of MDP homomorphic networks by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tf_equirl._files import write_text_atomically
+from tf_equirl.experiments.experiment import Experiment
+from tf_equirl.experiments.plots import plot_learning_curves
+from tf_equirl.experiments.reports import summary_table, tidy_rows, to_csv, to_markdown
+from tf_equirl.reproductions.homomorphic.grid_world import grid_world, grid_world_markdown
+from tf_equirl.reproductions.thesis.outputs import Output, Shown, Work
+
+PICTURES = "networks for pictures"
+
+
+def train(experiment: Experiment, work: Work) -> Any:
+    """Trains whatever is missing."""
+    return experiment.train(work.folder, work.num_seeds, work.seeds_per_chunk, work.call)
+
+
+def write(experiment: Experiment, results: Any, file: Path) -> Shown:
+    """Writes the page, the numbers and the figure; yields what a user should read."""
+    rows = tidy_rows(experiment, results)
+    further = grid_world_markdown(experiment, results)
+    page = to_markdown(experiment, results, rows) + "\n" + further + "\n"
+    write_text_atomically(file.with_name(file.name + ".md"), page)
+    write_text_atomically(file.with_name(file.name + ".csv"), to_csv(rows))
+    by_label = {column.label: result for column, result in results.items()}
+    plot_learning_curves(by_label, file.with_name(file.name + ".png"), experiment.title)
+    yield summary_table(experiment, results)
+    yield further
+    yield f"table: {file}.md, {file}.csv\nfigure: {file}.png"
+
+
+TABLES: dict[str, Output] = {
+    "gridworld": Output(PICTURES, grid_world, train, write),
+    "gridworld-255": Output(PICTURES, lambda: grid_world(1 / 255), train, write),
+}

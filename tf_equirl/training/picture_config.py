@@ -1,0 +1,60 @@
+"""Hyperparameters of networks that look at pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tf_equirl.models import Convolutions
+from tf_equirl.training.config import Config
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PictureConfig(Config):
+    """The convolutions of an agent's networks, where the state is a picture.
+
+    Attributes:
+      filters: channels of each convolution, per group element; empty for convolutions whose number,
+        windows and strides fit the size of the picture.
+      kernel_sizes: rows and columns of each one's windows; empty for 3.
+      strides: pixels from one window to the next; empty for 1.
+      padding: of all convolutions: valid (none), same (zeros) or circular (the picture is a torus).
+      pooling: flatten keeps what every place of the last picture has, max and mean keep the largest
+        and the mean over all places.
+      picture_scale: what the numbers of a picture are multiplied by first.
+    """
+
+    filters: tuple[int, ...] = ()
+    kernel_sizes: tuple[int, ...] = ()
+    strides: tuple[int, ...] = ()
+    padding: str = "same"
+    pooling: str = "flatten"
+    picture_scale: float = 1.0
+
+    def check_pictures(self) -> None:
+        """Validates the fields of this class.
+
+        Raises:
+          ValueError: naming the first field that breaks its rule.
+        """
+        for field in ("filters", "kernel_sizes", "strides"):
+            value = getattr(self, field)
+            if not isinstance(value, (list, tuple)):
+                self._reject(field, "a sequence of positive integers, or empty")
+            object.__setattr__(self, field, tuple(value))
+        self.convolutions()
+
+    def convolutions(self) -> Convolutions | None:
+        """What the fields describe; None where all are as by default.
+
+        Raises:
+          ValueError: if they describe none.
+        """
+        found = Convolutions(
+            self.filters or None,
+            self.kernel_sizes or None,
+            self.strides or None,
+            self.padding,
+            self.pooling,
+            self.picture_scale,
+        )
+        return None if found == Convolutions() else found
