@@ -71,12 +71,12 @@ def main() -> None:
     """Trains, then writes the table and the figure that were asked for."""
     if _TABLE.value is None and _FIGURE.value is None:
         raise ValueError("--table or --figure must be given. Received: neither")
-    from tf_equirl.reproductions import homomorphic, race, thesis
+    from tf_equirl.reproductions import pictures, race, thesis
 
     work = thesis.Work(
         Path(_OUT_DIR.value), _NUM_SEEDS.value, _SEEDS_PER_CHUNK.value, _SCHEDULE.value, _call
     )
-    tables = {**thesis.TABLES, **race.TABLES, **homomorphic.TABLES}
+    tables = {**thesis.TABLES, **race.TABLES, **pictures.TABLES}
     for outputs, flag in ((tables, _TABLE), (thesis.FIGURES, _FIGURE)):
         if flag.value is None:
             continue

@@ -169,7 +169,16 @@ def check_law_of_transitions(entry):
         assert claimed["share"] == 1 and max(claimed["max"], *errors) < 1e-5  # float32 rounding
 
 
-@every_model
+# Those of gymnasium's environments play on the host for 10 s each: one stands for all.
+SCORED = [
+    pytest.param(name, marks=pytest.mark.slow)
+    if zoo.card(name)["environment"]["name"] not in envs.names() and name != "pendulum-ppo-mlp"
+    else name
+    for name in NAMES
+]
+
+
+@pytest.mark.parametrize("name", SCORED)
 def test_the_score_of_the_card_is_reached(name):
     # Episodes of policies draw few numbers, and score alike with those that XLA draws and others.
     with uncompiled() if is_policy(name) else contextlib.nullcontext():

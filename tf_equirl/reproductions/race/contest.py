@@ -11,7 +11,7 @@ from tf_equirl.experiments.calls import Call, call_trainer
 from tf_equirl.experiments.experiment import Column, Experiment
 from tf_equirl.experiments.tuning import Search, Tuned
 from tf_equirl.reproductions.thesis.planning import planning_config
-from tf_equirl.training.config import OnPolicyConfig
+from tf_equirl.training.config import AgentConfig, OnPolicyConfig
 from tf_equirl.training.search_space import Space, declared_spaces
 
 SEARCHED = (
@@ -152,7 +152,7 @@ def race(environment: str) -> Race:
     )
 
 
-def _space(config: OnPolicyConfig | DynaConfig) -> dict[str, Space]:
+def _space(config: AgentConfig | DynaConfig) -> dict[str, Space]:
     declared = declared_spaces(config)
     names = [*SEARCHED, *(["model_learning_rate"] if "model_learning_rate" in declared else [])]
     return {name: declared[name] for name in names}

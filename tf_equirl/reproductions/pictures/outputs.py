@@ -1,4 +1,4 @@
-"""Tables and figures of MDP homomorphic networks by name."""
+"""Tables and figures of networks for pictures by name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tf_equirl._files import write_text_atomically
 from tf_equirl.experiments.experiment import Experiment
 from tf_equirl.experiments.plots import plot_learning_curves
 from tf_equirl.experiments.reports import summary_table, tidy_rows, to_csv, to_markdown
-from tf_equirl.reproductions.homomorphic.grid_world import grid_world, grid_world_markdown
+from tf_equirl.reproductions.pictures.grid_world import grid_world, grid_world_markdown
 from tf_equirl.reproductions.thesis.outputs import Output, Shown, Work
 
 PICTURES = "networks for pictures"

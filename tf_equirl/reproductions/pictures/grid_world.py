@@ -20,7 +20,7 @@ from tf_equirl.testing import equivariance_error
 
 _C4 = (("group", "C4"),)
 _BASE: dict[str, Any] = {
-    "total_timesteps": 100_000,
+    "total_timesteps": 60_000,
     "num_environments": 16,
     "rollout_steps": 5,
     "num_epochs": 1,
@@ -47,7 +47,8 @@ def grid_world(scale: float = 1.0) -> Experiment:
     """Networks for the grid world, with the paper's sizes and learning rates.
 
     Actor and critic are two networks here, where the paper has one with two heads. A CNN that pools
-    as the others do is beside the paper's, which takes means.
+    as the others do is beside the paper's, which takes means; its rate is the best of 3e-4, 1e-3,
+    3e-3 and 1e-2 on the seeds 1000 to 1003.
 
     Args:
       scale: what pictures, whose pixels are 0 or 1, are multiplied by: 1, or 1/255 as in the
@@ -72,7 +73,7 @@ def grid_world(scale: float = 1.0) -> Experiment:
         name="gridworld" if scale == 1.0 else "gridworld-255",
         title="GridWorld" if scale == 1.0 else "GridWorld, pixels divided by 255",
         environment="GridWorld",
-        timesteps=(2_500, 5_000, 10_000, 20_000, 50_000, 100_000),
+        timesteps=(2_500, 5_000, 10_000, 20_000, 40_000, 60_000),
         levels=(0.0, 0.6, 0.7),
         columns=(
             Column("cnn", "CNN", config("cnn", 3e-3), arguments=_C4),

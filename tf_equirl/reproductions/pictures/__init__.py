@@ -1,0 +1,5 @@
+"""Networks for pictures: the grid world of MDP homomorphic networks (van der Pol et al., 2020)."""
+
+from tf_equirl.reproductions.pictures.outputs import TABLES
+
+__all__ = ["TABLES"]
