@@ -1,6 +1,6 @@
 """Environment steps/s and compile seconds of `train_ppo`, next to the time of its matrix products.
 
-    python -m benchmarks.throughput --seeds=1,8,32,128 --actors=mlp,gcnn
+    python -m benchmarks.throughput --seeds=1,8,32,128,512 --actors=mlp,gcnn
 
 Every row is one run of `train_ppo` as a user makes it, with the default `PPOConfig` and no run
 folder, stopped when it was timed often enough.
@@ -8,14 +8,16 @@ folder, stopped when it was timed often enough.
 * `compile s`: tracing and compiling the training program, which the first run of its shapes in a
   process does (`benchmarks.second_call` times the next one); building models and drawing the
   initial weights are not in it.
-* `steps/s`: environment steps of all seeds asked for (a run of fewer than four seeds computes more
-  members than it returns; those count as time, not as steps) by second of steady state: acting,
+* `steps/s`: environment steps of all seeds asked for (a run of 3 seeds, say, computes 4 members;
+  what is not returned counts as time, not as steps) by second of steady state: acting,
   training and the transfer of the results to the host. The first call after compilation is left
   out. Checkpoints, TensorBoard and progress bars are not in it.
 * `floor`: the time that the same number of operations takes as bare matrix products of the shapes
   of these networks; `matmul_floor.MatmulFloor` says what is counted. Timed in turn with the
   training calls, for as many updates as each of them. `ratio`, time over floor, is the median over
   these pairs. The floor is for the seeds asked for.
+* `MiB`: of the state of one seed: weights, Adam's moments, episodes. Rollouts and gradients are
+  kept for 32 seeds at a time, however many there are.
 
 Actors other than the MLP have its number of parameters, as nearly as their widths allow. The
 critic is the MLP for all.
@@ -27,7 +29,9 @@ import contextlib
 from typing import Any
 
 import keras
+import numpy as np
 import rich
+import tensorflow as tf
 from absl import flags
 from rich.table import Table
 
@@ -38,7 +42,9 @@ from tf_equirl import envs
 from tf_equirl.agents import PPOConfig, Progress, train_ppo
 
 _ENV = flags.DEFINE_string("env", "CartPole", "name of the environment")
-_SEEDS = flags.DEFINE_list("seeds", ["1", "8", "32", "128"], "numbers of seeds, a row for each")
+_SEEDS = flags.DEFINE_list(
+    "seeds", ["1", "8", "32", "128", "512"], "numbers of seeds, a row for each"
+)
 _ACTORS = flags.DEFINE_list("actors", ["mlp", "gcnn"], "kinds of policy network")
 _REPEATS = flags.DEFINE_integer(
     "repeats",
@@ -114,6 +120,7 @@ def measure(
         "actor": config.actor,
         "parameters": actor.count_params(),
         "seeds": count,
+        "state_mebibytes": _state_bytes(env, config, actor, critic) / 2**20,
         "compile_seconds": timed[0][0].compile_seconds,
         "steps_per_second": median,
         "steps_per_second_quartiles": [low, high],
@@ -127,6 +134,14 @@ def measure(
     }
 
 
+def _state_bytes(
+    env: envs.BaseEnvironment, config: PPOConfig, actor: keras.Model, critic: keras.Model
+) -> int:
+    """Bytes of the state of one seed."""
+    state = config.learner(env, actor, critic).start([0])
+    return sum(int(np.prod(x.shape)) * x.dtype.size for x in tf.nest.flatten(state))
+
+
 class _Enough(Exception):
     """Ends a run that was timed often enough."""
 
@@ -135,21 +150,21 @@ def _table(rows: list[dict[str, Any]], title: str) -> Table:
     table = common.table(
         title,
         "steps/s: median, IQR: its interquartile range. floor: an update's matrix\n"
-        "products alone. GFLOP/s: of the floor. ratio: time over floor.",
+        "products alone. ratio: time over floor.",
         "actor",
-        ("seeds", "compile s", "steps/s", "IQR", "ms/update", "floor ms", "GFLOP/s", "ratio"),
+        ("seeds", "MiB", "compile s", "steps/s", "IQR", "ms/update", "floor ms", "ratio"),
     )
     for row in rows:
         low, high = row["steps_per_second_quartiles"]
         table.add_row(
             row["actor"],
             str(row["seeds"]),
+            f"{row['state_mebibytes']:.2f}",
             f"{row['compile_seconds']:.1f}",
             f"{row['steps_per_second']:,.0f}",
             f"{100 * (high - low) / row['steps_per_second']:.0f} %",
             f"{1e3 * row['update_seconds']:.1f}",
             f"{1e3 * row['floor_update_seconds']:.1f}",
-            f"{row['floor_operations_per_second'] / 1e9:.0f}",
             f"{row['time_over_floor']:.2f}",
         )
     return table
