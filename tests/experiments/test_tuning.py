@@ -329,7 +329,10 @@ def test_dyna_is_searched_too(tmp_path):
         ({"space": {"rate": Choice((1, 2))}}, "must be one of PPOConfig. Received: rate"),
         ({"space": {"learning_rate": Uniform(-1.0, 1.0)}}, "`learning_rate` must be a positive"),
         ({"space": {"learning_rate": 3}}, "`space` must be a dict of spaces by the names"),
-        ({"config": None}, "`config` must be a PPOConfig, another OnPolicyConfig, or a DynaConfig"),
+        (
+            {"config": None},
+            "`config` must be a PPOConfig, a DQNConfig, another AgentC",
+        ),
         ({"trials": 0}, "`trials` must be a positive integer"),
         ({"seeds": (1, 1)}, "`seeds` must be distinct"),
         ({"method": "grid"}, "`method` must be one of"),

@@ -10,10 +10,12 @@ from tf_equirl.groups import (
     Representation,
     Symmetry,
     dihedral_group,
+    image_representation,
     permutation_representation,
     quaternion_group,
     regular_representation,
     symmetric_group,
+    trivial_representation,
 )
 from tf_equirl.layers import EquivariantReadout, GroupDense, GroupPooling, LiftingDense
 
@@ -23,6 +25,18 @@ SYMMETRIES = {
     "S3": Symmetry(S3, permutation_representation(S3), regular_representation(S3)),
     "D4": Symmetry(D4, regular_representation(D4), permutation_representation(D4)),
     "Q8": Symmetry(Q8, Representation(Q8, Q8.matrices), regular_representation(Q8)),
+}
+# Of pictures of 8 x 8 pixels whose first two channels are a vector in the plane.
+PLANE = Representation.from_generators(D4, {1: [[0, -1], [1, 0]], 4: [[1, 0], [0, -1]]})
+PICTURES = Symmetry(
+    D4,
+    image_representation(D4, 8, 8, PLANE + trivial_representation(D4)),
+    permutation_representation(D4),
+)
+LOOKS = {
+    "valid": models.Convolutions((3, 4), (4, 3), (2, 1), "valid", "max"),
+    "same": models.Convolutions((3, 4), (4, 3), (2, 1), "same", "mean", picture_scale=0.5),
+    "circular": models.Convolutions((3, 4), (4, 3), (2, 1), "circular"),
 }
 
 
@@ -81,6 +95,12 @@ def two_inputs(symmetry: Symmetry) -> keras.Model:
     a, b = inner(lift(first)), inner(lift(second))
     joined = keras.layers.Concatenate()([a, b])
     return randomised(keras.Model([first, second], [GroupPooling("sum")(joined), a - 2.0 * b]))
+
+
+def of_pictures(looks: str, kind: str = "gcnn") -> keras.Model:
+    """A policy that looks at pictures."""
+    options = {"observation_shape": (8, 8, 3), "convolutions": LOOKS[looks]}
+    return randomised(models.actor(PICTURES, kind, (5,), **options))
 
 
 def normalized(symmetry: Symmetry) -> keras.Model:

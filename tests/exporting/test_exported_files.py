@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from exporting_cases import (
+    LOOKS,
     SYMMETRIES,
     assert_same_outputs,
     normalized,
+    of_pictures,
     outputs_of,
     randomised,
     states_of,
@@ -79,6 +81,17 @@ def test_a_file_computes_what_the_model_computes(make, format, tmp_path):
     states = states_of(model)
     assert_same_outputs(run_file(path, format, states), outputs_of(model, states))
     assert os.listdir(tmp_path) == [path.name]
+
+
+@each_format
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
+@pytest.mark.parametrize("looks", LOOKS)
+def test_a_file_of_a_model_of_pictures_computes_what_the_model_computes(looks, format, tmp_path):
+    model = of_pictures(looks)
+    path = target(tmp_path, format)
+    assert export(model, path, format).difference <= TOLERANCE
+    states = states_of(model)
+    assert_same_outputs(run_file(path, format, states), outputs_of(model, states))
 
 
 @pytest.mark.parametrize("kind", ACTORS)

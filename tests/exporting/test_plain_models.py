@@ -6,8 +6,11 @@ import keras
 import numpy as np
 import pytest
 from exporting_cases import (
+    LOOKS,
+    PICTURES,
     SYMMETRIES,
     assert_same_outputs,
+    of_pictures,
     outputs_of,
     randomised,
     states_of,
@@ -102,6 +105,41 @@ def test_observations_that_are_not_flat_are_flattened_once(kind):
     plain = to_plain(model)
     assert_plain(model, plain)
     assert kinds(plain) == ["InputLayer", "Reshape", "Dense", "Dense"]
+
+
+# How a plain model goes on from a picture to the first `Dense` layer, without the input. Around a
+# torus rows are cut off and put on the other side, then columns.
+AROUND = ["Cropping2D", "Cropping2D", "Concatenate"] * 2
+LOOKING = {
+    "valid": ["Conv2D", "Conv2D", "GlobalMaxPooling2D"],
+    "same": [
+        *("Rescaling", "ZeroPadding2D", "Conv2D", "ZeroPadding2D", "Conv2D"),
+        "GlobalAveragePooling2D",
+    ],
+    "circular": [*AROUND, "Conv2D", *AROUND, "Conv2D", "Reshape"],
+}
+
+
+@pytest.mark.parametrize("kind", ["cnn", "gcnn", "symmetrizer", "symmetrizer-random"])
+@pytest.mark.parametrize("looks", LOOKS)
+def test_an_actor_of_pictures_becomes_a_stack_of_ordinary_convolutions(looks, kind):
+    model = of_pictures(looks, kind)
+    plain = to_plain(model)
+    assert_plain(model, plain)
+    assert kinds(plain) == ["InputLayer", *LOOKING[looks], "Dense", "Dense"]
+    # One convolution of the picture's channels, and one of those of all elements together.
+    elements = 1 if kind == "cnn" else 8
+    kernels = [layer.kernel.shape for layer in plain.layers if "Conv2D" in type(layer).__name__]
+    assert kernels == [(4, 4, 3, 3 * elements), (3, 3, 3 * elements, 4 * elements)]
+
+
+@pytest.mark.parametrize("kind", ["cnn", "invariant"])
+def test_a_critic_of_flat_pictures_begins_with_their_shape(kind):
+    options = {"convolutions": LOOKS["valid"]}
+    model = randomised(models.critic(PICTURES, kind, (5, 4), **options))
+    plain = to_plain(model)
+    assert_plain(model, plain)
+    assert kinds(plain) == ["InputLayer", "Reshape", *LOOKING["valid"], *["Dense"] * 3]
 
 
 @pytest.mark.parametrize("name", SYMMETRIES)

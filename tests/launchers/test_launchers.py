@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import keras
 import pytest
 from in_process import launcher, run_here
 from processes import ROOT, run_python, user_environment
@@ -67,6 +68,26 @@ def test_it_evaluates_and_stops_at_a_level(tmp_path):
     assert len((folder / "evaluations.csv").read_text().splitlines()) == 1 + 8
 
 
+def test_flags_describe_convolutions_and_the_papers_a2c(tmp_path):
+    flags = ["--env=GridWorld", "--critic=invariant", "--hidden_units=4", "--num_seeds=1"]
+    flags += ["--filters=2,3", "--kernel_sizes=3,7", "--strides=3,1", "--padding=valid"]
+    flags += ["--pooling=max", "--picture_scale=0.5", "--nonormalize_advantages"]
+    flags += ["--num_epochs=1", "--num_minibatches=1", "--rollout_steps=5", "--clip_value=0"]
+    folder = tmp_path / "run"
+    result = run_here("train_ppo", *flags, "--total_timesteps=60", f"--run_dir={folder}")
+    assert result.returncode == 0, result.stderr
+    run = json.loads((folder / "run.json").read_text())
+    expected = {
+        **{"filters": [2, 3], "kernel_sizes": [3, 7], "strides": [3, 1], "padding": "valid"},
+        **{"pooling": "max", "picture_scale": 0.5, "normalize_advantages": False},
+    }
+    assert {name: run["config"][name] for name in expected} == expected
+    actor = keras.models.model_from_json(json.dumps(run["models"]["actor"]))
+    assert [x.filters for x in actor.layers if hasattr(x, "filters")] == [2, 3]
+    again = run_here("train_ppo", "--resume", f"--run_dir={folder}")
+    assert again.returncode == 0, again.stderr
+
+
 @pytest.fixture(scope="module")
 def interrupted(tmp_path_factory):
     """A run as a user starts it, stopped as a scheduler does: its folder and what it wrote."""
@@ -120,6 +141,11 @@ def test_a_user_sees_no_chatter_of_the_libraries(interrupted):
     [
         (["--learning_rate=-1"], "`learning_rate` must be a positive number"),
         (["--hidden_units=a,b"], "hidden_units must list integers"),
+        (["--filters=a,b"], "filters must list integers"),
+        (["--filters=2", "--strides=1,2"], "`strides` must be one for each of 1 filters"),
+        (["--kernel_sizes=3"], "`kernel_sizes` must be None where `filters` is not given"),
+        (["--filters=2"], "need a symmetry whose state is an image_representation"),
+        (["--env=GridWorld", "--filters=2", "--kernel_sizes=4"], "Kernel sizes that fit: "),
         (["--env=CartPool"], "CartPole"),
         (["--table_timesteps=900000"], "table_timesteps must lie in the run"),
         (["--resume", "--run_dir=/nonexistent"], "must hold a run"),
@@ -154,6 +180,7 @@ def test_help_documents_every_field(run):
         ("train_ppo", {"actor": models.ACTOR_KINDS, "critic": models.CRITIC_KINDS}),
         ("train_dyna", {"actor": models.ACTOR_KINDS, "critic": models.CRITIC_KINDS}),
         ("train_dyna", {"model_kind": (*models.TRANSITION_KINDS, "environment")}),
+        ("train_dqn", {"q_function": models.Q_FUNCTION_KINDS}),
         ("train_transition_model", {"kind": models.TRANSITION_KINDS}),
     ],
 )
@@ -161,7 +188,7 @@ def test_the_help_of_a_kind_lists_every_kind(name, kinds):
     with launcher(name) as module:
         texts = {flag: module.flags.FLAGS[flag].help for flag in kinds}
     for flag, known in kinds.items():
-        assert all(kind in re.split("[ ,;]+", texts[flag]) for kind in known)
+        assert all(kind in re.split("[ ,;.]+", texts[flag]) for kind in known)
 
 
 NO_CONFIG = (

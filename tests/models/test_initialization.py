@@ -8,6 +8,9 @@ ACTORS = [kind for kind in models.ACTOR_KINDS if kind != "cnn"]  # of vectors
 CRITICS = [kind for kind in models.CRITIC_KINDS if kind != "cnn"]
 
 
+PICTURES = [kind for kind in models.ACTOR_KINDS if kind not in ("mlp", "odd")]
+
+
 def _built():
     catch, cartpole = envs.make("Catch"), envs.make("CartPole")
     for kind in models.TRANSITION_KINDS:
@@ -16,6 +19,14 @@ def _built():
         yield models.actor(cartpole.symmetry, kind, (4, 4))
     for kind in CRITICS:
         yield models.critic(cartpole.symmetry, kind, (4, 4))
+    board = envs.Snake(height=5, width=5).symmetry
+    looks = models.Convolutions((2, 3), pooling="max")
+    for kind in PICTURES:
+        name = f"{kind}_of_pictures"
+        yield models.actor(board, kind, (4,), convolutions=looks, name=name)
+    for kind in ("cnn", "invariant"):
+        name = f"{kind}_critic_of_pictures"
+        yield models.critic(board, kind, (4,), convolutions=looks, name=name)
 
 
 def _branching():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tf_equirl import envs, exporting, models, zoo
-from tf_equirl._portable import portable_config
+from tf_equirl._portable import architecture, portable_config, same_architecture
 
 # What Keras gained between the oldest version that we support and 3.15, of the classes that our
 # builders use. A newer Keras may gain more: `make test-versions` finds that.
@@ -57,6 +57,14 @@ def small_network():
     return keras.Model(inputs, keras.layers.Dense(3, "relu", kernel_regularizer="l2")(x))
 
 
+def of_pictures(filters):
+    """Names of its layers have digits in the middle, "lifting_conv2d_1"."""
+    looks = models.Convolutions(filters, pooling="max", picture_scale=0.5)
+    return models.actor(
+        envs.Snake(height=5, width=5).symmetry, "gcnn", (4,), convolutions=looks, name="actor"
+    )
+
+
 SYMMETRY = envs.make("Catch").symmetry
 NETWORKS = {
     **{kind: lambda kind=kind: models.actor(SYMMETRY, kind, (4,)) for kind in ("gcnn", "mlp")},
@@ -64,6 +72,7 @@ NETWORKS = {
     "transition": lambda: models.transition_model(
         SYMMETRY, "gcnn-proximal", (4,), head=envs.make("Catch").transition_head
     ),
+    "pictures": lambda: of_pictures((2, 3)),
     "user's": small_network,
 }
 
@@ -131,6 +140,14 @@ def test_arguments_in_use_are_written(tmp_path):
     }
     dense = portable_config(keras.saving.serialize_keras_object(dense))["config"]
     assert dense["use_bias"] is False and dense["trainable"] is False
+
+
+@pytest.mark.parametrize("make", [of_pictures, lambda filters: small_network()])
+def test_models_of_convolutions_that_are_built_one_after_another_have_one_architecture(make):
+    """Whatever numbers Keras gives their layers: runs of them resume and share programs."""
+    one, other = (architecture(make((2, 3))) for _ in range(2))
+    assert one != other and same_architecture(one, other)
+    assert not same_architecture(one, architecture(of_pictures((2, 4))))
 
 
 def test_classes_that_are_not_keras_keep_all_arguments():

@@ -273,6 +273,11 @@ def sequence_of(rule, lengths=range(1, 1000)):
     return right
 
 
+def one_of(*names):
+    """One of some names."""
+    return lambda value: isinstance(value, str) and value in names
+
+
 def _small_symmetry():
     group = groups.cyclic_group(2)
     regular = groups.regular_representation(group)
@@ -523,11 +528,25 @@ def constructors() -> list[Subject]:
             {
                 **{"symmetry": symmetry, "kind": "gcnn", "kernel_initializer": None, **of_model},
                 **{"activation": None, "standard_deviation": None, "normalize": False},
+                "convolutions": None,
             },
             {
                 **widths,
                 "kernel_initializer": either(none, a_function),
                 **{"activation": none, "standard_deviation": none, "normalize": flag},
+                "convolutions": none,
+            },
+        ),
+        Subject(
+            models.q_function,
+            {
+                **{"symmetry": symmetry, "kind": "gcnn", "kernel_initializer": None, **of_model},
+                **{"activation": None, "normalize": False, "convolutions": None},
+            },
+            {
+                **widths,
+                "kernel_initializer": either(none, a_function),
+                **{"activation": none, "normalize": flag, "convolutions": none},
             },
         ),
         Subject(
@@ -544,9 +563,10 @@ def constructors() -> list[Subject]:
             models.critic,
             {
                 **{"symmetry": symmetry, "kind": "mlp", "kernel_initializer": "zeros", **of_model},
-                **{"activation": None, "normalize": False},
+                **{"activation": None, "normalize": False, "convolutions": None},
             },
-            {**widths, **initializer, "activation": none, "normalize": flag},
+            {**widths, **initializer, **{"activation": none, "normalize": flag}}
+            | {"convolutions": none},
         ),
         Subject(
             models.transition_model,
@@ -639,10 +659,101 @@ def constructors() -> list[Subject]:
             {"environment": "CartPole", "num_envs": 2, "render_mode": None},
             {"num_envs": integer(1, 2**20), "render_mode": none},
         ),
+        # pictures
+        *_pictures(),
         # configs
         *_configs(),
     ]
     return found
+
+
+def _pictures() -> list[Subject]:
+    """Layers, networks and environments of pictures."""
+    group = groups.cyclic_group(2)
+    rep = groups.regular_representation(group)
+    picture = groups.image_representation(group, 2, 3, 2)
+    symmetry = groups.Symmetry(group, state=picture, action=rep)
+    windows = {
+        "filters": integer(1, 2**20),
+        "kernel_size": integer(1, 2),  # the picture has two rows
+        "strides": integer(1, 2),  # two divides the room for windows in its columns, 3 - 1
+        "padding": integer(0, 256),
+        **_LINEAR,
+    }
+    of_windows = {"filters": 2, "kernel_size": 1, "strides": 1, "padding": "valid"}
+    of_windows |= {"algorithm": "auto", **_OF_LINEAR}
+    # These know no picture yet.
+    free = {**windows, "kernel_size": integer(1, 256), "strides": integer(1, 256)}
+    motions, of_motions = {"turns": none, "flips": none}, {"turns": None, "flips": None}
+    networks = {"convolutions": none, "match_parameters": none, "observation_shape": none}
+    of_networks = {
+        "convolutions": models.Convolutions((2,)),
+        "match_parameters": None,
+        "observation_shape": (2, 3, 2),
+    }
+
+    def network(build, kind):
+        return lambda **arguments: build(symmetry, kind, (2,), **arguments)
+
+    board = {"group": one_of("D4", "C4", "C2"), "max_episode_steps": integer(1, MOST)}
+    of_board = {"group": "D4", "max_episode_steps": 100}
+    table = envs.Catch(2, 3)
+    return [
+        Subject(groups.picture_of, {"representation": picture}),
+        Subject(layers.LiftingConv2D, {"representation": picture, **of_windows}, windows),
+        Subject(
+            layers.GroupConv2D,
+            {"group": group, **of_motions, **of_windows},
+            {**motions, **free},
+        ),
+        Subject(
+            layers.SymmetrizerConv2D,
+            {"channels": rep, **of_motions, "basis": "exact", "seed": 0, **of_windows},
+            {
+                **motions,
+                **free,
+                # Larger ones have bases of gigabytes.
+                "kernel_size": integer(1, 2),
+                "seed": integer(0),
+                "kernel_initializer": either(none, a_function),
+            },
+        ),
+        Subject(layers.SpatialPooling, {"mode": "mean", **_OF_KERAS}, _KERAS),
+        Subject(
+            models.Convolutions,
+            {
+                "filters": (2,),
+                "kernel_sizes": (3,),
+                "strides": (1,),
+                "padding": "same",
+                "pooling": "flatten",
+                "picture_scale": 1.0,
+            },
+            {
+                # There is one of each of the others.
+                "filters": sequence_of(integer(1, 2**14), range(1, 2)),
+                "kernel_sizes": none,
+                "strides": none,
+                "picture_scale": number(5e-324),
+            },
+        ),
+        Subject(network(models.actor, "gcnn"), of_networks, networks, "actor of pictures"),
+        Subject(network(models.critic, "invariant"), of_networks, networks, "critic of pictures"),
+        Subject(envs.GridWorld, of_board, board),
+        Subject(
+            envs.Snake,
+            {"height": 9, "width": 9, **of_board},
+            {"height": integer(9, 9), "width": integer(9, 9), **board},
+        ),
+        Subject(
+            lambda **arguments: envs.make("Snake", **arguments),
+            {"height": 9},
+            {"height": integer(9, 9)},
+            "make('Snake')",
+        ),
+        Subject(envs.exact_returns, {"env": table, "policies": np.full([9, 3], 1 / 3)}),
+        Subject(envs.optimal_return, {"env": table}),
+    ]
 
 
 def _configs() -> list[Subject]:
@@ -666,9 +777,41 @@ def _configs() -> list[Subject]:
         "hidden_units": sequence_of(integer(1, 2**14)),
         "match_parameters": either(none, integer(1, 10**8)),
     }
+
+    def nothing(value):
+        return isinstance(value, (list, tuple)) and not value
+
+    pictures = {
+        "filters": either(nothing, sequence_of(integer(1, 2**14))),
+        "kernel_sizes": nothing,  # as there are no filters
+        "strides": nothing,
+        "picture_scale": positive,
+    }
+    dqn = {
+        **{k: rule for k, rule in on_policy.items() if not k.startswith("normalize")},
+        **networks,
+        **pictures,
+        "num_environments": integer(1, 2),  # of which `train_every` is a multiple
+        "max_gradient_norm": either(none, positive),
+        "activation": none,
+        "double": flag,
+        "n_steps": integer(1, 1000),
+        "huber_delta": positive,
+        "buffer_size": integer(1_000, 2**23),
+        "batch_size": integer(1, 1_000),
+        "learning_starts": integer(64, 50_000),
+        "train_every": integer(4, 4),
+        "gradient_steps": integer(1, 1_000),
+        "target_update_period": count,
+        "epsilon_start": number(0.05, 1),
+        "epsilon_end": share,
+        "epsilon_steps": count,
+    }
     ppo = {
         **on_policy,
         **networks,
+        **pictures,
+        "normalize_advantages": flag,
         "match_critic_parameters": either(none, integer(1, 10**8)),
         "actor_initializer": none,
         "activation": none,
@@ -772,6 +915,13 @@ def _configs() -> list[Subject]:
         Subject(search_space.Choice, {"values": (1, 2)}, {"values": list_of_plain}),
         Subject(OnPolicyConfig, defaults(OnPolicyConfig()), on_policy),
         Subject(agents.PPOConfig, defaults(agents.PPOConfig()), ppo),
+        Subject(
+            lambda **fields: agents.PPOConfig(filters=(2, 3), **fields),
+            {"kernel_sizes": (3, 3), "strides": (1, 1), "padding": "same", "pooling": "max"},
+            {"kernel_sizes": nothing, "strides": nothing},
+            "PPOConfig of pictures",
+        ),
+        Subject(agents.DQNConfig, defaults(agents.DQNConfig()), dqn),
         Subject(dynamics.TransitionModelConfig, defaults(dynamics.TransitionModelConfig()), model),
         Subject(dyna.DynaConfig, defaults(dyna.DynaConfig()), planning),
         Subject(dyna.DynaConfig.from_flat, flat, {**ppo, **planning, **of_model}, "from_flat"),

@@ -13,10 +13,11 @@ from tf_equirl.models import heads
 # Base classes, and what the library makes and hands to the user.
 NOT_CALLED = {
     *("Distribution", "BaseEnvironment", "Environment", "EquivariantLinear", "Head"),
-    *("CartPoleState", "CatchState", "Irrep", "PairOrbits", "SymmetryReport", "Transitions"),
-    *("TwoSampleReport", "Discovery", "NearMiss"),
+    *("CartPoleState", "CatchState", "GridWorldState", "SnakeState", "Picture"),
+    *("Irrep", "PairOrbits", "Transitions"),
+    *("SymmetryReport", "OutcomeReport", "TwoSampleReport", "Discovery", "NearMiss"),
     *("Progress", "DynaProgress", "FitProgress", "NonFiniteError", "KerasNetwork"),
-    *("TrainingResult", "DynaResult", "TransitionResult", "TransitionEquivariance"),
+    *("TrainingResult", "DQNResult", "DynaResult", "TransitionResult", "TransitionEquivariance"),
 }
 
 SUBJECTS = bad_values.constructors()

@@ -1,6 +1,7 @@
-"""Agents: PPO, with tf-agents' own loss, trained for many seeds in one compiled program.
+"""Agents: PPO, with tf-agents' own loss, and double DQN, for many seeds in one compiled program.
 
-Importing this package loads no tf-agents: what needs it says how to install it where it is missing.
+Importing this package loads no tf-agents: what needs it, all of PPO, says how to install it where
+it is missing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from tf_equirl._tf_agents import prepare_for_tf_agents
+from tf_equirl.agents.dqn.config import DQNConfig
+from tf_equirl.agents.dqn.result import DQNResult
+from tf_equirl.agents.dqn.train import load_dqn_result, train_dqn
 from tf_equirl.agents.ppo.config import PPOConfig
 from tf_equirl.training.progress import NonFiniteError, Progress
 from tf_equirl.training.result import TrainingResult
@@ -23,13 +27,17 @@ if TYPE_CHECKING:
     from tf_equirl.agents.ppo.train import load_result, train_ppo
 
 __all__ = [
+    "DQNConfig",
+    "DQNResult",
     "KerasNetwork",
     "NonFiniteError",
     "PPOConfig",
     "Progress",
     "TrainingResult",
+    "load_dqn_result",
     "load_result",
     "make_ppo_agent",
+    "train_dqn",
     "train_ppo",
 ]
 prepare_for_tf_agents()

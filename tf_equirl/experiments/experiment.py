@@ -14,7 +14,7 @@ from tf_equirl.agents import TrainingResult
 from tf_equirl.dyna import DynaConfig
 from tf_equirl.experiments.calls import Call, call_trainer
 from tf_equirl.experiments.seed_chunks import train_in_chunks
-from tf_equirl.training.config import OnPolicyConfig
+from tf_equirl.training.config import AgentConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Column:
 
     name: str
     label: str
-    config: OnPolicyConfig | DynaConfig
+    config: AgentConfig | DynaConfig
     thesis: tuple[tuple[float, float], ...] = ()
     frozen_model: str | None = None
     arguments: tuple[tuple[str, Any], ...] = ()
@@ -44,7 +44,9 @@ class Column:
 
     @property
     def trainer(self) -> Callable[..., TrainingResult]:
-        """What trains it: `train_ppo`, or `train_dyna` for an agent that plans."""
+        """What trains it: `train_ppo`, `train_dqn`, or `train_dyna` for an agent that plans."""
+        if isinstance(self.config, agents.DQNConfig):
+            return agents.train_dqn
         if not isinstance(self.config, DynaConfig):
             return agents.train_ppo
         if self.frozen_model is None:

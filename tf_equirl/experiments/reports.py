@@ -165,9 +165,10 @@ def to_markdown(experiment: Experiment, results: Results, rows: Sequence[Mapping
 
 
 def parameter_counts(result: TrainingResult) -> tuple[int, int]:
-    """Numbers of trained parameters of the actor and of the critic."""
+    """Numbers of trained parameters of what acts, and of the critic; 0 where there is none."""
     seed = result.seeds[0]
-    return trained_parameters(result.actor(seed)), trained_parameters(result.critic(seed))
+    critic = trained_parameters(result.critic(seed)) if "critic" in result.networks else 0
+    return trained_parameters(result.actor(seed)), critic
 
 
 def _reader(timestep: int | None) -> Callable[[TrainingResult], np.ndarray]:

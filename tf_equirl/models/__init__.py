@@ -1,4 +1,5 @@
-"""Actors, critics, values of actions and transition models as Keras functional models, built from a `Symmetry`."""
+"""Networks as Keras functional models, built from a `Symmetry`: actors, critics, values of actions,
+transition models."""
 
 from tf_equirl._portable import save
 from tf_equirl.models.actor import ACTOR_KINDS, DEVIATIONS, actor

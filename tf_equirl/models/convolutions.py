@@ -191,8 +191,9 @@ def picture_features(
       arguments: gives the arguments of a layer, such as its activation.
 
     Returns:
-      Regular features `[batch, n, C]`, where they were pooled, or else flat ones `[batch, d']`; how
-      the group acts on their rows; and the widths that are left.
+      Regular features `[batch, n, C]`, where they were pooled, or else flat ones, `[batch, d']`, of
+      the Symmetrizer `[batch, d', C]`; how the group acts on their rows; and the widths that are
+      left.
     """
     picture: Picture = picture_of(representation)  # type: ignore[assignment]
     group, regular = representation.group, regular_representation(representation.group)
@@ -201,9 +202,11 @@ def picture_features(
         "flips": [bool(flip) for flip in picture.flips],
     }
     of_symmetrizer = layer is SymmetrizerConv2D
-    x = keras.layers.Reshape((*picture.shape, *[1] * of_symmetrizer))(x)
+    x = keras.layers.Reshape(picture.shape)(x)
     if convolutions.picture_scale != 1.0:
         x = keras.layers.Rescaling(convolutions.picture_scale)(x)
+    if of_symmetrizer:
+        x = keras.layers.Reshape((*picture.shape, 1))(x)
     geometries = list(convolutions.geometries())
     for index, geometry in enumerate(geometries):
         where = {**geometry.get_config(), **arguments()}
@@ -218,6 +221,9 @@ def picture_features(
     if convolutions.pooling != "flatten":
         return SpatialPooling(convolutions.pooling)(x), regular, widths
     height, width, _, channels = x.shape[1:]
+    if of_symmetrizer:  # which has channels of its own, and a basis without them
+        field = image_representation(group, height, width, regular, **motions)
+        return keras.layers.Reshape((field.dim, channels))(x), field, widths
     features = regular * trivial_representation(group, channels)
     field = image_representation(group, height, width, features, **motions)
     return keras.layers.Reshape((field.dim,))(x), field, widths

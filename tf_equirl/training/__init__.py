@@ -7,8 +7,9 @@ from tf_equirl._tensorflow import require_tensorflow
 
 require_tensorflow("tf_equirl.training")
 
+from tf_equirl.training.acting import ActingLearner
 from tf_equirl.training.collect import Rollout, act, by_member, collect
-from tf_equirl.training.config import Config, OnPolicyConfig
+from tf_equirl.training.config import AgentConfig, Config, OnPolicyConfig
 from tf_equirl.training.learner import Learner, RunView, Stage, Trouble
 from tf_equirl.training.on_policy import AgentState, OnPolicyLearner, make_networks
 from tf_equirl.training.population import Population, Weights
@@ -18,6 +19,8 @@ from tf_equirl.training.result import Outcome, Result, TrainingResult
 from tf_equirl.training.run import train
 
 __all__ = [
+    "ActingLearner",
+    "AgentConfig",
     "AgentState",
     "Config",
     "Learner",

@@ -24,6 +24,7 @@ from tf_equirl.training.search_space import Choice, LogUniform, searched
 if TYPE_CHECKING:
     import keras
 
+    from tf_equirl.training.learner import Learner
     from tf_equirl.training.on_policy import OnPolicyLearner
 
 MOST_TIMESTEPS = 2**53
@@ -129,8 +130,8 @@ def _plain(value: Any) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class OnPolicyConfig(Config):
-    """Base class of the hyperparameters of agents that learn from rollouts of their own policy.
+class AgentConfig(Config):
+    """Base class of the hyperparameters of agents.
 
     They are validated on construction: a `ValueError` names the field, the rule and the value.
 
@@ -143,13 +144,9 @@ class OnPolicyConfig(Config):
       adam_beta_1: share of the old mean of gradients that Adam keeps at each step.
       adam_beta_2: the same for the mean of their squares.
       adam_epsilon: added to the root of that mean, by which Adam divides.
-      max_gradient_norm: bound on the norm of one gradient over all networks together.
+      max_gradient_norm: bound on the norm of one gradient over all networks together; None does not
+        bound it.
       discount: gamma.
-      normalize_observations: give networks that are made for a run an `InputNormalization`, whose
-        mean and scale follow the observations of each seed.
-      normalize_rewards: learn from rewards divided by the standard deviation of discounted returns
-        so far (Engstrom et al., 2020, section 3, code-level optimisation 2); reported are the
-        environment's own.
     """
 
     total_timesteps: int = 500_000
@@ -160,10 +157,8 @@ class OnPolicyConfig(Config):
     adam_beta_1: float = searched(0.9, Choice((0.0, 0.5, 0.9, 0.95)))
     adam_beta_2: float = searched(0.999, Choice((0.9, 0.99, 0.999)))
     adam_epsilon: float = searched(1e-5, LogUniform(1e-8, 1e-3))
-    max_gradient_norm: float = searched(0.5, LogUniform(0.1, 10.0))
+    max_gradient_norm: float | None = searched(0.5, LogUniform(0.1, 10.0))
     discount: float = searched(0.99, Choice((0.95, 0.98, 0.99, 0.995, 0.999)))
-    normalize_observations: bool = False
-    normalize_rewards: bool = False
 
     def __post_init__(self):
         """Validates every field.
@@ -174,32 +169,91 @@ class OnPolicyConfig(Config):
         self._check_integer("total_timesteps", MOST_TIMESTEPS)
         self._check_integer("num_environments", LARGEST_BATCH)
         self._check_integer("rollout_steps")
-        for field in ("anneal_learning_rate", "normalize_observations", "normalize_rewards"):
-            self._check_bool(field)
+        self._check_bool("anneal_learning_rate")
         self._check_adam()
-        self._check_positive("max_gradient_norm")
+        if self.max_gradient_norm is not None:
+            self._check_positive("max_gradient_norm")
         self._check_real("discount", "a number from 0 to 1", lambda x: 0 <= x <= 1)
-        if self.total_timesteps < self.batch_size:
+        if self.total_timesteps < self.update_timesteps:
             self._reject(
                 "total_timesteps",
-                f"at least one update of num_environments * rollout_steps = {self.batch_size:,} "
-                "steps",
+                "at least one update of num_environments * rollout_steps = "
+                f"{self.update_timesteps:,} steps",
             )
 
     @property
-    def batch_size(self) -> int:
-        """Transitions per seed and update."""
+    def update_timesteps(self) -> int:
+        """Environment steps of a seed in one update."""
         return self.num_environments * self.rollout_steps
 
     @property
     def num_updates(self) -> int:
         """Updates in the whole run."""
-        return self.total_timesteps // self.batch_size
+        return self.total_timesteps // self.update_timesteps
+
+    @property
+    def num_gradient_steps(self) -> int:
+        """Gradient steps of a seed in the whole run; one for each update, unless an algorithm says
+        otherwise.
+        """
+        return self.num_updates
+
+    def learner(self, env: BaseEnvironment) -> Learner:
+        """The learner that this config describes.
+
+        Args:
+          env: the environment.
+
+        Raises:
+          ValueError: if a network does not fit the environment.
+        """
+        raise NotImplementedError(f"{type(self).__name__} describes no learner")
+
+
+@dataclasses.dataclass(frozen=True)
+class OnPolicyConfig(AgentConfig):
+    """Base class of the hyperparameters of agents that learn from rollouts of their own policy.
+
+    They are validated on construction: a `ValueError` names the field, the rule and the value.
+
+    Attributes:
+      max_gradient_norm: bound on the norm of one gradient over all networks together.
+      normalize_observations: give networks that are made for a run an `InputNormalization`, whose
+        mean and scale follow the observations of each seed.
+      normalize_rewards: learn from rewards divided by the standard deviation of discounted returns
+        so far (Engstrom et al., 2020, section 3, code-level optimisation 2); reported are the
+        environment's own.
+    """
+
+    max_gradient_norm: float = searched(0.5, LogUniform(0.1, 10.0))
+    normalize_observations: bool = False
+    normalize_rewards: bool = False
+
+    def __post_init__(self):
+        """Validates every field.
+
+        Raises:
+          ValueError: naming the first field that breaks its rule.
+        """
+        super().__post_init__()
+        self._check_positive("max_gradient_norm")
+        for field in ("normalize_observations", "normalize_rewards"):
+            self._check_bool(field)
+
+    @property
+    def batch_size(self) -> int:
+        """Transitions per seed and update."""
+        return self.update_timesteps
 
     @property
     def gradient_steps(self) -> int:
         """Gradient steps of one update; one, unless an algorithm makes more."""
         return 1
+
+    @property
+    def num_gradient_steps(self) -> int:
+        """See `AgentConfig.num_gradient_steps`."""
+        return self.num_updates * self.gradient_steps
 
     def learner(
         self,

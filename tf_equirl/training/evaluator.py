@@ -36,7 +36,7 @@ class Evaluator:
       given: episodes by update, of evaluations that are made beside those.
 
     Raises:
-      ValueError: if an argument breaks its rule, or the learner has no actor.
+      ValueError: if an argument breaks its rule, or the learner has no network that acts.
     """
 
     def __init__(
@@ -50,9 +50,9 @@ class Evaluator:
         self.every = None if every is None else positive_integer("evaluate_every", every)
         self.episodes = positive_integer("evaluation_episodes", episodes, LARGEST_SAMPLE)
         self.given = dict(given or {})
-        if (every or given) and not {"actor"} <= {*learner.networks}:
+        if (every or given) and learner.policy not in learner.networks:
             raise ValueError(
-                'evaluate_every needs a learner with a network "actor". Received: '
+                f'evaluate_every needs a learner with a network "{learner.policy}". Received: '
                 f"evaluate_every={every}, {learner.trainer} with {sorted(learner.networks)}"
             )
 
@@ -80,8 +80,8 @@ class Evaluator:
         Raises:
           ValueError: if an episode does not end.
         """
-        actor = self.learner.networks["actor"]
-        weights = self.learner.weights(state)["actor"]
+        actor = self.learner.networks[self.learner.policy]
+        weights = self.learner.weights(state)[self.learner.policy]
         trained = len(actor.trainable_variables)
         split = Weights({"actor": weights[:trained]}, {"actor": weights[trained:]})
         population = Population({"actor": actor})

@@ -18,6 +18,7 @@ from tf_equirl.envs import BaseEnvironment
 from tf_equirl.training import programs
 from tf_equirl.training.loops import repeat_and_stack
 from tf_equirl.training.members import PerMember, structure
+from tf_equirl.training.model_checks import convolutions_of_keras
 from tf_equirl.training.population import Population
 from tf_equirl.training.result import Outcome, Result
 from tf_equirl.training.run_folder import RunFolder
@@ -93,6 +94,9 @@ class Learner(abc.ABC):
     """Field of the config that says how long a run is, if a longer one begins as a shorter one."""
     per_member: PerMember = {}
     update_timesteps: int = 1
+    policy: ClassVar[str] = "actor"
+    """Role of the network that acts: its outputs are the parameters of a distribution of actions,
+    of which evaluations take the mode."""
     reports_returns: ClassVar[bool] = False
     """Whether stage "update" reports "returns", `[steps, ..., members]`: that of the last finished
     episode after each of an update's steps, NaN before the first."""
@@ -133,6 +137,23 @@ class Learner(abc.ABC):
         """What the run gives back."""
 
     # What most algorithms leave as it is.
+
+    def check_members(self, count: int) -> None:
+        """Checks, before any work, that so many members can be trained.
+
+        Raises:
+          ValueError: if a network has convolutions of Keras' own, which cannot be mapped over the
+            kernels of several members.
+        """
+        for role, network in self.networks.items():
+            found = convolutions_of_keras(network)
+            if count > 1 and found:
+                raise ValueError(
+                    f"{role} must have no convolutions of Keras' own where several seeds are "
+                    "trained: layers.LiftingConv2D of a picture under the group of one element is "
+                    f'one that can be, as models.actor(kind="cnn") has. Received: {role} with '
+                    f"{', '.join(found)}, {count} members"
+                )
 
     def write(self, folder: RunFolder, outcome: Outcome, result: Any) -> None:
         """Writes the results into the run folder; nothing by default."""

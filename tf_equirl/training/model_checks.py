@@ -8,6 +8,22 @@ import keras
 
 from tf_equirl.layers import InputNormalization, SymmetrizerDense
 
+_CONVOLUTIONS = tuple(
+    getattr(keras.layers, f"{kind}{dim}D{ending}")
+    for kind, dims, ending in (
+        ("Conv", (1, 2, 3), ""),
+        ("Conv", (1, 2, 3), "Transpose"),
+        ("DepthwiseConv", (1, 2), ""),
+        ("SeparableConv", (1, 2), ""),
+    )
+    for dim in dims
+)
+
+
+def convolutions_of_keras(model: keras.Model) -> list[str]:
+    """Names of the layers of a model that are Keras' own convolutions."""
+    return [layer.name for layer in model._flatten_layers() if isinstance(layer, _CONVOLUTIONS)]
+
 
 def check_model(
     name: str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import functools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -13,22 +13,21 @@ import numpy as np
 import tensorflow as tf
 
 from tf_equirl import models
-from tf_equirl._files import write_atomically
 from tf_equirl.distributions import Gaussian
 from tf_equirl.envs import BaseEnvironment, Environment, HostEnvironment
 from tf_equirl.training import programs
+from tf_equirl.training.acting import ActingLearner, curves
+from tf_equirl.training.acting import last_mean_return as last_mean_return
 from tf_equirl.training.collect import (
     ActingState,
     Rollout,
     by_member,
     collect,
-    mean_of_known,
     num_uniforms,
-    start_acting,
 )
 from tf_equirl.training.config import OnPolicyConfig
 from tf_equirl.training.host import HostUpdates
-from tf_equirl.training.learner import Learner, Reports, RunView, Stage, Trouble, mean_of_sound
+from tf_equirl.training.learner import Reports, Stage, Trouble
 from tf_equirl.training.model_checks import check_model
 from tf_equirl.training.normalization import (
     Scales,
@@ -37,16 +36,12 @@ from tf_equirl.training.normalization import (
     updated_reward_scale,
 )
 from tf_equirl.training.optimizer import (
-    OPTIMIZER_FIELDS,
     AdamState,
     adam_settings,
     initial_adam_state,
 )
 from tf_equirl.training.population import Weights, adam_update, finite_weights
-from tf_equirl.training.progress import Progress
 from tf_equirl.training.randomness import Purpose, member_uniforms
-from tf_equirl.training.result import Outcome, TrainingResult
-from tf_equirl.training.run_folder import RunFolder
 from tf_equirl.training.starting import Start
 
 
@@ -61,7 +56,7 @@ class AgentState(NamedTuple):
     rewards: Any = ()  # a `RewardScale`, where rewards are normalised
 
 
-class OnPolicyLearner(Learner):
+class OnPolicyLearner(ActingLearner):
     """An agent with an "actor", mostly a "critic", that acts for some steps and learns from them.
 
     A subclass defines `learn`. The rest is done here: fresh weights and episodes of every member
@@ -79,9 +74,6 @@ class OnPolicyLearner(Learner):
     """
 
     config: OnPolicyConfig
-    per_member = OPTIMIZER_FIELDS
-    length = "total_timesteps"
-    reports_returns = True
     start_from: Start | None = None
     """Trained networks, of those of the learner, that every member goes on from."""
 
@@ -95,7 +87,6 @@ class OnPolicyLearner(Learner):
         check_networks(env, actor, critic)
         networks = {"actor": actor, "critic": critic}
         super().__init__(env, config, {k: v for k, v in networks.items() if v is not None})
-        self.update_timesteps = config.batch_size
         self._scales = Scales(self.networks)
         self._on_host = HostUpdates(self) if isinstance(env, HostEnvironment) else None
 
@@ -141,7 +132,7 @@ class OnPolicyLearner(Learner):
         population = self.population
         weights = population.fresh(seeds, self.start_from.networks if self.start_from else ())
         keys = tf.constant(list(seeds), tf.int32)
-        acting = self._start_acting(keys)
+        acting = self.start_acting(keys)
         adam = initial_adam_state(
             tf.nest.flatten(weights.trained), adam_settings(configs, self.config.num_updates)
         )
@@ -150,31 +141,9 @@ class OnPolicyLearner(Learner):
             rewards = initial_reward_scale(len(seeds), self.config.num_environments)
         return AgentState(keys, weights, adam, acting, self.settings(configs), rewards)
 
-    def _start_acting(self, seeds: tf.Tensor) -> ActingState:
-        env, copies = self.env, self.config.num_environments
-        if isinstance(env, Environment):
-            shape = [copies, env.num_uniforms]
-            return start_acting(env, member_uniforms(seeds, Purpose.RESETS, 0, shape))
-        leading = [*seeds.shape, copies]
-        nothing = tf.zeros([*leading, *env.observation_shape])  # episodes start with the update
-        return ActingState(nothing, tf.zeros(leading), tf.fill(leading, np.float32(np.nan)))
-
-    @property
-    def fixed_by(self) -> str | None:
-        """See `Learner.fixed_by`."""
-        return "anneal_learning_rate" if self.config.anneal_learning_rate else None
-
     def describe(self) -> dict[str, Any]:
         """See `Learner.describe`."""
         return {} if self.start_from is None else self.start_from.describe()
-
-    def settings(self, configs: Sequence[Any]) -> dict[str, tf.Tensor]:
-        """What `learn` reads of the configs of members that differ, `[members]` each by name.
-
-        Nothing by default: Adam has its own in the state. A subclass that reads a field here, and
-        not in `self.config`, names it in `per_member`.
-        """
-        return {}
 
     def update(self, state: AgentState, index: tf.Tensor) -> tuple[AgentState, Reports]:
         """Acts, then learns from what was seen."""
@@ -226,11 +195,7 @@ class OnPolicyLearner(Learner):
         weights, adam, metrics = self.learn(state, rollout, index, rate, made)
         finite = tf.reduce_all(tf.stack([tf.math.is_finite(x) for x in metrics.values()]), axis=0)
         finite &= finite_weights(weights)
-        last = rollout.last_return
-        # What is known of all environments is rounded as a mean always was.
-        all_known = tf.reduce_all(~tf.math.is_nan(last), axis=-1)
-        returns = tf.where(all_known, tf.reduce_mean(last, -1), mean_of_known(last))
-        reports = {**metrics, "finite": finite, "returns": returns, "first_returns": last[..., 0]}
+        reports = {**metrics, "finite": finite, **curves(rollout.last_return)}
         return state._replace(weights=weights, adam=adam, acting=acting), reports
 
     def collect(
@@ -277,22 +242,6 @@ class OnPolicyLearner(Learner):
         """One step of Adam, whose number, from 1, is `count`; see `optimizer.adam_step`."""
         return adam_update(weights, gradients, adam, count, rate)
 
-    def weights(self, state: AgentState) -> dict[str, list[tf.Tensor]]:
-        """See `Learner.weights`."""
-        return self.population.arrays(state.weights)
-
-    def progress(self, view: RunView) -> Progress:
-        """See `Learner.progress`."""
-        return Progress(
-            updates=view.done["update"],
-            num_updates=self.num_updates,
-            timesteps=view.done["update"] * self.update_timesteps,
-            mean_return=last_mean_return(view),
-            steps_per_second=view.rate * self.update_timesteps,
-            compile_seconds=view.compile_seconds,
-            evaluated=view.evaluated,
-        )
-
     def trouble(self, stage: str, index: int, state: AgentState, member: int) -> Trouble:
         """See `Learner.trouble`: looks whether it was the environment."""
 
@@ -319,91 +268,6 @@ class OnPolicyLearner(Learner):
                 )
         return found
 
-    def scalars(self, stage: str, first: int, reports: Reports) -> Iterator[tuple[str, float, int]]:
-        """See `Learner.scalars`."""
-        yield from super().scalars(stage, first, reports)
-        for i, rows in enumerate(reports["returns"]):
-            known = rows[:, ~np.isnan(rows).any(axis=0)]  # steps, seeds
-            if known.size:
-                step = (first + i + 1) * self.update_timesteps
-                returns = known.mean(axis=0)
-                yield "return/mean", float(returns.mean()), step
-                yield "return/worst_seed", float(returns.min()), step
-
-    def fields(self, outcome: Outcome) -> dict[str, Any]:
-        """The fields of a `TrainingResult`."""
-        steps, count = self.config.rollout_steps, len(outcome.seeds)
-        harmed = outcome.harmed("update")
-
-        def known(name: str, *shape: int) -> np.ndarray:
-            values = outcome.reported("update", name, *shape)
-            mask = harmed.reshape(len(harmed), *[1] * len(shape), count)
-            return np.where(mask, np.float32(np.nan), values) if len(values) else values
-
-        names = outcome.names("update")
-        return {
-            **outcome.common(),
-            "environment": self.env.name,
-            "config": self.config,
-            "networks": self.networks,
-            "num_environments": self.config.num_environments,
-            # [updates, steps, seeds] -> [seeds, times]
-            "returns": known("returns", steps).reshape(-1, count).T,
-            "first_returns": known("first_returns", steps).reshape(-1, count).T,
-            "metrics": {
-                name: known(name).T
-                for name in names
-                if name not in ("finite", "returns", "first_returns")
-            },
-        }
-
-    def result(self, outcome: Outcome) -> TrainingResult:
-        """See `Learner.result`."""
-        return TrainingResult(**self.fields(outcome))
-
-    def write(self, folder: RunFolder, outcome: Outcome, result: Any) -> None:
-        """Writes `results.csv`, one row per seed and update, and `returns.npz`, every return."""
-        returns = outcome.reported("update", "returns", self.config.rollout_steps)
-        known = ~np.isnan(returns)
-        count = known.sum(axis=1)
-        total = np.where(known, returns, 0).sum(axis=1)
-        means = np.where(
-            count == returns.shape[1], returns.mean(axis=1), total / np.where(count, count, np.nan)
-        )
-        columns = {"mean_return": means}
-        columns.update({name: values.T for name, values in result.metrics.items()})
-        harmed = outcome.harmed("update")
-        rows = [
-            [
-                seed,
-                update,
-                (update + 1) * self.update_timesteps,
-                *(f"{values[update, column]:.6g}" for values in columns.values()),
-            ]
-            for column, seed in enumerate(outcome.seeds)
-            for update in range(len(returns))
-            if not harmed[update, column]
-        ]
-        folder.write_rows(["seed", "update", "timestep", *columns], rows)
-        shape = (-1, self.config.rollout_steps, len(outcome.seeds))
-        write_atomically(
-            folder.path / "returns.npz",
-            lambda stream: np.savez_compressed(
-                stream,
-                seeds=np.array(outcome.seeds),
-                returns=result.returns.T.reshape(shape),
-                first_returns=result.first_returns.T.reshape(shape),
-            ),
-        )
-
-
-def last_mean_return(view: RunView) -> float:
-    """Mean over seeds of the last finished return; NaN before the first."""
-    reports: Mapping[str, np.ndarray] = view.last.get("update", {})
-    if "returns" not in reports:
-        return math.nan
-    return mean_of_sound(reports["returns"][-1, -1])
-
 
 def make_networks(
     env: BaseEnvironment,
@@ -416,6 +280,7 @@ def make_networks(
     activation: str | None = None,
     standard_deviation: str = "constant",
     normalize: bool = False,
+    convolutions: models.Convolutions | None = None,
 ) -> tuple[keras.Model, keras.Model]:
     """An actor and a critic for an environment.
 
@@ -430,6 +295,7 @@ def make_networks(
       activation: of the hidden layers of both, see `models.actor`.
       standard_deviation: see `models.actor`; of no meaning where actions are discrete.
       normalize: see `models.actor` and `models.critic`.
+      convolutions: of both, see `models.actor`.
 
     Raises:
       ValueError: if a network cannot be built, or a model does not fit the environment.
@@ -454,6 +320,7 @@ def make_networks(
             activation=activation,
             standard_deviation=standard_deviation if continuous else None,
             normalize=normalize,
+            convolutions=convolutions,
         )
     if isinstance(critic, str):
         critic = models.critic(
@@ -464,6 +331,7 @@ def make_networks(
             observation_shape=shape,
             activation=activation,
             normalize=normalize,
+            convolutions=convolutions,
         )
     check_networks(env, actor, critic)
     return actor, critic

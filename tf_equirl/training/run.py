@@ -96,6 +96,8 @@ def train(
     if configs is not None:
         configs = tuple(configs)
         check_configs(configs, learner.per_member)
+    members = members_of(seeds, 1 if configs is None else len(configs))
+    learner.check_members(sum(map(len, blocks_of(members))))
     evaluator = Evaluator(learner, evaluate_every, evaluation_episodes)
     stop_at = check_stop(stop_at, learner, evaluator.every)
     check_environment(learner.env)

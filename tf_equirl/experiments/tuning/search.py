@@ -34,7 +34,7 @@ from tf_equirl.experiments.tuning.samplers import (
 )
 from tf_equirl.experiments.tuning.trials import Trial, Tuned, best_trial
 from tf_equirl.training.blocks import check_seeds
-from tf_equirl.training.config import Config, OnPolicyConfig
+from tf_equirl.training.config import AgentConfig, Config
 from tf_equirl.training.learner import Learner
 from tf_equirl.training.members import structure
 from tf_equirl.training.run import train
@@ -59,7 +59,8 @@ class Search:
 
     Attributes:
       env: the environment, or its name.
-      config: what is not searched; a `PPOConfig`, another `OnPolicyConfig`, or a `DynaConfig`.
+      config: what is not searched; a `PPOConfig`, a `DQNConfig`, another `AgentConfig`, or a
+        `DynaConfig`.
       space: what is searched, by name; of a `DynaConfig` as its `flat` calls them.
       trials: how many, at most; of the first rung, for successive halving.
       seeds: each trial is trained for all of them. Report results on others.
@@ -76,7 +77,7 @@ class Search:
     """
 
     env: envs.BaseEnvironment | str
-    config: OnPolicyConfig | DynaConfig
+    config: AgentConfig | DynaConfig
     space: Mapping[str, Space]
     trials: int = 32
     seeds: Sequence[int] = tuple(range(1000, 1016))
@@ -96,8 +97,12 @@ class Search:
           ValueError: naming the first field that breaks its rule.
         """
         environment_of(self.env)
-        if not isinstance(self.config, (OnPolicyConfig, DynaConfig)):
-            refuse("config", "a PPOConfig, another OnPolicyConfig, or a DynaConfig", self.config)
+        if not isinstance(self.config, (AgentConfig, DynaConfig)):
+            refuse(
+                "config",
+                "a PPOConfig, a DQNConfig, another AgentConfig, or a DynaConfig",
+                self.config,
+            )
         rule = "a dict of spaces by the names of hyperparameters"
         instance("space", self.space, Mapping, rule)
         if not self.space:
@@ -342,7 +347,7 @@ class Search:
 
 def tune(
     env: envs.BaseEnvironment | str,
-    config: OnPolicyConfig | DynaConfig,
+    config: AgentConfig | DynaConfig,
     space: Mapping[str, Space],
     folder: str | os.PathLike,
     *,
@@ -400,7 +405,7 @@ def shortened(config: Any, share: float) -> Any:
     if share == 1.0:
         return config
     if not isinstance(config, DynaConfig):
-        steps = max(config.batch_size, round(config.total_timesteps * share))
+        steps = max(config.update_timesteps, round(config.total_timesteps * share))
         return dataclasses.replace(config, total_timesteps=steps)
     iterations = max(1, round(config.dyna_iterations * share))
     return dataclasses.replace(
@@ -411,14 +416,14 @@ def shortened(config: Any, share: float) -> Any:
 def environment_steps(config: Any) -> int:
     """Environment steps of a seed in a whole run."""
     agent = agent_of(config)
-    return agent.num_updates * agent.batch_size
+    return agent.num_updates * agent.update_timesteps
 
 
 def gradient_steps(config: Any) -> int:
     """Gradient steps of a seed in a whole run, of agent and models, planned ones included."""
     if isinstance(config, DynaConfig):
         return Schedule(config, config.model is not None).gradient_steps
-    return config.num_updates * config.gradient_steps
+    return config.num_gradient_steps
 
 
 def _learner(env: envs.BaseEnvironment, config: Any) -> Learner:

@@ -29,6 +29,8 @@ from tf_equirl.layers.base import (
 )
 
 BASES = ("exact", "sampled", "random")
+LARGEST_DRAWN = 1 << 27
+"""Numbers that a basis which is not exact is made of, 1 GB."""
 
 
 @keras.saving.register_keras_serializable(package="tf_equirl")
@@ -88,9 +90,10 @@ class SymmetrizerDense(EquivariantLinear):
 
     Raises:
         ValueError: If `basis` is none of these, the representations belong to different groups or
-            admit no non-zero equivariant map, the activation does not commute with `outputs` (any
-            does with permutations, odd ones with signed permutations, none with other matrices), or
-            the shape of the input is wrong.
+            admit no non-zero equivariant map, a basis that is not exact would be drawn from more
+            than 2^27 numbers, the activation does not commute with `outputs` (any does with
+            permutations, odd ones with signed permutations, none with other matrices), or the shape
+            of the input is wrong.
     """
 
     def __init__(
@@ -127,6 +130,14 @@ class SymmetrizerDense(EquivariantLinear):
             raise ValueError(
                 "`inputs` and `outputs` admit no equivariant linear map but zero. "
                 f"Received: inputs={self.inputs!r}, outputs={self.outputs!r}"
+            )
+        size = self.outputs.dim * self.inputs.dim
+        drawn = {"exact": 0, "sampled": size * size, "random": self._rank * size}[basis]
+        if drawn > LARGEST_DRAWN:
+            raise ValueError(
+                f'`basis` must be "exact" for maps of {self.inputs.dim} rows to '
+                f"{self.outputs.dim}: {drawn:,} numbers would have to be drawn, and the limit is "
+                f"{LARGEST_DRAWN:,}. Received: basis={basis!r}"
             )
         trivial = trivial_representation(self.outputs.group)
         self._bias_rank = intertwiner_dimension(trivial, self.outputs)

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from tf_equirl._checks import LARGEST_UNITS, positive_integer
 from tf_equirl.groups import (
     FiniteGroup,
     Representation,
@@ -73,6 +74,7 @@ class SymmetrizerConv2D(OnGrid, SymmetrizerDense):
     ) -> None:
         """Checks the arguments; computes an exact basis."""
         self.channels = object_of(Representation, channels, "channels")
+        positive_integer("filters", filters, LARGEST_UNITS)
         group: FiniteGroup = self.channels.group
         geometry = Geometry(kernel_size, strides, padding)
         window = image_representation(group, *geometry.kernel_size, self.channels, turns, flips)

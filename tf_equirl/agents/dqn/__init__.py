@@ -1,0 +1,1 @@
+"""Double DQN for many seeds at once."""
