@@ -63,7 +63,10 @@ def config_fields(config_class: type) -> dict[str, Field]:
 
 
 def define_config_flags(
-    config_class: type, swept: Collection[str] = (), texts: Mapping[str, str] | None = None
+    config_class: type,
+    swept: Collection[str] = (),
+    texts: Mapping[str, str] | None = None,
+    known: Collection[str] = (),
 ) -> None:
     """Defines a flag for every hyperparameter of a config, documented by the class docstring.
 
@@ -72,8 +75,11 @@ def define_config_flags(
       swept: names of fields whose flags take a list of values, "none" among them for an optional
         field.
       texts: what stands in the place of the docstring's texts, by name.
+      known: names of fields that have a flag already, that of another config.
     """
     for name, field in config_fields(config_class).items():
+        if name in known:
+            continue
         text = (texts or {}).get(name, field.text)
         if name in swept:
             flags.DEFINE_list(name, [field_text(field.default)], text)

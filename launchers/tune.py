@@ -1,6 +1,7 @@
 """Searches hyperparameters, many trials side by side in compiled programs.
 
     python -m launchers.tune --search=learning_rate,entropy_coefficient --actor=gcnn
+    python -m launchers.tune --agent=dqn --search=learning_rate,target_update_period
     python -m launchers.tune --agent=dyna --search=learning_rate,model_learning_rate
     python -m launchers.tune --search='learning_rate:1e-3..1e-1,gae_lambda:0.9|0.95|1'
 
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import rich
 from absl import flags
 
-from tf_equirl.agents import PPOConfig
+from tf_equirl.agents import DQNConfig, PPOConfig
 from tf_equirl.dyna.config import DynaConfig
 from tf_equirl.training.search_space import Space, declared_spaces, parse_space
 
@@ -28,13 +29,19 @@ from . import common, config_flags, run_flags
 if TYPE_CHECKING:
     from tf_equirl.experiments.tuning import Search
 
-_AGENT = flags.DEFINE_enum("agent", "ppo", ["ppo", "dyna"], "what is tuned")
+_AGENTS: dict[str, Any] = {"ppo": PPOConfig, "dqn": DQNConfig, "dyna": DynaConfig}
+_TRAINERS = {"ppo": "train_ppo", "dqn": "train_dqn", "dyna": "train_dyna"}
+_AGENT = flags.DEFINE_enum("agent", "ppo", [*_AGENTS], "what is tuned")
 _SEARCH = flags.DEFINE_list(
     "search",
-    ["learning_rate", "anneal_learning_rate", "entropy_coefficient"],
+    None,
     "hyperparameters that are searched: a name searches the space that is declared beside it, "
-    "name:low..high another range, name:value|value these values",
+    "name:low..high another range, name:value|value these values (default: learning_rate, "
+    "anneal_learning_rate and entropy_coefficient, of dqn learning_rate alone)",
 )
+_DEFAULTS = dict.fromkeys(
+    ("ppo", "dyna"), ("learning_rate", "anneal_learning_rate", "entropy_coefficient")
+) | {"dqn": ("learning_rate",)}
 _TRIALS = flags.DEFINE_integer("trials", 32, "how many trials, at most")
 _METHOD = flags.DEFINE_enum(
     "method",
@@ -61,6 +68,7 @@ run_flags.define(
 )
 flags.FLAGS.set_default("first_seed", 1000)
 config_flags.define_config_flags(DynaConfig)
+config_flags.define_config_flags(DQNConfig, known=config_flags.config_fields(DynaConfig))
 config_flags.define_base_flags()
 flags.adopt_module_key_flags(config_flags)  # so that --helpshort shows them
 flags.adopt_module_key_flags(run_flags)
@@ -96,25 +104,24 @@ def main() -> None:
     write_text_atomically(folder / "trials.csv", experiments.to_csv(tuning.trial_rows(tuned)))
     tuning.plot_search(tuned, search.space, folder / "search.png")
     print(f"folder: {folder}\nwhat mattered: {folder / 'search.png'}")
-    kind = "train_dyna" if isinstance(search.config, DynaConfig) else "train_ppo"
-    print(f"best config: {best}, for --config of {kind}")
+    print(f"best config: {best}, for --config of {_TRAINERS[_agent(search.config)]}")
 
 
 def _search(found: Search | None) -> Search:
     """What the flags describe; those that are not given stay as in `found`, if there is one."""
     from tf_equirl.experiments.tuning import Search
 
-    planning = _AGENT.value == "dyna" if found is None else isinstance(found.config, DynaConfig)
-    config_class: Any = DynaConfig if planning else PPOConfig
-    if found is not None and common.given("agent") and planning != (_AGENT.value == "dyna"):
+    agent = _AGENT.value if found is None else _agent(found.config)
+    if common.given("agent") and agent != _AGENT.value:
         raise ValueError(f"--agent must be that of the search. Received: --agent={_AGENT.value}")
-    base = config_flags.base_config(config_class, found and found.config) or config_class()
-    if planning:
-        fields = config_flags.fields_from_flags(DynaConfig, only_given=True)
-        config = DynaConfig.from_flat(**{**base.flat(), **fields}) if fields else base
-    else:
-        _refuse_planning()
-        fields = config_flags.fields_from_flags(PPOConfig, only_given=True)
+    kind = _AGENTS[agent]
+    base = config_flags.base_config(kind, found and found.config) or kind()
+    _refuse_others(agent)
+    fields = config_flags.fields_from_flags(kind, only_given=True)
+    config = base
+    if fields and kind is DynaConfig:
+        config = DynaConfig.from_flat(**{**base.flat(), **fields})
+    elif fields:
         config = dataclasses.replace(base, **fields)
     options: dict[str, Any] = {
         flag.name: flag.value
@@ -142,7 +149,8 @@ def _search(found: Search | None) -> Search:
 def _spaces(config: Any) -> dict[str, Space]:
     declared = declared_spaces(config)
     spaces = {}
-    for item in _SEARCH.value:
+    chosen = _DEFAULTS[_agent(config)] if _SEARCH.value is None else _SEARCH.value
+    for item in chosen:
         name, colon, text = item.partition(":")
         if colon:
             spaces[name] = parse_space(name, text, declared.get(name))
@@ -151,19 +159,27 @@ def _spaces(config: Any) -> dict[str, Space]:
         else:
             raise ValueError(
                 f"search must name hyperparameters with a declared space ({', '.join(declared)}), "
-                f"or say which: {name}:low..high. Received: search={','.join(_SEARCH.value)}"
+                f"or say which: {name}:low..high. Received: search={','.join(chosen)}"
             )
     return spaces
 
 
-def _refuse_planning() -> None:
-    known = config_flags.config_fields(PPOConfig)
-    given = [n for n in config_flags.config_fields(DynaConfig) if n not in known]
-    given = [name for name in given if common.given(name)]
-    if given:
-        raise ValueError(
-            f"--{given[0]} is a hyperparameter of planning, for --agent=dyna. Received: --agent=ppo"
-        )
+def _agent(config: Any) -> str:
+    """What `--agent` calls the agent of a config."""
+    return next(name for name, kind in _AGENTS.items() if isinstance(config, kind))
+
+
+def _refuse_others(agent: str) -> None:
+    """Refuses flags that are hyperparameters of other agents."""
+    own = config_flags.config_fields(_AGENTS[agent])
+    for other, kind in _AGENTS.items():
+        for name in config_flags.config_fields(kind):
+            if name not in own and common.given(name):
+                what = "planning" if other == "dyna" else other.upper()
+                raise ValueError(
+                    f"--{name} is a hyperparameter of {what}, for --agent={other}. Received: "
+                    f"--agent={agent}"
+                )
 
 
 def _call(trainer: Any, *arguments: Any, **options: Any) -> Any:

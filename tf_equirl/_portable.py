@@ -26,8 +26,8 @@ from tf_equirl._files import write_atomically
 CONFIG = "config.json"
 """The file inside a `.keras` file that describes the layers."""
 
-# "dense" and "dense_7"; the first of a process has no number.
-_AUTOMATIC_NAME = re.compile(r"([a-z][a-z_]*?)(_\d+)?")
+# "dense" and "conv2d_7"; the first of a process has no number.
+_AUTOMATIC_NAME = re.compile(r"([a-z][a-z0-9_]*?)(_\d+)?")
 
 # Means nothing while BatchNormalization's `renorm` is off. Other numbers are always written: some
 # classes (Rescaling) cannot be read without them.

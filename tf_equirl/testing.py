@@ -85,8 +85,8 @@ def equivariance_error(
     scale = float(np.linalg.norm(outputs)) or 1.0
     errors = []
     for element in input_representation.group.elements:
-        moved = _act(input_representation.matrices[element], inputs, input_axis)
-        expected = _act(output_representation.matrices[element], outputs, output_axis)
+        moved = _act(input_representation, element, inputs, input_axis)
+        expected = _act(output_representation, element, outputs, output_axis)
         received = _evaluate(function, moved.astype(inputs.dtype))
         errors.append(np.linalg.norm(expected - received) / scale)
     return EquivarianceError(np.array(errors))
@@ -139,8 +139,10 @@ def _evaluate(function: Callable[[Any], Any], inputs: np.ndarray) -> np.ndarray:
     return np.asarray(ops.convert_to_numpy(function(inputs)), dtype=np.float64)
 
 
-def _act(matrix: np.ndarray, values: np.ndarray, axis: int) -> np.ndarray:
-    return np.moveaxis(np.tensordot(matrix, values, axes=(1, axis)), 0, axis)
+def _act(
+    representation: Representation, element: int, values: np.ndarray, axis: int
+) -> np.ndarray:
+    return np.moveaxis(representation.act(element, np.moveaxis(values, axis, -1)), -1, axis)
 
 
 def _check_axis(name: str, values: np.ndarray, representation: Representation, axis: int) -> None:

@@ -20,7 +20,7 @@ SMALL = DQNConfig(
     buffer_size=4002,
     learning_starts=70,
     n_steps=3,
-    target_update_period=20,
+    target_update_period=25,
     epsilon_steps=300,
     total_timesteps=40 * 12,
 )

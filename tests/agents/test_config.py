@@ -1,8 +1,10 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
+from tf_equirl import models
 from tf_equirl.agents import PPOConfig
 
 
@@ -40,6 +42,13 @@ def test_the_defaults_are_the_thesis_hyperparameters():
         ("activation", "softmax", "pointwise Keras activation"),
         ("actor_initializer", "he_abnormal", "the name of a Keras initialiser"),
         ("anneal_learning_rate", 1, "True or False"),
+        ("normalize_advantages", 0, "True or False"),
+        ("filters", 3, "a sequence of positive integers"),
+        ("filters", (8, 0), "positive integers up to 16,384"),
+        ("kernel_sizes", (3,), "where `filters` is not given"),
+        ("padding", "full", "one of valid, same, circular"),
+        ("pooling", "sum", "one of flatten, max, mean"),
+        ("picture_scale", -1.0, "a positive number"),
     ],
 )
 def test_a_bad_field_is_named_with_its_rule_and_value(field, value, rule):
@@ -47,6 +56,16 @@ def test_a_bad_field_is_named_with_its_rule_and_value(field, value, rule):
         PPOConfig(**{field: value})
     assert rule in str(error.value)
     assert str(error.value).endswith(f"Received: {field}={value!r}")
+
+
+def test_convolutions_survive_json_whatever_they_were_given_as():
+    given = {"filters": [np.int64(2), 3], "kernel_sizes": [3, [3, 5]], "strides": (1, (1, 2))}
+    config = PPOConfig(**given, picture_scale=np.float32(0.5))
+    assert (config.filters, config.kernel_sizes) == ((2, 3), (3, (3, 5)))
+    again = PPOConfig.from_json(json.loads(json.dumps(config.to_json())))
+    assert again == config and hash(again) == hash(config)
+    assert config.convolutions() == models.Convolutions(**given, picture_scale=0.5)
+    assert PPOConfig().convolutions() is None
 
 
 def test_it_is_frozen_and_survives_json():

@@ -100,6 +100,19 @@ def test_the_ring_has_room_for_a_call_that_is_made_again():
     assert Memory(Lottery(), large).most_updates == 1
 
 
+def test_a_call_that_is_made_again_finds_what_it_found_before(monkeypatch):
+    """As when a seed is lost in it: later steps of the call are written already."""
+    monkeypatch.setattr(module, "_CALL", 24)  # two updates a call
+    env, c = Lottery(), config()
+    uniforms = tf.random.stateless_uniform([MEMBERS, 50], [5, 5])
+    drawn = [
+        memory.draw(buffer, uniforms, tf.constant(6), tf.constant(1), tf.constant(DISCOUNT))
+        for memory, buffer, _ in (filled(env, c, 7), filled(env, c, 8))
+    ]
+    for one, other in zip(*drawn, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_states_are_kept_and_not_what_follows_from_them():
     """Of the environment's state, action, reward and two ends, and numbers where they matter."""
     state = 4 + 4

@@ -7,7 +7,7 @@ import matplotlib.image
 import pytest
 from in_process import launcher, run_here
 
-from tf_equirl.reproductions import race, thesis
+from tf_equirl.reproductions import pictures, race, thesis
 
 pytestmark = pytest.mark.usefixtures("without_xla")
 
@@ -39,7 +39,7 @@ def reproduce(*arguments):
 
 def test_the_flags_name_all_that_there_is():
     with launcher("reproduce") as module:
-        assert [*thesis.TABLES, *race.TABLES] == module._TABLES
+        assert [*thesis.TABLES, *race.TABLES, *pictures.TABLES] == module._TABLES
         assert sorted(module._FIGURES) == sorted(thesis.FIGURES)
         schedules = module.flags.FLAGS["schedule"].parser.enum_values
     assert schedules == list(thesis.SCHEDULES)

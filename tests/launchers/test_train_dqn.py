@@ -71,3 +71,32 @@ def test_wrong_flags_are_told_in_one_line(flags, message, tmp_path):
     assert result.returncode == 1
     assert message in result.stderr and "Traceback" not in result.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_list_of_values_is_a_sweep(tmp_path):
+    folder = tmp_path / "sweep"
+    flags = ["--learning_rate=1e-3,3e-3", "--total_timesteps=256", f"--run_dir={folder}"]
+    result = run_here("train_dqn", *FLAGS, *flags)
+    assert result.returncode == 0, result.stderr
+    assert {p.name for p in folder.glob("learning_rate=*")} == {
+        "learning_rate=0.001",
+        "learning_rate=0.003",
+    }
+    assert len((folder / "sweep.csv").read_text().splitlines()) == 3
+    again = run_here("train_dqn", "--resume", f"--run_dir={folder}")
+    assert again.returncode == 0, again.stderr
+
+
+def test_it_is_tuned(tmp_path):
+    flags = ["--agent=dqn", "--search=learning_rate,epsilon_end", "--trials=2"]
+    flags += ["--total_timesteps=256", f"--run_dir={tmp_path / 'search'}"]
+    result = run_here("tune", *flags, *FLAGS)
+    assert result.returncode == 0, result.stderr
+    best = DQNConfig.from_json(json.loads((tmp_path / "search" / "best.json").read_text()))
+    assert best.q_function == "mlp" and "for --config of train_dqn" in result.stdout
+    wrong = run_here("tune", "--agent=dqn", "--clip_ratio=0.3", f"--run_dir={tmp_path / 'no'}")
+    assert "--clip_ratio is a hyperparameter of PPO, for --agent=ppo" in wrong.stderr
+    wrong = run_here("tune", "--train_every=8", f"--run_dir={tmp_path / 'no'}")
+    assert "--train_every is a hyperparameter of DQN, for --agent=dqn" in wrong.stderr
+    again = run_here("tune", "--resume", f"--run_dir={tmp_path / 'search'}")
+    assert again.returncode == 0, again.stderr

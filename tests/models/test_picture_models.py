@@ -200,9 +200,12 @@ def test_the_default_fits_every_size():
             assert min(last) <= 12
 
 
-@pytest.mark.parametrize("kind", ["gcnn", "symmetrizer"])
 @pytest.mark.parametrize(
-    ("group", "height", "width"), [(D4, 5, 5), (C4, 13, 13), (D4, 22, 22), (C2, 5, 23), (C2, 16, 7)]
+    ("group", "height", "width", "kind"),
+    [
+        *((D4, 5, 5, "gcnn"), (C4, 13, 13, "gcnn"), (D4, 22, 22, "gcnn"), (C2, 16, 7, "gcnn")),
+        *((C2, 5, 23, "symmetrizer"), (C4, 13, 13, "symmetrizer")),
+    ],
 )
 def test_models_of_default_convolutions_keep_the_law(group, height, width, kind):
     action = SWAP if group is C2 else permutation_representation(group)

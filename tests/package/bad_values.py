@@ -975,6 +975,15 @@ def functions() -> list[Subject]:
             {**agent, "start_from": none, "start_seed": none},
         ),
         Subject(
+            agents.train_dqn,
+            {
+                "env": env,
+                "config": agents.DQNConfig(hidden_units=(2,)),
+                "q_function": None,
+            },
+            {"config": none, "q_function": none},
+        ),
+        Subject(
             dyna.train_dyna,
             {
                 "env": env,
@@ -1115,6 +1124,7 @@ def _some_transitions(env):
 @contextlib.contextmanager
 def no_work():
     """Within it the functions check their arguments and do nothing else."""
+    from tf_equirl.agents.dqn import train as dqn
     from tf_equirl.agents.ppo import train as ppo
     from tf_equirl.dyna import train as of_dyna
 
@@ -1141,6 +1151,7 @@ def no_work():
         raise Done
 
     replaced = [
+        (dqn, "train", done),
         (ppo, "train", done),
         (of_dyna, "train", done),
         (module["fit"], "train", done),

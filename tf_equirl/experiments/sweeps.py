@@ -15,7 +15,14 @@ from rich.table import Table
 
 from tf_equirl import envs
 from tf_equirl._files import write_text_atomically
-from tf_equirl.agents import NonFiniteError, PPOConfig, TrainingResult, train_ppo
+from tf_equirl.agents import (
+    DQNConfig,
+    NonFiniteError,
+    PPOConfig,
+    TrainingResult,
+    train_dqn,
+    train_ppo,
+)
 from tf_equirl.dyna import DynaConfig, train_dyna
 from tf_equirl.dyna.train import transition_model
 from tf_equirl.envs.registry import environment_of, recipe, tensor_environment_of
@@ -28,7 +35,8 @@ from tf_equirl.training.run_folder import describe_environment, environment_agai
 from tf_equirl.training.starting import start_of_training
 
 _FILE = "sweep.json"
-_CLASSES: dict[str, Any] = {kind.__name__: kind for kind in (PPOConfig, DynaConfig)}
+_TRAINERS: dict[Any, Any] = {PPOConfig: train_ppo, DQNConfig: train_dqn, DynaConfig: train_dyna}
+_CLASSES: dict[str, Any] = {kind.__name__: kind for kind in _TRAINERS}
 # What describes and fits a model that learns.
 _MODEL_FIELDS = {
     *(n for n in DynaConfig().flat() if n.startswith("model_") and n != "model_rollout_steps"),
@@ -41,16 +49,17 @@ class Sweep:
     """Which runs a sweep is made of: the product of all lists of values, a cell for each.
 
     Attributes:
-      config_class: `PPOConfig` for runs of `train_ppo`, `DynaConfig` for those of `train_dyna`.
+      config_class: `PPOConfig` for runs of `train_ppo`, `DQNConfig` for those of `train_dqn`,
+        `DynaConfig` for those of `train_dyna`.
       environment: the environment, or its name.
       values: list of values by hyperparameter, as `DynaConfig.flat` calls them, the first one
         outermost. Those that are left out have their defaults.
       seeds: the same for every cell.
-      options: further arguments of the trainer that JSON can say: `start_from` and `start_seed`,
-        and `frozen_model` of `train_dyna`.
+      options: further arguments of the trainer that JSON can say: `start_from` and `start_seed`
+        of those that have them, and `frozen_model` of `train_dyna`.
     """
 
-    config_class: type[PPOConfig] | type[DynaConfig]
+    config_class: type[PPOConfig] | type[DQNConfig] | type[DynaConfig]
     environment: envs.Environment | str
     values: Mapping[str, Sequence[Any]]
     seeds: Sequence[int]
@@ -125,8 +134,10 @@ class Sweep:
             made.
         """
         env = environment_of(self.environment)
-        seed = self.options.get("start_seed")
-        _, *networks = start_of_training(self.options.get("start_from"), seed, None, None)
+        networks: list[Any] = []
+        if self.options.get("start_from") is not None:
+            start = self.options["start_from"], self.options.get("start_seed")
+            _, *networks = start_of_training(*start, None, None)
         for config in self.cells.values():  # or one is refused after hours of others
             agent_of(config).learner(env, *networks)
             if isinstance(config, DynaConfig):
@@ -173,7 +184,7 @@ class Sweep:
           do not keep the others from being trained.
         """
         env = environment_of(self.environment)
-        trainer: Any = train_dyna if self.config_class is DynaConfig else train_ppo
+        trainer = _TRAINERS[self.config_class]
         results, failures = {}, {}
         for name, config in self.cells.items():
             run_dir = Path(folder) / name

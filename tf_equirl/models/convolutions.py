@@ -86,7 +86,8 @@ class Convolutions:
             with within(name):
                 for item in value:
                     pair(name.removesuffix("s"), item, 1)
-            keep(name, tuple(tuple(x) if isinstance(x, (list, tuple)) else x for x in value))
+            whole = (tuple(map(int, x)) if isinstance(x, (list, tuple)) else int(x) for x in value)
+            keep(name, tuple(whole))
 
     def geometries(self) -> Iterator[Geometry]:
         """How the windows of each convolution lie in its picture."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import keras
 
-from tf_equirl._checks import instance, one_of
+from tf_equirl._checks import instance, one_of, optional_text
 from tf_equirl.groups import Symmetry
 from tf_equirl.models.actor import ACTOR_KINDS, actor
 from tf_equirl.models.convolutions import Convolutions
@@ -71,13 +71,15 @@ def q_function(
             "`symmetry` must permute discrete actions, one value for each: Q(s, a) of continuous "
             f"actions is not there. Received: symmetry.action={symmetry.action!r}"
         )
+    if optional_text("name", name) is None:
+        name = f"{kind.replace('-', '_')}_q_function"
     return actor(
         symmetry,
         kind,
         hidden_units,
         match_parameters,
         kernel_initializer,
-        name or f"{kind.replace('-', '_')}_q_function",
+        name,
         observation_shape,
         activation,
         normalize=normalize,

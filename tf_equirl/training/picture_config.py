@@ -40,8 +40,11 @@ class PictureConfig(Config):
             value = getattr(self, field)
             if not isinstance(value, (list, tuple)):
                 self._reject(field, "a sequence of positive integers, or empty")
-            object.__setattr__(self, field, tuple(value))
-        self.convolutions()
+        # As they are read from JSON: of Python's own numbers, and lists in them are tuples.
+        found = self._described()
+        for field in ("filters", "kernel_sizes", "strides"):
+            object.__setattr__(self, field, getattr(found, field) or ())
+        object.__setattr__(self, "picture_scale", found.picture_scale)
 
     def convolutions(self) -> Convolutions | None:
         """What the fields describe; None where all are as by default.
@@ -49,7 +52,11 @@ class PictureConfig(Config):
         Raises:
           ValueError: if they describe none.
         """
-        found = Convolutions(
+        found = self._described()
+        return None if found == Convolutions() else found
+
+    def _described(self) -> Convolutions:
+        return Convolutions(
             self.filters or None,
             self.kernel_sizes or None,
             self.strides or None,
@@ -57,4 +64,3 @@ class PictureConfig(Config):
             self.pooling,
             self.picture_scale,
         )
-        return None if found == Convolutions() else found

@@ -126,7 +126,11 @@ class DQNConfig(AgentConfig, PictureConfig):
         if self.epsilon_end > self.epsilon_start:
             self._reject("epsilon_end", f"at most epsilon_start = {self.epsilon_start}")
         if self.num_gradient_steps > MOST:
-            self._reject("total_timesteps", f"of at most {MOST:,} gradient steps")
+            self._reject(
+                "total_timesteps",
+                f"of at most {MOST:,} gradient steps, {self.gradient_steps:,} (gradient_steps) "
+                f"after each {self.train_every:,} (train_every)",
+            )
 
     def _check_replay(self) -> None:
         """How steps, windows and gradient steps fit together."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class PPOConfig(OnPolicyConfig, PictureConfig):
+class PPOConfig(PictureConfig, OnPolicyConfig):
     """Hyperparameters of PPO (Schulman et al., 2017).
 
     The defaults are those of the thesis that this project started from ("Exploiting Symmetries
