@@ -26,8 +26,9 @@ from tf_equirl._files import write_atomically
 CONFIG = "config.json"
 """The file inside a `.keras` file that describes the layers."""
 
-# "dense" and "conv2d_7"; the first of a process has no number.
-_AUTOMATIC_NAME = re.compile(r"([a-z][a-z0-9_]*?)(_\d+)?")
+# "dense" and "conv2d_7"; the first of a process has no number. "float32" is no such name: the
+# identities of all runs that were ever written rest on what this finds.
+_AUTOMATIC_NAME = re.compile(r"([a-z](?:[a-z_]|[123]d)*?)(_\d+)?")
 
 # Means nothing while BatchNormalization's `renorm` is off. Other numbers are always written: some
 # classes (Rescaling) cannot be read without them.

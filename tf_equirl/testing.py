@@ -139,9 +139,7 @@ def _evaluate(function: Callable[[Any], Any], inputs: np.ndarray) -> np.ndarray:
     return np.asarray(ops.convert_to_numpy(function(inputs)), dtype=np.float64)
 
 
-def _act(
-    representation: Representation, element: int, values: np.ndarray, axis: int
-) -> np.ndarray:
+def _act(representation: Representation, element: int, values: np.ndarray, axis: int) -> np.ndarray:
     return np.moveaxis(representation.act(element, np.moveaxis(values, axis, -1)), -1, axis)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tf_equirl import envs, exporting, models, zoo
-from tf_equirl._portable import architecture, portable_config, same_architecture
+from tf_equirl._portable import architecture, nameless, portable_config, same_architecture
 
 # What Keras gained between the oldest version that we support and 3.15, of the classes that our
 # builders use. A newer Keras may gain more: `make test-versions` finds that.
@@ -148,6 +148,13 @@ def test_models_of_convolutions_that_are_built_one_after_another_have_one_archit
     one, other = (architecture(make((2, 3))) for _ in range(2))
     assert one != other and same_architecture(one, other)
     assert not same_architecture(one, architecture(of_pictures((2, 4))))
+
+
+def test_what_looks_like_the_name_of_a_layer_is_none():
+    """The identity of a run is a hash of this: runs of before are read as long as it stays."""
+    assert nameless(["float32", "bfloat16", "int8", "same", "v2", "group_conv2d_4"]) == [
+        *("float32", "bfloat16", "int8", "same 0", "v2", "group_conv2d 1"),
+    ]
 
 
 def test_classes_that_are_not_keras_keep_all_arguments():
