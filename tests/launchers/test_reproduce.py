@@ -12,17 +12,19 @@ from tf_equirl.reproductions import pictures, race, thesis
 pytestmark = pytest.mark.usefixtures("without_xla")
 
 
-def short(output):
+def short(output, agents=("mlp",), steps=(320, 480, 640), **fields):
     """An output of an experiment with fewer agents and steps."""
 
     def make(*schedule):
         whole = output.make(*schedule)
         columns = tuple(
-            dataclasses.replace(c, config=dataclasses.replace(c.config, total_timesteps=640))
+            dataclasses.replace(
+                c, config=dataclasses.replace(c.config, total_timesteps=steps[-1], **fields)
+            )
             for c in whole.columns
-            if c.name == "mlp"
+            if c.name in agents
         )
-        return dataclasses.replace(whole, timesteps=(320, 480, 640), columns=columns)
+        return dataclasses.replace(whole, timesteps=steps, columns=columns)
 
     return output._replace(make=make)
 
@@ -67,6 +69,36 @@ def test_a_table_and_a_figure_come_from_the_same_runs(tmp_path):
     assert (tmp_path / "table_4.4.md").read_text() == report
     assert [(tmp_path / run).stat().st_mtime_ns for run in runs] == times, "nothing was retrained"
     assert matplotlib.image.imread(tmp_path / "figure_4.4.png").shape[1] > 1000
+
+
+SHORT_PICTURES = {
+    "gridworld": {"agents": ("cnn", "gcnn"), "steps": (80, 160, 240)},
+    "snake": {"agents": ("dqn-cnn", "dqn-gcnn"), "steps": (512, 1024, 1280)},
+}
+
+
+@pytest.mark.parametrize("table", SHORT_PICTURES)
+@pytest.mark.filterwarnings("ignore:.*schedule of epsilon")
+def test_tables_of_networks_for_pictures(table, tmp_path, monkeypatch):
+    by_name = pictures.TABLES
+    monkeypatch.setitem(by_name, table, short(by_name[table], **SHORT_PICTURES[table]))
+    result = reproduce(f"--table={table}", "--num_seeds=2", f"--out_dir={tmp_path}")
+    assert result.returncode == 0, result.stderr
+    page = (tmp_path / f"table_{table}.md").read_text()
+    *_, errors = page.strip().split("\n\n")
+    for row in errors.splitlines()[2:]:
+        label, *values = (cell.strip() for cell in row.strip("|").split("|"))
+        for value in values:
+            assert (float(value) < 1e-5) == ("G-CNN" in label), row
+    if table == "gridworld":
+        (row,) = [r for r in page.splitlines() if r.startswith("| G-CNN") and "130,000" in r]
+        exact = float(row.split("|")[2].split("±")[0])
+        assert -10.1 < exact < 0.7315 and "> 240" in row  # 100 steps without a catch are -10
+    else:
+        (row,) = [r for r in page.splitlines() if r.startswith("| DQN, CNN") and r.count("±") == 2]
+        assert -1 <= float(row.split("|")[2].split("±")[0]) < 1 and "11,757" in page
+    assert matplotlib.image.imread(tmp_path / f"table_{table}.png").shape[1] > 1000
+    assert len(list(csv.DictReader((tmp_path / f"table_{table}.csv").open()))) > 5
 
 
 @pytest.mark.parametrize(

@@ -274,8 +274,11 @@ def _size_rows(results: Results) -> list[list[str]]:
     both = np.column_stack([counts, counts.sum(axis=1)])
     rows = []
     for name, numbers in zip(("actor", "critic", "both"), both.T, strict=True):
-        changes = [f"{n:,} ({100 * (n / numbers[0] - 1):+.1f} %)" for n in numbers]
-        rows.append([f"parameters, {name}", f"{numbers[0]:,}", *changes[1:]])
+        first, *others = (int(n) for n in numbers)
+        compared = [f" ({100 * (n / first - 1):+.1f} %)" if first and n else "" for n in others]
+        counted = [f"{n:,}" if n else "none" for n in (first, *others)]
+        both_said = [text + change for text, change in zip(counted, ["", *compared], strict=True)]
+        rows.append([f"parameters, {name}", *both_said])
     seconds = [f"{math.ceil(result.run_seconds)}" for result in results.values()]
     speeds = [f"{result.steps_per_second:,.0f}" for result in results.values()]
     return [*rows, ["training time, s", *seconds], ["steps/s over all seeds", *speeds]]

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_equirl import envs, models
+from tf_equirl import envs
 from tf_equirl.agents import PPOConfig, TrainingResult
 from tf_equirl.experiments.experiment import Column, Experiment
-from tf_equirl.experiments.savings import steps_to_level
 from tf_equirl.experiments.statistics import mean_and_error, rounded
 from tf_equirl.experiments.tables import markdown_table
 from tf_equirl.models.widths import trained_parameters
-from tf_equirl.testing import equivariance_error
+from tf_equirl.reproductions.pictures.measures import (
+    ERROR_OF_EQUIVARIANCE,
+    equivariance_errors,
+    steps_in_words,
+)
 
 _C4 = (("group", "C4"),)
 _BASE: dict[str, Any] = {
@@ -101,7 +103,7 @@ def grid_world_markdown(experiment: Experiment, results: Mapping[Column, Trainin
     rows, errors = [], []
     for column, result in results.items():
         exact = exact_scores(column, result)
-        steps = [_steps(result, level) for level in experiment.levels]
+        steps = [steps_in_words(result, level) for level in experiment.levels]
         plateau = _PLATEAUS.get(column.name)
         rows.append(
             [
@@ -113,7 +115,17 @@ def grid_world_markdown(experiment: Experiment, results: Mapping[Column, Trainin
                 "" if plateau is None else f"{plateau:,}",
             ]
         )
-        errors.append([column.label, *(f"{e:.1e}" for e in equivariance_errors(column, result))])
+        errors.append(
+            [
+                column.label,
+                *(
+                    f"{e:.1e}"
+                    for e in equivariance_errors(
+                        column.environment_of(experiment.environment), result
+                    )
+                ),
+            ]
+        )
     levels = [f"steps to {level:g}" for level in experiment.levels]
     return "\n\n".join(
         [
@@ -122,8 +134,7 @@ def grid_world_markdown(experiment: Experiment, results: Mapping[Column, Trainin
             "of the episodes while training, with 95 % bootstrap intervals over seeds; *published*:"
             " where the paper's curves become flat.",
             markdown_table(["", "exact", "median", "worst", *levels, "published"], rows),
-            "**Equivariance error** of the policy, the largest over the group of the environment, "
-            "all 49 observations and logits, relative to the logits.",
+            ERROR_OF_EQUIVARIANCE,
             markdown_table(["", "at the start", "trained"], errors),
         ]
     )
@@ -136,36 +147,9 @@ def exact_scores(column: Column, result: TrainingResult) -> np.ndarray:
     return envs.exact_returns(env, np.stack(policies))
 
 
-def equivariance_errors(column: Column, result: TrainingResult) -> tuple[float, float]:
-    """The largest error of equivariance of the first seed's policy, before training and after."""
-    env, observations = _observations(column)
-    seed = result.seeds[0]
-    trained = result.actor(seed)
-    fresh = keras.models.clone_model(trained)
-    weights = models.fresh_weights([trained], seed)
-    for variable, value in zip(fresh.trainable_variables, weights, strict=True):
-        variable.assign(value)
-    flat = observations.numpy().reshape(len(observations), -1)
-
-    def error_of(actor: keras.Model) -> float:
-        def of_flat(x: Any) -> Any:
-            return actor(tf.reshape(x, [-1, *env.observation_shape]))
-
-        return equivariance_error(of_flat, flat, env.symmetry.state, env.symmetry.action).max
-
-    return error_of(fresh), error_of(trained)
-
-
 def _observations(column: Column) -> tuple[envs.Environment, tf.Tensor]:
     """The environment of an agent and all that can be seen in it, `[49, 21, 21, 1]`."""
     env = column.environment_of("GridWorld")
     if not isinstance(env, envs.Environment):
         raise TypeError(f"GridWorld is an Environment, and this is {env!r}")
     return env, env.observe(env.all_states())
-
-
-def _steps(result: TrainingResult, level: float) -> str:
-    value, low, high = steps_to_level(result, level)
-    last = f"> {result.timesteps[-1]:,}"
-    texts = [last if np.isinf(x) else f"{x:,.0f}" for x in (value, low, high)]
-    return texts[0] if np.isinf(low) else f"{texts[0]} [{texts[1]}, {texts[2]}]"

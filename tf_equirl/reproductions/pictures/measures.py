@@ -1,0 +1,46 @@
+"""What is measured of trained networks for pictures, beside their returns."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from tf_equirl import models
+from tf_equirl.agents import TrainingResult
+from tf_equirl.envs import BaseEnvironment
+from tf_equirl.evaluation import model_equivariance_error
+from tf_equirl.experiments.savings import steps_to_level
+from tf_equirl.experiments.statistics import Estimate
+
+ERROR_OF_EQUIVARIANCE = (
+    "**Equivariance error** of the first seed's policy, the largest over the group of the "
+    "environment; all outputs for 1,000 states that random actions lead to, relative to them."
+)
+
+
+def equivariance_errors(env: BaseEnvironment, result: TrainingResult) -> tuple[float, float]:
+    """The largest error of equivariance of the first seed's policy, before training and after.
+
+    Args:
+      env: the environment that it was trained in.
+      result: the agents.
+    """
+    seed = result.seeds[0]
+    trained = result.actor(seed)
+    fresh = keras.models.clone_model(trained)
+    weights = models.fresh_weights([trained], seed)
+    for variable, value in zip(fresh.trainable_variables, weights, strict=True):
+        variable.assign(value)
+    before, after = (model_equivariance_error(model, env).max for model in (fresh, trained))
+    return before, after
+
+
+def steps_in_words(result: TrainingResult, level: float) -> str:
+    """Steps to a mean return, with their interval: "12,345 [11,000, 14,000]"."""
+    return in_words(steps_to_level(result, level), f"> {result.timesteps[-1]:,}", "{:,.0f}")
+
+
+def in_words(estimate: Estimate, infinite: str, pattern: str) -> str:
+    """A number with its interval; `infinite` where one of them is."""
+    texts = [infinite if np.isinf(x) else pattern.format(x) for x in estimate]
+    return texts[0] if np.isinf(estimate.low) else f"{texts[0]} [{texts[1]}, {texts[2]}]"
