@@ -154,7 +154,8 @@ def build(case: Case, kind: str) -> keras.Model:
     """A policy network; a "cnn" has nearly as many parameters as the group convolutions."""
     filters, units = (case.convolutions.filters, case.units) if kind == "gcnn" else case.cnn
     looks = dataclasses.replace(case.convolutions, filters=filters)
-    return models.actor(case.symmetry, kind, (units,), convolutions=looks)
+    flat = [case.symmetry.state.dim]
+    return models.actor(case.symmetry, kind, (units,), observation_shape=flat, convolutions=looks)
 
 
 class EscnnNetwork:

@@ -135,7 +135,7 @@ def test_an_actor_of_pictures_becomes_a_stack_of_ordinary_convolutions(looks, ki
 
 @pytest.mark.parametrize("kind", ["cnn", "invariant"])
 def test_a_critic_of_flat_pictures_begins_with_their_shape(kind):
-    options = {"convolutions": LOOKS["valid"]}
+    options = {"convolutions": LOOKS["valid"], "observation_shape": [PICTURES.state.dim]}
     model = randomised(models.critic(PICTURES, kind, (5, 4), **options))
     plain = to_plain(model)
     assert_plain(model, plain)

@@ -216,15 +216,13 @@ def test_models_of_default_convolutions_keep_the_law(group, height, width, kind)
     pictures = pictures_of(symmetry)[..., 0]
     # Of one channel, which pictures need not have as an axis.
     assert model(pictures).shape == (len(pictures), action.dim)
-    flat = models.actor(symmetry, kind, (3,))
+    whole = models.actor(symmetry, kind, (3,))  # of pictures, without being told
+    whole.set_weights(model.get_weights())
+    np.testing.assert_array_equal(whole(pictures[..., None]), model(pictures))
+    assert largest_error(whole, symmetry, action) <= ROUNDING
+    flat = models.actor(symmetry, kind, (3,), observation_shape=[height * width])
     flat.set_weights(model.get_weights())
     np.testing.assert_array_equal(flat(pictures.reshape(len(pictures), -1)), model(pictures))
-    assert largest_error(_of_pictures(flat), symmetry, action) <= ROUNDING
-
-
-def _of_pictures(model):
-    """A model of flat observations as a function of pictures."""
-    return lambda pictures: model(pictures.reshape(len(pictures), -1))
 
 
 @pytest.mark.parametrize("kind", models.ACTOR_KINDS)
@@ -295,7 +293,7 @@ def test_only_the_axis_that_is_reversed_asks_for_anything(name, fits, breaks, me
     symmetry = SYMMETRIES[name]
     looks = [models.Convolutions((2,), (size,), (2,), "valid") for size in (fits, breaks)]
     model = with_random_biases(models.actor(symmetry, convolutions=looks[0]))
-    assert largest_error(_of_pictures(model), symmetry, symmetry.action) <= ROUNDING
+    assert largest_error(model, symmetry, symmetry.action) <= ROUNDING
     with pytest.raises(ValueError, match=message):
         models.actor(symmetry, convolutions=looks[1])
 
@@ -374,7 +372,7 @@ def test_files_hold_the_same_model(kind, tmp_path):
     pictures = pictures_of(symmetry)
     for name, network, x in (
         ("actor", model, pictures),
-        ("critic", value, pictures.reshape(len(pictures), -1)),
+        ("critic", value, pictures),
     ):
         models.save(network, tmp_path / f"{name}.keras")
         again = keras.models.load_model(tmp_path / f"{name}.keras", safe_mode=True)

@@ -113,7 +113,8 @@ def actor(
         None it is the one of the paper for the Symmetrizer (see `SymmetrizerDense`), otherwise
         `"he_normal"`.
       name: the model's name.
-      observation_shape: shape of an observation, if it is not flat; the group acts on its
+      observation_shape: shape of an observation; None is that of its pictures where
+        `symmetry.state` is an `image_representation`, and flat elsewhere. The group acts on its
         `symmetry.state.dim` numbers in row-major order.
       activation: name of the Keras activation of the hidden layers, a pointwise one such as "tanh"
         or "elu": those commute with the regular representation. Of the kind `"odd"` it must be odd.

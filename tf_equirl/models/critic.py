@@ -58,7 +58,8 @@ def critic(
         comes closest to this number of trained parameters, at most 10^8; the choice is printed.
       kernel_initializer: a Keras initialiser, its name or its configuration, for every kernel.
       name: the model's name.
-      observation_shape: shape of an observation, if it is not flat; the group acts on its
+      observation_shape: shape of an observation; None is that of its pictures where
+        `symmetry.state` is an `image_representation`, and flat elsewhere. The group acts on its
         `symmetry.state.dim` numbers in row-major order.
       activation: name of the Keras activation of the hidden layers, a pointwise one such as "tanh"
         or "elu"; None is "relu".

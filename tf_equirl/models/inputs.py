@@ -11,7 +11,13 @@ import keras
 import numpy as np
 
 from tf_equirl._checks import instance, integers, one_of, optional_text, refuse
-from tf_equirl.groups import Representation, Symmetry, cyclic_group, trivial_representation
+from tf_equirl.groups import (
+    Representation,
+    Symmetry,
+    cyclic_group,
+    picture_of,
+    trivial_representation,
+)
 from tf_equirl.layers import InputNormalization
 
 
@@ -85,14 +91,15 @@ def check_activation(activation: Any, default: str = "relu", odd: bool = False) 
 
 
 def observation_axes(symmetry: Symmetry, shape: Sequence[int] | None) -> tuple[int, ...]:
-    """The axes of an observation.
+    """The axes of an observation: `shape`, or if that is None those of a picture, or one axis.
 
     Raises:
       ValueError: unless `shape` is None or has as many numbers as the state's representation.
     """
     dim = symmetry.state.dim
     if shape is None:
-        return (dim,)
+        picture = picture_of(symmetry.state)
+        return (dim,) if picture is None else picture.shape
     rule = f"positive integers whose product is the dimension of symmetry.state, {dim}"
     axes = integers("observation_shape", shape, rule, least=1, most=dim, most_items=20)
     if math.prod(axes) != dim:
