@@ -201,6 +201,14 @@ def test_the_algorithm_can_be_asked_and_is_slices_where_weights_are_of_members()
     assert "algorithm" not in layer.get_config()
 
 
+@pytest.mark.parametrize("algorithm", ["slices", "convolution"])
+def test_pictures_of_bytes_are_those_of_reals(algorithm):
+    pictures = np.random.default_rng(0).integers(256, size=(3, 5, 5, 2)).astype("uint8")
+    of_c4 = image_representation(cyclic_group(4), 5, 5, 2)
+    layer = LiftingConv2D(2, 3, of_c4, algorithm=algorithm)
+    np.testing.assert_array_equal(layer(pictures), layer(pictures.astype("float32")))
+
+
 def test_a_random_basis_is_orthonormal_of_the_same_number_and_obeys_no_law():
     regular = regular_representation(C4)
     layers = {

@@ -127,6 +127,7 @@ class OnGrid(EquivariantLinear):
         leading = self.leading_shape(inputs)
         height, width, *pixel = inputs.shape[len(inputs.shape) - self.input_axes :]
         flat = ops.reshape(inputs, (-1, height, width, math.prod(pixel)))
+        flat = ops.cast(flat, self.compute_dtype)  # Keras casts reals only, and no bytes
         if self.chosen_algorithm() == "slices":
             outputs = self.geometry.correlated(flat, matrix)
         else:
