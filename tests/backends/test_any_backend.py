@@ -36,6 +36,7 @@ from layer_cases import CASES, GROUPS
 
 ACTORS = [kind for kind in models.ACTOR_KINDS if kind != "cnn"]  # of vectors
 CRITICS = [kind for kind in models.CRITIC_KINDS if kind != "cnn"]
+TRANSITIONS = [kind for kind in models.TRANSITION_KINDS if kind != "cnn"]
 LAWLESS = ("mlp", "symmetrizer-random")
 
 BACKEND = keras.backend.backend()
@@ -128,7 +129,7 @@ def built():
         if name == "S3":
             heads["board"] = board(chosen)
         for head_name, head in heads.items():
-            for kind in models.TRANSITION_KINDS:
+            for kind in TRANSITIONS:
                 make = functools.partial(models.transition_model, chosen, kind, head=head)
                 label = f"transition-{kind}-{head_name}-{name}"
                 yield pytest.param(kind, chosen, head.representation, make, id=label)

@@ -623,7 +623,7 @@ def test_the_defaults_are_the_thesis_hyperparameters():
 @pytest.mark.parametrize(
     ("field", "value", "rule"),
     [
-        ("kind", "gcnn", "one of mlp, gcnn-proximal"),
+        ("kind", "gcnn", "one of mlp, cnn, gcnn-proximal"),
         ("hidden_units", (), "non-empty"),
         ("match_parameters", 0, "a positive integer"),
         ("predict_change", 1, "True or False"),

@@ -19,7 +19,7 @@ from tf_equirl.training.population import initial_weights
 pytestmark = pytest.mark.usefixtures("without_xla")
 
 CATCH, CARTPOLE = envs.make("Catch"), envs.make("CartPole")
-GCNNS = [kind for kind in models.TRANSITION_KINDS if kind != "mlp"]
+GCNNS = [kind for kind in models.TRANSITION_KINDS if kind.startswith("gcnn")]
 
 
 class PlaneState(NamedTuple):

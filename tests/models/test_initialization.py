@@ -14,6 +14,8 @@ PICTURES = [kind for kind in models.ACTOR_KINDS if kind not in ("mlp", "odd")]
 def _built():
     catch, cartpole = envs.make("Catch"), envs.make("CartPole")
     for kind in models.TRANSITION_KINDS:
+        if kind == "cnn":  # of pictures
+            continue
         yield models.transition_model(catch.symmetry, kind, (4, 4), head=catch.transition_head)
     for kind in ACTORS:
         yield models.actor(cartpole.symmetry, kind, (4, 4))

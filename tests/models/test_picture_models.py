@@ -225,6 +225,62 @@ def test_models_of_default_convolutions_keep_the_law(group, height, width, kind)
     np.testing.assert_array_equal(flat(pictures.reshape(len(pictures), -1)), model(pictures))
 
 
+def _transition(symmetry, kind, stack, **options):
+    looks = convolutions_of(symmetry, stack)
+    model = models.transition_model(symmetry, kind, (4,), convolutions=looks, **options)
+    return with_random_biases(model)
+
+
+def _error_of_transitions(model, symmetry):
+    """The largest error of T(g s, g a) = g T(s, a), relative to the largest output."""
+    pictures = pictures_of(symmetry)
+    flat = pictures.reshape(len(pictures), -1)
+    actions = np.random.default_rng(1).normal(size=(len(pictures), symmetry.action.dim))
+    expected = np.asarray(model([pictures, actions]), np.float64)
+    errors = []
+    for element in symmetry.group.elements:
+        moved = symmetry.state.act(element, flat).astype("float32").reshape(pictures.shape)
+        found = model([moved, symmetry.action.act(element, actions)])
+        errors.append(np.abs(found - symmetry.state.act(element, expected)).max())
+    return max(errors) / np.abs(expected).max()
+
+
+@pytest.mark.parametrize("stack", ["fitted", "max"])
+@pytest.mark.parametrize("name", ["left-right", "C4", "D4, vectors"])
+def test_transition_models_of_pictures_keep_the_law(name, stack):
+    symmetry = SYMMETRIES[name]
+    for kind in models.TRANSITION_KINDS:
+        model = _transition(symmetry, kind, stack, predict_change=kind == "gcnn-averaged")
+        looked = [x.filters for x in model.layers if hasattr(x, "filters")]
+        assert bool(looked) == (kind != "mlp")
+        error = _error_of_transitions(model, symmetry)
+        if kind in ("mlp", "cnn"):
+            assert error > 1e-2
+        else:
+            assert error <= ROUNDING, kind
+
+
+def test_a_transition_model_of_a_large_picture_is_built_by_index():
+    """Of its matrices, two for each of 12,800 numbers, there would be 2.6 GB."""
+    symmetry = Symmetry(C2, image_representation(C2, 80, 80, 2), SWAP)
+    model = models.transition_model(symmetry, "gcnn-readout", (2,))
+    assert model.output_shape == (None, 12_800)
+    pictures = pictures_of(symmetry)[:1]
+    first, second = np.eye(3, dtype="float32")[:2, None]
+    swapped = model([pictures[:, :, ::-1], second])
+    expected = np.asarray(model([pictures, first])).reshape(pictures.shape)
+    np.testing.assert_allclose(
+        np.asarray(swapped).reshape(pictures.shape), expected[:, :, ::-1], atol=1e-4
+    )
+
+
+def test_convolutions_of_transition_models_need_a_picture():
+    symmetry = envs.make("CartPole").symmetry
+    for options in ({"kind": "cnn"}, {"convolutions": models.Convolutions()}):
+        with pytest.raises(ValueError, match="need a symmetry whose state is an image_rep"):
+            models.transition_model(symmetry, **options)
+
+
 @pytest.mark.parametrize("kind", models.ACTOR_KINDS)
 def test_channels_that_come_first_are_refused(kind):
     symmetry = SYMMETRIES["C4"]

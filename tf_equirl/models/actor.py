@@ -15,6 +15,7 @@ from tf_equirl.groups import (
     deviation_representation,
     regular_representation,
     signed_permutation_representation,
+    trivial_representation,
 )
 from tf_equirl.layers import (
     EquivariantReadout,
@@ -246,10 +247,13 @@ def _symmetrizer(basis, looks, state, outputs, widths, initializers, activation,
     return keras.layers.Reshape((outputs.dim,))(x)
 
 
-def regular_features(representation, widths, initializer, x, activation="relu", looks=None):
+def regular_features(
+    representation, widths, initializer, x, activation="relu", looks=None, beside=None
+):
     """Lifting and group convolutions with an activation: `[..., d]` to `[..., n, widths[-1]]`.
 
-    With `looks`, some `Convolutions`, the first of the widths are theirs.
+    With `looks`, some `Convolutions`, the first of the widths are theirs. `beside` is what comes in
+    after them: a vector `[..., d']`, and how the group acts on it.
     """
 
     def arguments():
@@ -259,6 +263,12 @@ def regular_features(representation, widths, initializer, x, activation="relu", 
         x, representation, widths = picture_features(
             looks, GroupConv2D, representation, widths, x, arguments
         )
+    if beside is not None:
+        if len(x.shape) > 2:
+            representation *= trivial_representation(representation.group, x.shape[-1])
+            x = keras.layers.Reshape((representation.dim,))(x)
+        x = keras.layers.Concatenate()([x, beside[0]])
+        representation += beside[1]
     # What was pooled are regular features already.
     lifted = len(x.shape) > 2
     for units in widths:

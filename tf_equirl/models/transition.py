@@ -21,15 +21,22 @@ from tf_equirl.layers import (
 from tf_equirl.layers.pooling.distances import get_distance
 from tf_equirl.layers.pooling.proximal_pooling import SELECTIONS
 from tf_equirl.models.actor import regular_features
+from tf_equirl.models.convolutions import (
+    Convolutions,
+    all_widths,
+    convolutions_for,
+    unconstrained_picture,
+)
 from tf_equirl.models.heads import CategoricalHead, Head, RealHead
 from tf_equirl.models.inputs import (
     check_description,
     check_initializer,
     observation_input,
+    unconstrained,
 )
 from tf_equirl.models.widths import build_with_widths
 
-TRANSITION_KINDS = ("mlp", "gcnn-proximal", "gcnn-averaged", "gcnn-readout")
+TRANSITION_KINDS = ("mlp", "cnn", "gcnn-proximal", "gcnn-averaged", "gcnn-readout")
 
 
 def transition_model(
@@ -47,24 +54,30 @@ def transition_model(
     selection: str = "hard",
     temperature: float = 1.0,
     average_ties: bool = True,
+    convolutions: Convolutions | None = None,
 ) -> keras.Model:
     r"""A transition model: the pair of observations `[batch, *observation_shape]` and actions
     `[batch, d_action]` to next states `[batch, d]`, as the head says.
 
     A discrete action comes in as a one-hot vector, a continuous one as itself: the group acts on
-    it by $\rho_A$. All kinds but `"mlp"` obey, for every group element g,
+    it by $\rho_A$. All kinds but `"mlp"` and `"cnn"` obey, for every group element g,
 
     $$ T(\rho_S(g) s, \rho_A(g) a) = \rho(g) T(s, a) $$
 
     with $\rho$ the head's representation.
 
     * `"mlp"`: ReLU layers on state and action, unconstrained; the baseline.
+    * `"cnn"`: ordinary convolutions, then ReLU layers, unconstrained; the baseline where the state
+      is a picture.
     * `"gcnn-proximal"`: lifting, group convolutions with ReLU, one candidate next state per group
       element (`TransitionImages`), of which `ProximalPooling` takes the closest to the present
       state: the thesis' model ("Exploiting Symmetries With Equivariant Transition Models",
       University College London, 2023, sections 4.7.3 and 4.7.4).
     * `"gcnn-averaged"`: the same with the mean of the candidates (`GroupAveraging`).
     * `"gcnn-readout"`: lifting, group convolutions and an equivariant readout to $\rho$.
+
+    Where `symmetry.state` is an `image_representation`, all kinds but `"mlp"` begin with the
+    convolutions of `models.actor`; the action comes in after them.
 
     Args:
       symmetry: the group and how it acts on observations and actions.
@@ -86,6 +99,7 @@ def transition_model(
       selection: of `"gcnn-proximal"`: `"hard"` or `"soft"`.
       temperature: of the selection `"soft"`, in units of the distance.
       average_ties: of `"gcnn-proximal"`: see `ProximalPooling`. False is the thesis' model.
+      convolutions: of a picture, see `models.actor`; None for some that fit its size.
 
     Returns:
       A Keras functional model, called with a list `[observation, action]`.
@@ -94,7 +108,7 @@ def transition_model(
       ValueError: for an unknown kind, widths that are not positive integers, a budget that is too
         small, an `observation_shape` of another size than the state, a head that does not fit the
         symmetry, arguments that `ProximalPooling` refuses, such as a distance that is not
-        invariant, or `predict_change` with categories.
+        invariant, `predict_change` with categories, or convolutions without a picture.
 
     Example:
       >>> from tf_equirl import envs, models
@@ -114,12 +128,12 @@ def transition_model(
     one_of("selection", selection, SELECTIONS)
     number("temperature", temperature)
     flag("average_ties", average_ties)
+    looks = convolutions_for(symmetry, kind, convolutions, observation_shape)
     name = name or f"{kind.replace('-', '_')}_transition_model"
 
     def build(widths: tuple[int, ...]) -> keras.Model:
         observation, flat = observation_input(symmetry, observation_shape)
         action = keras.Input((symmetry.action.dim,), name="action")
-        x = keras.layers.Concatenate()([flat, action])
         state = flat if head.reading is None else ops.matmul(flat, head.reading)
 
         def following(predicted):
@@ -131,13 +145,18 @@ def transition_model(
 
         dim = head.representation.dim
         if kind == "mlp":
+            x = keras.layers.Concatenate()([flat, action])
             for units in widths:
                 x = keras.layers.Dense(units, "relu", kernel_initializer=initializer.clone())(x)
             x = keras.layers.Dense(dim, kernel_initializer=initializer.clone())(x)
             return keras.Model([observation, action], following(x), name=name)
-        x = regular_features(symmetry.state + symmetry.action, widths, initializer, x)
-        if kind == "gcnn-readout":
-            x = EquivariantReadout(head.representation, kernel_initializer=initializer.clone())(x)
+        pose, acting, outputs = symmetry.state, symmetry.action, head.representation
+        if kind == "cnn":
+            pose = unconstrained_picture(pose)
+            acting, outputs = unconstrained(acting.dim), unconstrained(dim)
+        x = regular_features(pose, widths, initializer, flat, looks=looks, beside=(action, acting))
+        if kind in ("cnn", "gcnn-readout"):
+            x = EquivariantReadout(outputs, kernel_initializer=initializer.clone())(x)
             return keras.Model([observation, action], following(x), name=name)
         x = GroupDense(dim, symmetry.group, kernel_initializer=initializer.clone())(x)
         images = following(TransitionImages(head.representation, name="images")(x))
@@ -152,7 +171,7 @@ def transition_model(
         )
         return keras.Model([observation, action], pooling([state, images]), name=name)
 
-    return build_with_widths(build, hidden_units, match_parameters)
+    return build_with_widths(build, all_widths(looks, hidden_units), match_parameters)
 
 
 def _check_head(symmetry: Symmetry, head: Head, predict_change: bool) -> None:
@@ -164,14 +183,24 @@ def _check_head(symmetry: Symmetry, head: Head, predict_change: bool) -> None:
             f"of {head.representation.group.name}"
         )
     state, encoding = symmetry.state, head.representation
-    reading = np.eye(encoding.dim) if head.reading is None else np.asarray(head.reading)
-    if len(reading) != state.dim:
+    length = encoding.dim if head.reading is None else len(head.reading)
+    if length != state.dim:
         raise ValueError(
             f"`head` must read observations of {state.dim} numbers. Received: a head that reads "
-            f"{len(reading)}"
+            f"{length}"
         )
-    moved = np.swapaxes(state.matrices, 1, 2) @ reading
-    error = np.abs(moved - reading @ np.swapaxes(encoding.matrices, 1, 2)).max(axis=(1, 2))
+    # On random states and by index: the matrices of a picture would fill the memory.
+    states = np.random.default_rng(0).normal(size=(4, state.dim))
+
+    def read(states: np.ndarray) -> np.ndarray:
+        return states if head.reading is None else states @ np.asarray(head.reading)
+
+    error = np.array(
+        [
+            np.abs(read(state.act(g, states)) - encoding.act(g, read(states))).max()
+            for g in symmetry.group.elements
+        ]
+    )
     if error.max() > 1e-6:
         raise ValueError(
             "`head` must read encodings that the group moves as it moves observations, "
