@@ -260,7 +260,10 @@ def test_measures_of_categories():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"kind": "gcnn"}, "`kind` must be one of mlp, cnn, gcnn-proximal, .*. Received: kind='gcnn'"),
+        (
+            {"kind": "gcnn"},
+            "`kind` must be one of mlp, cnn, gcnn-proximal, .*. Received: kind='gcnn'",
+        ),
         ({"symmetry": "C2"}, "`symmetry` must be a tf_equirl.groups.Symmetry"),
         ({"hidden_units": (8, 0)}, "`hidden_units` must be .* positive integers"),
         ({"match_parameters": 3}, "`match_parameters` must be at least"),
