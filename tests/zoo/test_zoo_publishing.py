@@ -7,9 +7,9 @@ import threading
 import pytest
 import zoo_cases
 
-from tf_equirl import publishing, zoo
+from tf_equirl import models, publishing, zoo
 from tf_equirl._files import LOCK, locked
-from tf_equirl.publishing import changes
+from tf_equirl.publishing import changes, policy, transition_model
 from tf_equirl.publishing.entry import write_entry
 
 NAME, OTHER = "cartpole-ppo-gcnn", "catch-ppo-mlp"
@@ -157,3 +157,8 @@ def test_parts_of_files_that_killed_processes_left_are_removed(folder):
         part.write_text("{")
     publishing.write_index(folder)
     assert not list(folder.rglob("*.partial")) and read(folder) == OLD
+
+
+def test_every_kind_of_network_can_be_described():
+    assert set(policy._KINDS) == set(models.ACTOR_KINDS)
+    assert set(transition_model._KINDS) == set(models.TRANSITION_KINDS)

@@ -47,11 +47,14 @@ _FRAMES = 200
 _EPISODES_IN_FILM = 5
 _KINDS = {
     "mlp": "An MLP",
+    "cnn": "A convolutional",
     "gcnn": "A group-convolutional",
     "odd": "An odd (tanh, no bias)",
     "symmetrizer": "A Symmetrizer (MDP homomorphic network)",
     "symmetrizer-sampled": "A Symmetrizer (MDP homomorphic network, sampled bases)",
+    "symmetrizer-random": "A random-basis (the Symmetrizer's control)",
 }
+_KNOWS_NOTHING = ("mlp", "cnn", "symmetrizer-random")
 
 
 def publish(
@@ -180,7 +183,7 @@ def training_command(
 
 
 def _description(env: envs.BaseEnvironment, config: PPOConfig, start_from: str | None) -> str:
-    known = "" if config.actor == "mlp" else f" that knows {env.name}'s symmetry"
+    known = "" if config.actor in _KNOWS_NOTHING else f" that knows {env.name}'s symmetry"
     further = "" if start_from is None else f", going on from {start_from}"
     return f"{_KINDS[config.actor]} policy for {env.name}{known}, trained with PPO{further}."
 
@@ -222,9 +225,9 @@ def _limits(
     ]
     if seeds > 1:
         sentences.append("The best of its seeds: one that is trained anew is worse on average.")
-    if config.actor == "mlp":
+    if config.actor in _KNOWS_NOTHING:
         sentences.append("The actor is not equivariant: mirrored states may get other actions.")
-    if config.critic == "mlp":
+    if config.critic in _KNOWS_NOTHING:
         sentences.append("The critic is not invariant.")
     return [*sentences, *limits]
 

@@ -17,6 +17,7 @@ from tf_equirl.dynamics.fit import build_model
 from tf_equirl.dynamics.model_loss import ROLE
 from tf_equirl.dynamics.result import load_transition_result
 from tf_equirl.experiments.plots import plot_training
+from tf_equirl.models.actor import UNCONSTRAINED
 from tf_equirl.models.heads import CategoricalHead, Head
 from tf_equirl.publishing.entry import (
     EVALUATION_SEED,
@@ -46,6 +47,7 @@ RULE = (
 _STARTS = 1000
 _KINDS = {
     "mlp": "An MLP",
+    "cnn": "A convolutional network",
     "gcnn-proximal": "A group-convolutional network with proximal pooling",
     "gcnn-averaged": "A group-convolutional network with averaged images",
     "gcnn-readout": "A group-convolutional network with an equivariant readout",
@@ -245,7 +247,7 @@ def head_fields(head: Head, predict_change: bool | None) -> dict[str, Any]:
 
 
 def _description(env: envs.Environment, config: TransitionModelConfig, run: dict[str, Any]) -> str:
-    known = "" if config.kind == "mlp" else f" that knows {env.name}'s symmetry"
+    known = "" if config.kind in UNCONSTRAINED else f" that knows {env.name}'s symmetry"
     return (
         f"{_KINDS[config.kind]}, a transition model of {env.name}{known}, trained on "
         f"{run['data']['num_transitions']:,} transitions."
@@ -263,7 +265,7 @@ def _limits(
     ]
     if seeds > 1:
         sentences.append("The best of its seeds: one that is trained anew is worse on average.")
-    if config.kind == "mlp":
+    if config.kind in UNCONSTRAINED:
         sentences.append(
             "It is not equivariant: mirrored states and actions may be predicted otherwise."
         )
