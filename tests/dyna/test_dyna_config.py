@@ -26,6 +26,35 @@ def config(**fields):
     return DynaConfig.from_flat(**{**SMALL, **fields})
 
 
+def test_presets_are_configs_that_changes_apply_to():
+    for name in DynaConfig.PRESETS:
+        changed = DynaConfig.preset(name, model_learning_rate=0.5, total_timesteps=81_920)
+        assert changed.model.learning_rate == 0.5 and changed.agent.total_timesteps == 81_920
+        assert DynaConfig.from_json(changed.to_json()) == changed
+    with pytest.raises(ValueError, match="`name` must be one of cartpole.*name='best'"):
+        DynaConfig.preset("best")
+    with pytest.raises(ValueError, match="hyperparameters of Dyna. Received also: \\['color'\\]"):
+        DynaConfig.preset("cartpole", color=1)
+
+
+def test_presets_of_the_race_are_settings_that_it_tried():
+    from tf_equirl.experiments.tuning.samplers import RandomSearch
+    from tf_equirl.reproductions.race import race
+
+    columns = {"": "dyna-both", "-mlp": "dyna-mlp"}
+    for name in DynaConfig.PRESETS:
+        environment = {"cartpole": "CartPole", "catch": "Catch"}[name.removesuffix("-mlp")]
+        contest = race(environment)
+        chosen = columns["-mlp" if name.endswith("-mlp") else ""]
+        (column,) = (c for c in contest.experiment.columns if c.name == chosen)
+        search = contest.search(column)
+        drawn = RandomSearch(search.space, search.trials, search.random_seed).drawn()
+        base = column.config.flat()
+        assert DynaConfig.preset(name) in [
+            DynaConfig.from_flat(**{**base, **values}) for values in drawn.values()
+        ]
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

@@ -10,6 +10,7 @@ from typing import Any
 
 from tf_equirl._checks import instance, integer, one_of, within
 from tf_equirl.agents.ppo.config import PPOConfig
+from tf_equirl.dyna.presets import PRESETS
 from tf_equirl.dynamics.config import TransitionModelConfig
 from tf_equirl.models import TRANSITION_KINDS
 from tf_equirl.training.config import MOST_TIMESTEPS, Config, OnPolicyConfig
@@ -73,6 +74,8 @@ class DynaConfig(Config):
       model_epochs: passes over the buffer at each fit; fractions too.
       max_model_steps: bound on the gradient steps of one fit; None does not bound them.
     """
+
+    PRESETS = PRESETS
 
     agent: OnPolicyConfig = PPOConfig()
     model: TransitionModelConfig | None = _MODEL
@@ -177,6 +180,20 @@ class DynaConfig(Config):
         if model is None:
             described["model_kind"] = _ENVIRONMENT
         return {**_fields(agent), **own, **described}
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> DynaConfig:
+        """A config with a name; docs/tuning.md says which there are and where they come from.
+
+        Args:
+          name: one of `PRESETS`.
+          **changes: hyperparameters of other values, named as in `flat`.
+
+        Raises:
+          ValueError: if there is none of this name, or a change breaks its rule.
+        """
+        one_of("name", name, cls.PRESETS)
+        return cls.from_flat(**{**cls.PRESETS[name], **changes})
 
     @classmethod
     def from_flat(cls, **fields: Any) -> DynaConfig:
