@@ -49,8 +49,8 @@ def grid_world(scale: float = 1.0) -> Experiment:
     """Networks for the grid world, with the paper's sizes and learning rates.
 
     Actor and critic are two networks here, where the paper has one with two heads. A CNN that pools
-    as the others do is beside the paper's, which takes means; its rate is the best of 3e-4, 1e-3,
-    3e-3 and 1e-2 on the seeds 1000 to 1003.
+    as the others do is beside the paper's, which takes means. Of 3e-4, 1e-3 and 3e-3 its own rate
+    is the best over 40,000 steps on the seeds 1000 to 1003, and so is the paper's for the other.
 
     Args:
       scale: what pictures, whose pixels are 0 or 1, are multiplied by: 1, or 1/255 as in the
@@ -80,7 +80,7 @@ def grid_world(scale: float = 1.0) -> Experiment:
         columns=(
             Column("cnn", "CNN", config("cnn", 3e-3), arguments=_C4),
             Column(
-                "cnn-max", "CNN, max pooling", config("cnn", 3e-3, pooling="max"), arguments=_C4
+                "cnn-max", "CNN, max pooling", config("cnn", 3e-4, pooling="max"), arguments=_C4
             ),
             Column("random", "random basis", config("symmetrizer-random", 1e-3), arguments=_C4),
             Column("nullspace", "nullspace (C4)", config("symmetrizer", 3e-3), arguments=_C4),
