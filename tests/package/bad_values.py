@@ -581,10 +581,12 @@ def constructors() -> list[Subject]:
                 "selection": "hard",
                 "temperature": 1.0,
                 "average_ties": True,
+                "convolutions": None,
             },
             {
                 **widths,
                 **initializer,
+                "convolutions": none,
                 "head": none,
                 "predict_change": flag,
                 "distance": either(none, a_function),
