@@ -8,7 +8,12 @@ import pytest
 
 from tf_equirl.agents import PPOConfig
 from tf_equirl.experiments import first_timestep_reaching
-from tf_equirl.experiments.savings import first_timesteps, saving, steps_to_level
+from tf_equirl.experiments.savings import (
+    first_timesteps,
+    saving,
+    steps_of_half,
+    steps_to_level,
+)
 from tf_equirl.experiments.tuning.search import environment_steps, gradient_steps
 from tf_equirl.reproductions.race import TABLES, Race, race
 from tf_equirl.reproductions.race.contest import SEARCH_SEEDS
@@ -62,6 +67,20 @@ def test_levels_that_are_not_reached_are_never_reached():
     harmed = curves(1 / 30)
     harmed.returns[2, 300:] = np.nan
     assert np.isinf(first_timesteps(harmed, 5.0)).all()
+
+
+def test_half_of_the_seeds_whatever_becomes_of_the_others():
+    result = curves(1 / 30)
+    result.returns[[0, 5, 9]] = -1000.0
+    result.returns[0, :7] = np.nan
+    alone = []
+    for row in result.returns:
+        one = SimpleNamespace(**{**vars(result), "returns": row[None]})
+        alone.append(first_timestep_reaching(one, 5.0, window=40) or np.inf)
+    found = steps_of_half(result, 5.0, window=40)
+    assert found.value == np.sort(alone)[7] and found.low < found.value < found.high < np.inf
+    result.returns[:9] = -1000.0
+    assert np.isinf(steps_of_half(result, 5.0, window=40).value)
 
 
 @pytest.mark.parametrize("environment", ["CartPole", "Catch"])

@@ -58,6 +58,36 @@ def steps_to_level(result: TrainingResult, level: float) -> Estimate:
     return Estimate(float(found[0]), *_interval(found[1:]))
 
 
+def steps_of_half(result: TrainingResult, level: float, window: int = 2048) -> Estimate:
+    """Real steps after which half of the seeds have come to a level, each for the first time.
+
+    A seed that never learns moves a mean as far as many others do; it is one seed here.
+
+    Args:
+      result: a training result.
+      level: mean return.
+      window: steps that are averaged, of each seed.
+
+    Returns:
+      The steps with a 95 % bootstrap interval over seeds; infinity where they are never that many.
+    """
+    width = max(1, window // result.num_environments)
+    seeds, length = result.returns.shape
+    found = np.full(seeds, np.inf)
+    for seed, row in enumerate(result.returns.astype(np.float64)):
+        known = len(row) - np.isnan(row)[::-1].argmax() if np.isnan(row).any() else 0
+        if len(row) - known >= width:
+            means = np.convolve(row[known:], np.full(width, 1 / width), "valid")
+            reached = np.flatnonzero(means >= level)
+            found[seed] = (
+                result.timesteps[known + width - 1 + reached[0]] if len(reached) else np.inf
+            )
+    drawn = np.random.default_rng(0).integers(0, seeds, [_RESAMPLES, seeds])
+    half = -(-seeds // 2) - 1
+    middles = np.sort(found[drawn], axis=1)[:, half]
+    return Estimate(float(np.sort(found)[half]), *_interval(middles))
+
+
 def saving(result: TrainingResult, baseline: TrainingResult, level: float) -> Estimate:
     """How many times fewer real steps a run needs for a level than another one.
 

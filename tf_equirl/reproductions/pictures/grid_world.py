@@ -11,6 +11,7 @@ import tensorflow as tf
 from tf_equirl import envs
 from tf_equirl.agents import PPOConfig, TrainingResult
 from tf_equirl.experiments.experiment import Column, Experiment
+from tf_equirl.experiments.savings import steps_of_half
 from tf_equirl.experiments.statistics import mean_and_error, rounded
 from tf_equirl.experiments.tables import markdown_table
 from tf_equirl.models.widths import trained_parameters
@@ -103,7 +104,9 @@ def grid_world_markdown(experiment: Experiment, results: Mapping[Column, Trainin
     rows, errors = [], []
     for column, result in results.items():
         exact = exact_scores(column, result)
-        steps = [steps_in_words(result, level) for level in experiment.levels]
+        steps = [
+            steps_in_words(steps_of_half(result, level), result) for level in experiment.levels
+        ]
         plateau = _PLATEAUS.get(column.name)
         rows.append(
             [
@@ -115,24 +118,16 @@ def grid_world_markdown(experiment: Experiment, results: Mapping[Column, Trainin
                 "" if plateau is None else f"{plateau:,}",
             ]
         )
-        errors.append(
-            [
-                column.label,
-                *(
-                    f"{e:.1e}"
-                    for e in equivariance_errors(
-                        column.environment_of(experiment.environment), result
-                    )
-                ),
-            ]
-        )
+        env = column.environment_of(experiment.environment)
+        errors.append([column.label, *(f"{e:.1e}" for e in equivariance_errors(env, result))])
     levels = [f"steps to {level:g}" for level in experiment.levels]
     return "\n\n".join(
         [
             f"**What was learned**: the exact expected return of every trained policy, {best:.4f} "
-            "at best; mean ± two standard errors, median and worst seed. Steps: to a mean return "
-            "of the episodes while training, with 95 % bootstrap intervals over seeds; *published*:"
-            " where the paper's curves become flat.",
+            "at best; mean ± two standard errors, median and worst seed. Steps: after which half "
+            "of the seeds have come to a return of the episodes while training, each for the first "
+            "time, with 95 % bootstrap intervals over seeds; *published*: where the paper's "
+            "curves, medians over seeds, become flat.",
             markdown_table(["", "exact", "median", "worst", *levels, "published"], rows),
             ERROR_OF_EQUIVARIANCE,
             markdown_table(["", "at the start", "trained"], errors),

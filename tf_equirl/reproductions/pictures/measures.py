@@ -9,7 +9,6 @@ from tf_equirl import models
 from tf_equirl.agents import TrainingResult
 from tf_equirl.envs import BaseEnvironment
 from tf_equirl.evaluation import model_equivariance_error
-from tf_equirl.experiments.savings import steps_to_level
 from tf_equirl.experiments.statistics import Estimate
 
 ERROR_OF_EQUIVARIANCE = (
@@ -35,9 +34,9 @@ def equivariance_errors(env: BaseEnvironment, result: TrainingResult) -> tuple[f
     return before, after
 
 
-def steps_in_words(result: TrainingResult, level: float) -> str:
-    """Steps to a mean return, with their interval: "12,345 [11,000, 14,000]"."""
-    return in_words(steps_to_level(result, level), f"> {result.timesteps[-1]:,}", "{:,.0f}")
+def steps_in_words(steps: Estimate, result: TrainingResult) -> str:
+    """Real steps of a run, with their interval: "12,345 [11,000, > 60,000]"."""
+    return in_words(steps, f"> {result.timesteps[-1]:,}", "{:,.0f}")
 
 
 def in_words(estimate: Estimate, infinite: str, pattern: str) -> str:

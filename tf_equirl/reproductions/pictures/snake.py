@@ -14,7 +14,7 @@ from tf_equirl import envs
 from tf_equirl.agents import DQNConfig, PPOConfig, TrainingResult
 from tf_equirl.experiments.experiment import Column, Experiment
 from tf_equirl.experiments.metrics import return_at
-from tf_equirl.experiments.savings import saving
+from tf_equirl.experiments.savings import saving, steps_to_level
 from tf_equirl.experiments.statistics import mean_and_error, rounded
 from tf_equirl.experiments.tables import markdown_table
 from tf_equirl.models.widths import trained_parameters
@@ -148,7 +148,7 @@ def snake_markdown(experiment: Experiment, results: Mapping[Column, TrainingResu
                 column.label,
                 rounded(score, error),
                 rounded(*mean_and_error(return_at(ours, quarter))),
-                steps_in_words(ours, score),
+                steps_in_words(steps_to_level(ours, score), ours),
                 in_words(saving(ours, result, score), "never", "{:.1f}"),
             ]
         )
