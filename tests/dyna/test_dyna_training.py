@@ -102,7 +102,7 @@ def assert_same(a, b, of=slice(None), there=slice(None), rounding=0.0):
 
 @pytest.mark.parametrize(
     "fields",
-    [{"planning_ratio": 0}, {"max_model_error": 0.0}],
+    [{"planning_ratio": 0}, pytest.param({"max_model_error": 0.0}, marks=pytest.mark.slow)],
     ids=str,
 )
 def test_a_run_that_never_plans_is_train_ppo_to_the_last_bit(fields, model_free):

@@ -77,7 +77,7 @@ SHORT_PICTURES = {
 }
 
 
-@pytest.mark.parametrize("table", SHORT_PICTURES)
+@pytest.mark.parametrize("table", [pytest.param("gridworld", marks=pytest.mark.slow), "snake"])
 @pytest.mark.filterwarnings("ignore:.*schedule of epsilon")
 def test_tables_of_networks_for_pictures(table, tmp_path, monkeypatch):
     by_name = pictures.TABLES

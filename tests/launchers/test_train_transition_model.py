@@ -79,7 +79,7 @@ def test_it_learns_from_a_file_of_ones_own(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--kind=gcnn"], "`kind` must be one of mlp, gcnn-proximal"),
+        (["--kind=gcnn"], "`kind` must be one of mlp, cnn, gcnn-proximal"),
         (["--data=left-only"], "data must be one of joint, left, random, expert, or a path"),
         (["--validation_seed=0"], "validation_seed must differ from data_seed"),
         (["--resume", "--run_dir=/nonexistent"], "must hold a run"),

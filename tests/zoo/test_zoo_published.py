@@ -177,12 +177,14 @@ def check_law_of_transitions(entry):
         assert claimed["share"] == 1 and max(claimed["max"], *errors) < 1e-5  # float32 rounding
 
 
-# Those of gymnasium's environments play on the host for 10 s each: one stands for all.
+def takes_long(name):
+    """Of gymnasium's environments one stands for all, of pictures the grid world: 10 s each."""
+    of_gymnasium = zoo.card(name)["environment"]["name"] not in envs.names()
+    return name != "pendulum-ppo-mlp" and (of_gymnasium or name.startswith("snake"))
+
+
 SCORED = [
-    pytest.param(name, marks=pytest.mark.slow)
-    if zoo.card(name)["environment"]["name"] not in envs.names() and name != "pendulum-ppo-mlp"
-    else name
-    for name in NAMES
+    pytest.param(name, marks=pytest.mark.slow) if takes_long(name) else name for name in NAMES
 ]
 
 
