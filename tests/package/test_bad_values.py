@@ -15,6 +15,7 @@ NOT_CALLED = {
     *("Distribution", "BaseEnvironment", "Environment", "EquivariantLinear", "Head"),
     *("CartPoleState", "CatchState", "GridWorldState", "SnakeState", "Picture"),
     *("Irrep", "PairOrbits", "Transitions"),
+    "EquivarianceCertificate",
     *("SymmetryReport", "OutcomeReport", "TwoSampleReport", "Discovery", "NearMiss"),
     *("Progress", "DynaProgress", "FitProgress", "NonFiniteError", "KerasNetwork"),
     *("TrainingResult", "DQNResult", "DynaResult", "TransitionResult", "TransitionEquivariance"),
