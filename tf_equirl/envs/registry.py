@@ -21,6 +21,8 @@ from tf_equirl._checks import cut, instance, refuse, shown
 from tf_equirl.envs.base import BaseEnvironment
 from tf_equirl.envs.cartpole import CartPole
 from tf_equirl.envs.catch import Catch
+from tf_equirl.envs.control.acrobot import Acrobot
+from tf_equirl.envs.control.cartpole_swingup import CartPoleSwingup
 from tf_equirl.envs.declared.declarations import declaration
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.grid_world import GridWorld
@@ -28,7 +30,9 @@ from tf_equirl.envs.host import HOST_ARGUMENTS, HostEnvironment
 from tf_equirl.envs.snake import Snake
 
 _CONSTRUCTORS: dict[str, Callable[..., Environment]] = {
+    "Acrobot": Acrobot,
     "CartPole": CartPole,
+    "CartPoleSwingup": CartPoleSwingup,
     "Catch": Catch,
     "GridWorld": GridWorld,
     "Snake": Snake,

@@ -108,9 +108,7 @@ class Acrobot(ControlTask):
         def acceleration(positions: Pair, velocities: Pair) -> Pair:
             (shoulder, elbow), (spin, elbow_spin) = positions, velocities
             bend = COUPLING * tf.cos(elbow)
-            mass = Mass(
-                UPPER_MOMENT + LOWER_MOMENT + 2 * bend, LOWER_MOMENT + bend, LOWER_MOMENT
-            )
+            mass = Mass(UPPER_MOMENT + LOWER_MOMENT + 2 * bend, LOWER_MOMENT + bend, LOWER_MOMENT)
             swing = COUPLING * tf.sin(elbow)
             fall = LOWER_PULL * GRAVITY * tf.sin(shoulder + elbow)
             one = swing * elbow_spin * (2 * spin + elbow_spin) - DAMPING * spin

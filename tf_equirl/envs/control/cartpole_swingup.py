@@ -45,9 +45,9 @@ class CartPoleSwingup(ControlTask):
         M x'' + m l cos(theta) theta'' = 10 a - 5e-4 x' + m l sin(theta) theta'^2 + M g_x + f
         m l cos(theta) x'' + (I + m l^2) theta'' = m l (g sin(theta) + g_x cos(theta)) - 2e-6 theta'
 
-    in steps of 0.01 s by Runge and Kutta's method of order 4. f is MuJoCo's soft stop of the cart at
-    |x| = 1.8 m, which has a closed form. Observations are x, cos theta, sin theta, x' and theta',
-    dm_control's `position` and `velocity`. The reward is the product of
+    in steps of 0.01 s by Runge and Kutta's method of order 4. f is MuJoCo's soft stop of the cart
+    at |x| = 1.8 m, which has a closed form. Observations are x, cos theta, sin theta, x' and
+    theta', dm_control's `position` and `velocity`. The reward is the product of
     (1 + cos theta) / 2, (1 + t(x / 2)) / 2, (5 - a^2) / 5 and (1 + t(theta' / 5)) / 2, where
     t(d) = 0.1^(d^2). Episodes last 1,000 steps and start with the pole hanging, each number normal
     with a deviation of 0.01. Tassa et al., "DeepMind Control Suite" (2018).
@@ -92,7 +92,7 @@ class CartPoleSwingup(ControlTask):
         return ControlState(hanging + deviations, tf.zeros(uniforms.shape[:-1], tf.int32))
 
     def observe(self, state: ControlState) -> tf.Tensor:
-        """Returns x (m), cos and sin of the angle, x' (m/s) and theta' (rad/s), [..., 5] float32."""
+        """Returns x (m), cos and sin of the angle, x' (m/s), theta' (rad/s): [..., 5] float32."""
         x, angle, velocity, spin = tf.unstack(state.physics, axis=-1)
         numbers = [x, tf.cos(angle), tf.sin(angle), velocity, spin]
         return tf.cast(tf.stack(numbers, axis=-1), tf.float32)

@@ -106,7 +106,7 @@ def _moved(numbers: Pair, slopes: Pair, step: float) -> Pair:
 def _weighted(first: Pair, second: Pair, third: Pair, fourth: Pair) -> Pair:
     return tuple(
         (a + 2 * (b + c) + d) / 6 for a, b, c, d in zip(first, second, third, fourth, strict=True)
-    )  # type: ignore[return-value]
+    )
 
 
 class Capsule(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Hashable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -14,8 +14,6 @@ from tf_equirl.envs.breaking import BREAKINGS, checked_breaking
 from tf_equirl.envs.environment import Environment, select
 from tf_equirl.envs.host import POLICIES
 from tf_equirl.groups import Symmetry, cyclic_group, signed_permutation_representation
-
-State = TypeVar("State", bound=Any)
 
 
 class ControlState(NamedTuple):
@@ -89,7 +87,7 @@ class ControlTask(Environment):
         return POLICIES[self.policy](*self.action_bounds, self.symmetry.action)
 
     @abc.abstractmethod
-    def moved(self, state: State, action: tf.Tensor, seconds: float) -> State:
+    def moved(self, state: Any, action: tf.Tensor, seconds: float) -> Any:
         """The state after `seconds` under actions `[..., k]`, in one step of the integrator."""
 
     @abc.abstractmethod
@@ -101,8 +99,8 @@ class ControlTask(Environment):
         """Whether a state is where "reflect" or "repeat" break the symmetry, `[...]`."""
 
     def transition(
-        self, state: State, action: tf.Tensor, uniforms: tf.Tensor
-    ) -> tuple[State, tf.Tensor, tf.Tensor]:
+        self, state: Any, action: tf.Tensor, uniforms: tf.Tensor
+    ) -> tuple[Any, tf.Tensor, tf.Tensor]:
         """One control step; see `Environment.transition`. `uniforms` is not used."""
         action = tf.clip_by_value(tf.cast(action, self.dtype), -1.0, 1.0)
         breaking, applied = self.breaking, action
@@ -117,9 +115,7 @@ class ControlTask(Environment):
                 further = self.moved(further, applied, length * self.time_step)
                 rewards += length * self.rewarded(further, action)
             mean = (reward + rewards) / (1 + breaking.kappa)
-            following, reward = select(
-                self.in_region(state), (further, mean), (following, reward)
-            )
+            following, reward = select(self.in_region(state), (further, mean), (following, reward))
         never = tf.zeros_like(reward, dtype=tf.bool)
         return following, tf.cast(reward, tf.float32), never
 
