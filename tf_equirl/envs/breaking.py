@@ -73,4 +73,6 @@ def checked_breaking(breaking: str, kappa: float, kinds: tuple[str, ...] = BREAK
     one_of("breaking", breaking, kinds)
     rule = "a number from 0 (not broken) to 100; 1 is the published strength"
     strength = number("kappa", kappa, rule, lambda x: 0 <= x <= 100)
-    return Breaking(breaking if strength else "none", strength)
+    return (
+        Breaking(breaking, strength) if strength and breaking != "none" else Breaking("none", 0.0)
+    )
