@@ -638,7 +638,10 @@ def constructors() -> list[Subject]:
             {"dtype": "float32", "max_episode_steps": 500, "breaking": "gain", "kappa": 0.5},
             {"max_episode_steps": integer(1, 2**31 - 1), "kappa": number(0, 100)},
         ),
-        *(Subject(task, of_task, right_of_task) for task in (envs.Acrobot, envs.CartPoleSwingup)),
+        *(
+            Subject(task, of_task, right_of_task)
+            for task in (envs.Acrobot, envs.CartPoleSwingup, envs.Reacher)
+        ),
         Subject(
             envs.Catch,
             {"rows": 10, "columns": 5, "observation": "flat"},

@@ -14,7 +14,7 @@ from tf_equirl.models import heads
 NOT_CALLED = {
     *("Distribution", "BaseEnvironment", "Environment", "EquivariantLinear", "Head"),
     *("CartPoleState", "CatchState", "GridWorldState", "SnakeState", "Picture"),
-    *("ControlTask", "ControlState"),
+    *("ControlTask", "ControlState", "ReacherState"),
     *("Irrep", "PairOrbits", "Transitions"),
     *("SymmetryReport", "OutcomeReport", "TwoSampleReport", "Discovery", "NearMiss"),
     *("Progress", "DynaProgress", "FitProgress", "NonFiniteError", "KerasNetwork"),

@@ -22,6 +22,7 @@ from tf_equirl.envs.catch import Catch, CatchState
 from tf_equirl.envs.checks import check_environment
 from tf_equirl.envs.control.acrobot import Acrobot
 from tf_equirl.envs.control.cartpole_swingup import CartPoleSwingup
+from tf_equirl.envs.control.reacher import Reacher, ReacherState
 from tf_equirl.envs.control.task import ControlState, ControlTask
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.exact import exact_returns, optimal_return
@@ -64,6 +65,8 @@ __all__ = [
     "HostEnvironment",
     "NearMiss",
     "OutcomeReport",
+    "Reacher",
+    "ReacherState",
     "Snake",
     "SnakeState",
     "SymmetryReport",
@@ -146,7 +149,7 @@ if "tf_equirl/Snake-v0" not in gymnasium.registry:
     )
 
 # Tasks of the DeepMind Control Suite, whose numbers are float64.
-for _task in ("Acrobot", "CartPoleSwingup"):
+for _task in ("Acrobot", "CartPoleSwingup", "Reacher"):
     if f"tf_equirl/{_task}-v0" not in gymnasium.registry:
         gymnasium.register(
             f"tf_equirl/{_task}-v0",

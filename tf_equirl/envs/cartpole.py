@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tf_equirl._checks import one_of, positive_integer
 from tf_equirl.envs.breaking import checked_breaking
 from tf_equirl.envs.environment import Environment, select
+from tf_equirl.envs.pictures import BACKGROUND, BLUE, GREY, ORANGE, paint
 from tf_equirl.groups import (
     Symmetry,
     cyclic_group,
@@ -37,10 +38,7 @@ TILT = 0.2  # m/s^2, the horizontal part of gravity where it is broken as publis
 SCALE = 100
 WIDTH, HEIGHT = 520, 180
 RAIL = 150.5  # row of the rail's middle, counted from the upper edge
-BACKGROUND = (250, 250, 250)
-GREY = (150, 150, 150)
-CART = (0, 114, 178)
-POLE = (213, 94, 0)
+CART, POLE = BLUE, ORANGE
 TEXT_MIDDLE = 26  # columns from a limit of the position to the middle
 TEXT_POLE = 4  # rows
 
@@ -299,17 +297,11 @@ def _frame(position: float, angle: float) -> NDArray[np.uint8]:
         middle = round(WIDTH / 2 + limit * SCALE)
         frame[140:161, middle - 2 : middle + 2] = GREY
 
-    def paint(distance: NDArray[np.floating], colour: tuple[int, int, int]) -> None:
-        """Fills where a distance to an edge, in pixels, is negative; edges in nine shades."""
-        inside = distance < 0.5
-        cover = np.rint(np.minimum(0.5 - distance[inside], 1) * 8)[:, None] / 8
-        frame[inside] = np.rint(frame[inside] * (1 - cover) + np.array(colour) * cover)
-
     cart = np.clip(position * SCALE, -WIDTH, WIDTH)
     joint = RAIL - 13
-    paint(np.maximum(np.abs(x - cart) - 28, np.abs(y - RAIL) - 13), CART)
+    paint(frame, np.maximum(np.abs(x - cart) - 28, np.abs(y - RAIL) - 13), CART)
     sine, cosine = math.sin(angle), math.cos(angle)
     along = np.clip((x - cart) * sine - (y - joint) * cosine, 0, 2 * HALF_LENGTH * SCALE)
-    paint(np.hypot(x - cart - along * sine, y - joint + along * cosine) - 5, POLE)
-    paint(np.hypot(x - cart, y - joint) - 2, BACKGROUND)
+    paint(frame, np.hypot(x - cart - along * sine, y - joint + along * cosine) - 5, POLE)
+    paint(frame, np.hypot(x - cart, y - joint) - 2, BACKGROUND)
     return frame

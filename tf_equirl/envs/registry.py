@@ -23,6 +23,7 @@ from tf_equirl.envs.cartpole import CartPole
 from tf_equirl.envs.catch import Catch
 from tf_equirl.envs.control.acrobot import Acrobot
 from tf_equirl.envs.control.cartpole_swingup import CartPoleSwingup
+from tf_equirl.envs.control.reacher import Reacher
 from tf_equirl.envs.declared.declarations import declaration
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.grid_world import GridWorld
@@ -35,6 +36,7 @@ _CONSTRUCTORS: dict[str, Callable[..., Environment]] = {
     "CartPoleSwingup": CartPoleSwingup,
     "Catch": Catch,
     "GridWorld": GridWorld,
+    "Reacher": Reacher,
     "Snake": Snake,
 }
 

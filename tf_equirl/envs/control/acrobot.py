@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tf_equirl.envs.control.simulation import Capsule, Mass, Pair, runge_kutta, tolerance
 from tf_equirl.envs.control.task import ControlState, ControlTask, mirror
+from tf_equirl.envs.pictures import BLUE, GREY, ORANGE, Picture
 
 # dm_control's suite/acrobot.xml.
 GRAVITY = 9.81  # m/s^2
@@ -136,3 +139,18 @@ class Acrobot(ControlTask):
         """See `ControlTask.in_region`."""
         upper = state.physics[..., 0]
         return (tf.sin(upper) > 0) & (tf.cos(upper) < 0)
+
+    def draw(self, state: ControlState, mode: str) -> NDArray[np.uint8]:
+        """See `Environment.render`: 80 pixels to the metre, the target a disc above."""
+        picture = Picture(2.3, 2.3, 80)
+        shoulder, elbow = np.asarray(state.physics, np.float64)[:2]
+        top = (0.0, TARGET_HEIGHT)
+        picture.capsule(top, top, TARGET_RADIUS, GREY)
+        middle = (UPPER.length * math.sin(shoulder), UPPER.length * math.cos(shoulder))
+        tip = (
+            middle[0] + LOWER.length * math.sin(shoulder + elbow),
+            middle[1] + LOWER.length * math.cos(shoulder + elbow),
+        )
+        picture.capsule((0.0, 0.0), middle, UPPER.radius, BLUE)
+        picture.capsule(middle, tip, LOWER.radius, ORANGE)
+        return picture.frame

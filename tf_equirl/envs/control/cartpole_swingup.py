@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tf_equirl.envs.control.simulation import (
     Capsule,
@@ -16,6 +18,7 @@ from tf_equirl.envs.control.simulation import (
     tolerance,
 )
 from tf_equirl.envs.control.task import ControlState, ControlTask, mirror
+from tf_equirl.envs.pictures import BACKGROUND, BLUE, GREY, ORANGE, Picture
 
 # dm_control's suite/cartpole.xml.
 GRAVITY = 9.81  # m/s^2
@@ -138,3 +141,16 @@ class CartPoleSwingup(ControlTask):
         sine, cosine = tf.sin(state.physics[..., 1]), tf.cos(state.physics[..., 1])
         last = sine if self.breaking.kind == "reflect" else tf.zeros_like(sine)
         return (sine >= 0) & (cosine >= last)  # to pi/4, or to pi/2
+
+    def draw(self, state: ControlState, mode: str) -> NDArray[np.uint8]:
+        """See `Environment.render`: 100 pixels to the metre, ticks where the cart is stopped."""
+        picture = Picture(2.5, 1.3, 100)
+        x, angle = np.asarray(state.physics, np.float64)[:2]
+        picture.box((0.0, 0.0), 2.5, 0.015, GREY)
+        for stop in (-RAIL.bound, RAIL.bound):
+            picture.box((stop, 0.0), 0.02, 0.1, GREY)
+        picture.box((x, 0.0), 0.2, 0.1, BLUE)
+        tip = (x + POLE.length * math.sin(angle), POLE.length * math.cos(angle))
+        picture.capsule((x, 0.0), tip, POLE.radius, ORANGE)
+        picture.capsule((x, 0.0), (x, 0.0), 0.02, BACKGROUND)
+        return picture.frame
