@@ -114,16 +114,21 @@ def recipe(env: BaseEnvironment) -> dict[str, Any] | None:
 
 
 def tensor_environment_of(env: str | BaseEnvironment) -> Environment:
-    """Returns what the argument `env` stands for where it must consist of functions of tensors.
+    """Returns what the argument `env` stands for where a transition model or a table is made of it.
 
     Raises:
-        ValueError: If it does not.
+        ValueError: If it does not consist of functions of tensors, or its actions are no integers.
     """
     found = environment_of(env)
     if not isinstance(found, Environment):
         raise ValueError(
             "`env` must be written in TensorFlow here (tf_equirl.envs.Environment), for a program "
             f"that contains it. Received: env={found.name}, which is stepped on the host"
+        )
+    if found.action_bounds is not None:
+        raise ValueError(
+            "`env` must have discrete actions here. Received: "
+            f"env={found.name}, whose actions are numbers of a box"
         )
     return found
 

@@ -79,6 +79,14 @@ def resolved(env: BaseEnvironment | gymnasium.Env | str) -> Environment | gymnas
     return env
 
 
+def actions_of(env: Environment) -> Actions:
+    """The actions of an environment of ours."""
+    if env.action_bounds is None:
+        return Actions(env.num_actions)
+    low, high = (np.array(bound, np.float64) for bound in env.action_bounds)
+    return Actions(low=low, high=high)
+
+
 class _Functional(Dynamics):
     """Of our own environments, in float32, many states at once."""
 
@@ -87,10 +95,7 @@ class _Functional(Dynamics):
     def __init__(self, env: Environment) -> None:
         self._env = env
         self.observation_dim = int(np.prod(env.observation_shape))
-        self.actions = Actions(env.num_actions)
-        if env.action_bounds is not None:
-            bounds = (np.array(bound, np.float64) for bound in env.action_bounds)
-            self.actions = Actions(None, *bounds)
+        self.actions = actions_of(env)
         self._action_type = env.action_distribution.action_dtype
         low, high = (np.reshape(bound, -1) for bound in env.observation_bounds())
         self.low, self.high = low.astype(np.float64), high.astype(np.float64)
