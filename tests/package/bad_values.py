@@ -348,6 +348,11 @@ def constructors() -> list[Subject]:
     group = groups.cyclic_group(2)
     rep = groups.regular_representation(group)
     symmetry = groups.Symmetry(group, state=rep, action=rep)
+    of_task = {
+        **{"breaking": "gain", "kappa": 0.5, "dtype": "float32"},
+        **{"policy": "gaussian", "max_episode_steps": 1_000},
+    }
+    right_of_task = {"max_episode_steps": integer(1, 2**31 - 1), "kappa": number(0, 100)}
 
     def shape(value):
         return sequence_of(integer())(value) and np.prod(value) == 2
@@ -676,8 +681,12 @@ def constructors() -> list[Subject]:
         ),
         Subject(
             envs.CartPole,
-            {"dtype": "float32", "max_episode_steps": 500},
-            {"max_episode_steps": integer(1, 2**31 - 1)},
+            {"dtype": "float32", "max_episode_steps": 500, "breaking": "gain", "kappa": 0.5},
+            {"max_episode_steps": integer(1, 2**31 - 1), "kappa": number(0, 100)},
+        ),
+        *(
+            Subject(task, of_task, right_of_task)
+            for task in (envs.Acrobot, envs.CartPoleSwingup, envs.Reacher)
         ),
         Subject(
             envs.Catch,
@@ -687,8 +696,8 @@ def constructors() -> list[Subject]:
         Subject(envs.make, {"environment": "CartPole"}),
         Subject(
             lambda **arguments: envs.make("CartPole", **arguments),
-            {"dtype": "float32", "max_episode_steps": 500},
-            {"max_episode_steps": integer(1, 2**31 - 1)},
+            {"dtype": "float32", "max_episode_steps": 500, "breaking": "gain", "kappa": 0.5},
+            {"max_episode_steps": integer(1, 2**31 - 1), "kappa": number(0, 100)},
             "make('CartPole')",
         ),
         Subject(

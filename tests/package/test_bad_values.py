@@ -14,6 +14,7 @@ from tf_equirl.models import heads
 NOT_CALLED = {
     *("Distribution", "BaseEnvironment", "Environment", "EquivariantLinear", "Head"),
     *("CartPoleState", "CatchState", "GridWorldState", "SnakeState", "Picture"),
+    *("ControlTask", "ControlState", "ReacherState"),
     *("Irrep", "PairOrbits", "Transitions"),
     "EquivarianceCertificate",
     *("SymmetryReport", "OutcomeReport", "TwoSampleReport", "Discovery", "NearMiss"),
