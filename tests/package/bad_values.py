@@ -690,8 +690,11 @@ def constructors() -> list[Subject]:
         ),
         Subject(
             envs.Catch,
-            {"rows": 10, "columns": 5, "observation": "flat"},
-            {"rows": integer(2, 1000)},
+            {
+                **{"rows": 10, "columns": 5, "observation": "flat"},
+                **{"breaking": "gain", "kappa": 0.5},
+            },
+            {"rows": integer(2, 1000), "kappa": number(0, 1)},
         ),
         Subject(envs.make, {"environment": "CartPole"}),
         Subject(
@@ -835,6 +838,12 @@ def _pictures() -> list[Subject]:
         ),
         Subject(envs.exact_returns, {"env": table, "policies": np.full([9, 3], 1 / 3)}),
         Subject(envs.optimal_return, {"env": table}),
+        Subject(envs.symmetry_gaps, {"env": table, "symmetry": table.symmetry}, {"symmetry": none}),
+        Subject(
+            envs.recommend,
+            {"env": table, "symmetry": table.symmetry, "samples": 3, "seed": 0},
+            {"symmetry": none, "samples": integer(1, 10**8), "seed": integer(0, 2**64 - 1)},
+        ),
     ]
 
 
