@@ -153,7 +153,7 @@ class Population:
                 tape.watch(weights.trained)
                 with self.bound(weights):
                     value, reported = loss(data)
-                    for penalty in self._penalties():
+                    for penalty in self._penalties(weights.trained):
                         value += penalty
             return tape.gradient(value, weights.trained), reported
 
@@ -210,10 +210,10 @@ class Population:
         """By role the tensors of all variables, the trained ones first."""
         return {role: [*weights.trained[role], *weights.fixed[role]] for role in self.networks}
 
-    def _penalties(self) -> Iterator[tf.Tensor]:
-        """What the regularizers of the weights give with those that are bound."""
-        for model in self.networks.values():
-            for variable in model.trainable_variables:
+    def _penalties(self, roles: Collection[str]) -> Iterator[tf.Tensor]:
+        """What the regularizers of some networks' weights give with those that are bound."""
+        for role in roles:
+            for variable in self.networks[role].trainable_variables:
                 if variable.regularizer is not None:
                     yield variable.regularizer(keras.ops.convert_to_tensor(variable))
 
