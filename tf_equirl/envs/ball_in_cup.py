@@ -106,12 +106,12 @@ def restore(env: Any, observation: NDArray[np.float64]) -> None:
 class _BrokenByDegrees(gymnasium.Wrapper):
     """What `Breaking` says, done to MuJoCo's model and its steps."""
 
-    def __init__(self, env: gymnasium.Env, breaking: Breaking) -> None:
+    def __init__(self, env: Any, breaking: Breaking) -> None:
         super().__init__(env)
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": 50}
         self._breaking = breaking
-        self._task: Any = env.unwrapped
-        self._physics = self._task.physics
+        self._task: Any = env.unwrapped  # Shimmy's, which has dm_control's attributes
+        self._physics: Any = self._task.physics
         self._physics.model.opt.gravity[0] = TILT * breaking.tilt
         self._physics.model.actuator_ctrllimited[:] = 0  # it is here that actions are cut off
         self._substeps = round(self._task.control_timestep() / self._physics.timestep())
