@@ -31,9 +31,8 @@ TUNE = ["optuna>=4.1"]
 # Gymnasium's environments whose symmetries are declared. Before 1.4 its Box2D was to be compiled.
 BOX2D = ["gymnasium[box2d]>=1.4"]
 MUJOCO = ["gymnasium[mujoco]>=1.1"]
-# The DeepMind Control Suite, stepped by MuJoCo. dm-control asks for any MuJoCo from 3.17 on, and does
-# not run on 4. Of its dependencies labmaze has no wheel for Python 3.13, which docs/control.md deals
-# with.
+# The DeepMind Control Suite. dm-control asks for any MuJoCo from 3.17 on and does not run on 4. Its
+# dependency labmaze has no wheel for Python 3.13: docs/control.md says what to do there.
 DMC = ["dm-control>=1.0.50; python_version < '3.13'", "mujoco>=3.17,<4", "shimmy>=2.0.1"]
 # Pong. Its licence is GPL-2.0: nothing of the core may need it.
 ATARI = ["ale-py>=0.11"]
