@@ -292,7 +292,7 @@ _SHARED = _sharing()
             "actor must be a functional or Sequential model that knows its input shape",
         ),
         ({"actor": _SHARED[0], "critic": _SHARED[1]}, "actor and critic must not share variables"),
-        ({"env": object()}, "must be one of: CartPole"),
+        ({"env": object()}, "must be one of: .*CartPole"),
         ({"actor": "gcnn"}, "actor must be a Keras 3 model. Received: actor of type str"),
         (
             {"actor": _stack(keras.layers.BatchNormalization(), keras.layers.Dense(2))},
