@@ -19,7 +19,7 @@ from tf_equirl.groups import (
 
 # Of float32, for outputs of a few units; a broken law is off by far more.
 ROUNDING = 1e-4
-FREE = ("mlp", "cnn", "symmetrizer-random")
+FREE = ("mlp", "cnn", "symmetrizer-random", *models.RELAXED_KINDS)  # once they have learned
 
 
 def symmetries():

@@ -16,6 +16,7 @@ NOT_CALLED = {
     *("CartPoleState", "CatchState", "GridWorldState", "SnakeState", "Picture"),
     *("ControlTask", "ControlState", "ReacherState"),
     *("Irrep", "PairOrbits", "Transitions"),
+    *("EquivarianceCertificate", "SymmetryGaps", "Recommendation"),
     *("SymmetryReport", "OutcomeReport", "TwoSampleReport", "Discovery", "NearMiss"),
     *("Progress", "DynaProgress", "FitProgress", "NonFiniteError", "KerasNetwork"),
     *("TrainingResult", "DQNResult", "DynaResult", "TransitionResult", "TransitionEquivariance"),

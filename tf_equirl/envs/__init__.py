@@ -34,13 +34,17 @@ from tf_equirl.envs.symmetries import (
     Discovery,
     NearMiss,
     OutcomeReport,
+    Recommendation,
+    SymmetryGaps,
     SymmetryReport,
     TwoSampleReport,
     check_symmetry,
     declared_symmetry,
     discover_symmetries,
     dynamics_of,
+    recommend,
     reflection,
+    symmetry_gaps,
 )
 
 if TYPE_CHECKING:
@@ -67,8 +71,10 @@ __all__ = [
     "OutcomeReport",
     "Reacher",
     "ReacherState",
+    "Recommendation",
     "Snake",
     "SnakeState",
+    "SymmetryGaps",
     "SymmetryReport",
     "TwoSampleReport",
     "check_environment",
@@ -82,8 +88,10 @@ __all__ = [
     "names",
     "observation_representation",
     "optimal_return",
+    "recommend",
     "reflection",
     "register",
+    "symmetry_gaps",
 ]
 
 

@@ -69,20 +69,23 @@ class Breaking(NamedTuple):
         return [self.kappa / count] * count
 
 
-def checked_breaking(breaking: str, kappa: float, kinds: tuple[str, ...] = BREAKINGS) -> Breaking:
+def checked_breaking(
+    breaking: str, kappa: float, kinds: tuple[str, ...] = BREAKINGS, most: float = 100.0
+) -> Breaking:
     """The breaking that two arguments of an environment name; strength 0 is none.
 
     Args:
         breaking: One of `kinds`.
-        kappa: Its strength, at most 100.
+        kappa: Its strength.
         kinds: Those that the environment has.
+        most: The largest strength that it may have.
 
     Raises:
         ValueError: If an argument is not one of those.
     """
     one_of("breaking", breaking, kinds)
-    rule = "a number from 0 (not broken) to 100; 1 is the published strength"
-    strength = number("kappa", kappa, rule, lambda x: 0 <= x <= 100)
+    rule = f"a number from 0 (not broken) to {most:g}; 1 is the published strength"
+    strength = number("kappa", kappa, rule, lambda x: 0 <= x <= most)
     return (
         Breaking(breaking, strength) if strength and breaking != "none" else Breaking("none", 0.0)
     )

@@ -8,6 +8,7 @@ from tf_equirl.models.convolutions import Convolutions
 from tf_equirl.models.critic import CRITIC_KINDS, critic
 from tf_equirl.models.initialization import fresh_weights, seeded, stacked_fresh_weights
 from tf_equirl.models.q_function import Q_FUNCTION_KINDS, q_function
+from tf_equirl.models.relaxation import RELAXED_KINDS, Relaxation
 from tf_equirl.models.transition import TRANSITION_KINDS, transition_model
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "Convolutions",
     "DEVIATIONS",
     "Q_FUNCTION_KINDS",
+    "RELAXED_KINDS",
+    "Relaxation",
     "TRANSITION_KINDS",
     "actor",
     "averaged",

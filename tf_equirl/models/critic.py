@@ -23,9 +23,10 @@ from tf_equirl.models.inputs import (
     observation_input,
     unconstrained,
 )
+from tf_equirl.models.relaxation import RELAXED_KINDS, Relaxation, maker
 from tf_equirl.models.widths import build_with_widths
 
-CRITIC_KINDS = ("mlp", "cnn", "invariant")
+CRITIC_KINDS = ("mlp", "cnn", "invariant", *RELAXED_KINDS)
 
 
 def critic(
@@ -39,6 +40,7 @@ def critic(
     activation: str | None = None,
     normalize: bool = False,
     convolutions: Convolutions | None = None,
+    relaxation: Relaxation | None = None,
 ) -> keras.Model:
     r"""A value network: observations `[batch, *observation_shape]` to `[batch, 1]`.
 
@@ -48,6 +50,8 @@ def critic(
       that $V(\rho_S(g) s) = V(s)$ for every g, as the value of a symmetric policy in a symmetric
       environment is (van der Pol et al., 2020). Where the state is a picture (an
       `image_representation`) it begins with convolutions that turn with it.
+    * `"relaxed"`, `"rpp"`: the layers of `"invariant"`, relaxed or with free ones beside them, see
+      `models.actor`: invariant at the start.
 
     Args:
       symmetry: the group and how it acts on observations.
@@ -65,6 +69,7 @@ def critic(
         or "elu"; None is "relu".
       normalize: put an `InputNormalization` before all else, which trainers keep up to date.
       convolutions: see `models.actor`.
+      relaxation: see `models.actor`.
 
     Returns:
       A Keras functional model.
@@ -81,7 +86,8 @@ def critic(
     name = name or f"{kind}_critic"
     looks = convolutions_for(symmetry, kind, convolutions, observation_shape)
     state = symmetry.state
-    if kind != "invariant":
+    make = maker(kind, relaxation, symmetry.group.order)
+    if kind in ("mlp", "cnn"):
         state = unconstrained_picture(state) if kind == "cnn" else unconstrained(state.dim)
 
     def build(widths: tuple[int, ...]) -> keras.Model:
@@ -89,10 +95,9 @@ def critic(
             symmetry, observation_shape, state if normalize else None
         )
         if kind != "mlp":
-            x = regular_features(state, widths, initializer, x, activation, looks)
-            readout = EquivariantReadout(
-                trivial_representation(state.group), kernel_initializer=initializer.clone()
-            )
+            x = regular_features(state, widths, initializer, x, activation, looks, make=make)
+            outputs = trivial_representation(state.group)
+            readout = make(EquivariantReadout, outputs, kernel_initializer=initializer.clone())
             return keras.Model(observation, readout(x), name=name)
         for units in widths:
             x = keras.layers.Dense(units, activation, kernel_initializer=initializer.clone())(x)

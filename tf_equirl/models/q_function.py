@@ -10,6 +10,7 @@ from tf_equirl._checks import instance, one_of, optional_text
 from tf_equirl.groups import Symmetry
 from tf_equirl.models.actor import ACTOR_KINDS, actor
 from tf_equirl.models.convolutions import Convolutions
+from tf_equirl.models.relaxation import Relaxation
 
 Q_FUNCTION_KINDS = tuple(kind for kind in ACTOR_KINDS if kind != "odd")
 """Those of actors, but for "odd": all its outputs are odd functions, and so is their sum, as if a
@@ -27,6 +28,7 @@ def q_function(
     activation: str | None = None,
     normalize: bool = False,
     convolutions: Convolutions | None = None,
+    relaxation: Relaxation | None = None,
 ) -> keras.Model:
     r"""Values of actions: observations `[batch, *observation_shape]` to `[batch, num_actions]`.
 
@@ -50,6 +52,7 @@ def q_function(
       activation: see `models.actor`.
       normalize: see `models.actor`.
       convolutions: see `models.actor`.
+      relaxation: see `models.actor`.
 
     Returns:
       A Keras functional model.
@@ -84,4 +87,5 @@ def q_function(
         activation,
         normalize=normalize,
         convolutions=convolutions,
+        relaxation=relaxation,
     )

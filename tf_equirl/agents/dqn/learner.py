@@ -32,16 +32,18 @@ from tf_equirl.training.optimizer import (
 from tf_equirl.training.picture_config import PictureConfig
 from tf_equirl.training.population import Weights, finite_weights
 from tf_equirl.training.randomness import Purpose, member_uniforms
+from tf_equirl.training.relaxation_config import RelaxationConfig
 from tf_equirl.training.result import Outcome
 
 if TYPE_CHECKING:
     from tf_equirl.agents.dqn.config import DQNConfig
 
 _SETTINGS = ("discount", "huber_delta", "epsilon_start", "epsilon_end", "epsilon_steps")
+_OF_NETWORKS = (PictureConfig, RelaxationConfig)
 # What describes the network, which the program's key has itself, and what bounds a run.
 _NOT_OF_THE_PROGRAM = (
     *("q_function", "hidden_units", "match_parameters", "activation"),
-    *(field.name for field in dataclasses.fields(PictureConfig)),
+    *(field.name for kind in _OF_NETWORKS for field in dataclasses.fields(kind)),
     "total_timesteps",
 )
 
