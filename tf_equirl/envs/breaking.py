@@ -35,6 +35,16 @@ class Breaking(NamedTuple):
         """How many times the published horizontal part gravity has."""
         return self.kappa if self.kind == "gravity" else 0.0
 
+    @property
+    def gain(self) -> float:
+        """How many times as strong what pushes in the positive direction is."""
+        return 1 + self.kappa if self.kind == "gain" else 1.0
+
+    @property
+    def reflection(self) -> float:
+        """How many times an action counts in the region."""
+        return 1 - 2 * self.kappa if self.kind == "reflect" else 1.0
+
     def applied(self, action: tf.Tensor, inside: tf.Tensor) -> tf.Tensor:
         """What an action amounts to.
 
@@ -43,9 +53,9 @@ class Breaking(NamedTuple):
             inside: Whether the state is in the region, of a shape that broadcasts to it.
         """
         if self.kind == "gain":
-            return tf.where(action > 0, (1 + self.kappa) * action, action)
+            return tf.where(action > 0, self.gain * action, action)
         if self.kind == "reflect":
-            return tf.where(inside, (1 - 2 * self.kappa) * action, action)
+            return tf.where(inside, self.reflection * action, action)
         return action
 
     def repeats(self) -> list[float]:

@@ -74,6 +74,17 @@ _CLASSIC = "gymnasium.envs.classic_control"
 _MUJOCO = "gymnasium.envs.mujoco"
 NAMES: dict[str, tuple[str, ...]] = {
     "tf_equirl.envs.cartpole.CartPole": _CARTPOLE,
+    "tf_equirl.envs.control.acrobot.Acrobot": (
+        *("sin1", "sin2", "cos1", "cos2"),
+        *("angle1 velocity", "angle2 velocity"),
+    ),
+    "tf_equirl.envs.control.cartpole_swingup.CartPoleSwingup": (
+        *("x", "cos", "sin", "x velocity", "angle velocity"),
+    ),
+    "tf_equirl.envs.control.reacher.Reacher": (
+        *("cos1", "sin1", "angle2", "to_target_x", "to_target_y"),
+        *("angle1 velocity", "angle2 velocity"),
+    ),
     f"{_CLASSIC}.cartpole.CartPoleEnv": _CARTPOLE,
     f"{_CLASSIC}.acrobot.AcrobotEnv": (
         *("cos1", "sin1", "cos2", "sin2"),
