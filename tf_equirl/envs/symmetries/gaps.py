@@ -83,9 +83,9 @@ def symmetry_gaps(env: BaseEnvironment | str, symmetry: Symmetry | None = None) 
         >>> gaps = envs.symmetry_gaps(envs.Catch(rows=5, columns=3))
         >>> gaps.price, gaps.loss
         (0.0, 0.0)
-        >>> gaps = envs.symmetry_gaps(envs.Catch(5, 3, breaking="reflect", kappa=1.0))
+        >>> gaps = envs.symmetry_gaps(envs.Catch(breaking="reflect", kappa=1.0))
         >>> round(gaps.price, 2), round(gaps.loss, 2)
-        (1.0, 0.5)
+        (1.0, 0.03)
     """
     found = tensor_environment_of(env)
     symmetry = found.symmetry if symmetry is None else instance("symmetry", symmetry, Symmetry)

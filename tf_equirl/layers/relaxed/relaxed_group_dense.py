@@ -40,8 +40,8 @@ class RelaxedGroupDense(Relaxed, GroupDense):
         >>> layer = RelaxedGroupDense(4, symmetric_group(3), banks=6)
         >>> layer(np.ones([1, 6, 2], "float32")).shape
         TensorShape([1, 6, 4])
-        >>> sum(weight.size for weight in layer.weights[:1])  # those of any matrix [12, 24]
-        288
+        >>> layer.kernel.shape  # as many numbers as the matrix [12, 24]
+        (6, 6, 2, 4)
     """
 
     sides = SIDES
