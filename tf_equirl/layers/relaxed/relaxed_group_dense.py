@@ -41,7 +41,7 @@ class RelaxedGroupDense(Relaxed, GroupDense):
         >>> layer(np.ones([1, 6, 2], "float32")).shape
         TensorShape([1, 6, 4])
         >>> layer.kernel.shape  # as many numbers as the matrix [12, 24]
-        (6, 6, 2, 4)
+        TensorShape([6, 6, 2, 4])
     """
 
     sides = SIDES
