@@ -542,11 +542,13 @@ def constructors() -> list[Subject]:
             {
                 **{"symmetry": symmetry, "kind": "gcnn", "kernel_initializer": None, **of_model},
                 **{"activation": None, "normalize": False, "convolutions": None},
+                "continuous": False,
             },
             {
                 **widths,
                 "kernel_initializer": either(none, a_function),
                 **{"activation": none, "normalize": flag, "convolutions": none},
+                "continuous": flag,
             },
         ),
         Subject(
