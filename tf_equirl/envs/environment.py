@@ -10,19 +10,20 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_equirl.distributions import Categorical, Distribution
+from tf_equirl.distributions import Categorical, Distribution, Gaussian
 from tf_equirl.envs.base import BaseEnvironment
 from tf_equirl.models.heads import Head, RealHead
 
 
 class Environment(BaseEnvironment):
-    """A Markov decision process with discrete actions, written as pure TensorFlow functions.
+    """A Markov decision process, written as pure TensorFlow functions.
 
     Every function is batched over any leading dimensions, has static shapes and no side effects,
     so that a rollout compiles into one XLA loop. The environment holds no state: a state is a
     `NamedTuple` of tensors that share their leading dimensions, and its field `steps` (int32)
     counts the steps of the episode. A subclass sets the attributes below and defines
     `initial_state`, `observe` and `transition`; the time limit and the reset are done here.
+    Actions are integers, or, where the subclass defines `action_bounds`, k numbers of a box.
 
     Randomness comes in as uniform numbers in [0, 1), `num_uniforms` for every step, because
     TensorFlow's stateless generators take one seed per call: a caller that gives each of many
@@ -33,7 +34,9 @@ class Environment(BaseEnvironment):
     one that selects among cases is to be used as it comes, since narrowing it can round it to 1.
 
     Attributes:
-        num_actions: Actions are 0 .. num_actions - 1.
+        num_actions: Actions are 0 .. num_actions - 1; 0 where they are numbers of a box.
+        action_bounds: Lower and upper bounds, k numbers each, of the box of actions; None where
+            they are integers.
         version: Version of the gymnasium id, "tf_equirl/<name>-v<version>".
         num_uniforms: Uniform numbers consumed per step, also enough for one reset.
         random_transitions: Whether `transition` uses them; False where resets alone do.
@@ -41,6 +44,7 @@ class Environment(BaseEnvironment):
     """
 
     num_actions: int
+    action_bounds: tuple[Sequence[float], Sequence[float]] | None = None
     num_uniforms: int
     random_transitions: bool = True
     reset_options: tuple[str, ...] = ()
@@ -151,7 +155,7 @@ class Environment(BaseEnvironment):
 
         Args:
             state: The state.
-            action: [...] integers.
+            action: [...] integers, or [..., k] float32.
             uniforms: [..., num_uniforms] in [0, 1).
 
         Returns:
@@ -168,7 +172,7 @@ class Environment(BaseEnvironment):
 
         Args:
             state: The state.
-            action: [...] integers.
+            action: [...] integers, or [..., k] float32.
 
         Returns:
             For k outcomes, the same number everywhere, of which some may be impossible: their
@@ -222,8 +226,14 @@ class Environment(BaseEnvironment):
 
     @property
     def action_distribution(self) -> Distribution:
-        """What the outputs of a policy for this environment mean: logits of its actions."""
-        return Categorical(self.num_actions)
+        """What the outputs of a policy for this environment mean.
+
+        Logits of integers; means and deviations of a `Gaussian` on a box, unless a subclass says
+        otherwise.
+        """
+        if self.action_bounds is None:
+            return Categorical(self.num_actions)
+        return Gaussian(*self.action_bounds, self.symmetry.action)
 
     def encoding_bounds(self) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
         """Lower and upper bounds [d] of encoded states, which planning in a model keeps to.
@@ -287,7 +297,7 @@ class Environment(BaseEnvironment):
     def step(self, state: Any, action: tf.Tensor, seed: tf.Tensor | Sequence[int]) -> tuple:
         """Steps with randomness drawn from `seed` [2] int32; see `step_with_uniforms`."""
         action = tf.convert_to_tensor(action)
-        return self.step_with_uniforms(state, action, self.draw_uniforms(seed, action.shape))
+        return self.step_with_uniforms(state, action, self.draw_uniforms(seed, state.steps.shape))
 
     def step_with_uniforms(
         self, state: Any, action: tf.Tensor, uniforms: tf.Tensor
@@ -301,7 +311,7 @@ class Environment(BaseEnvironment):
 
         Args:
             state: The state.
-            action: [...] integers.
+            action: [...] integers, or [..., k] float32.
             uniforms: [..., num_uniforms] in [0, 1).
 
         Returns:
@@ -314,8 +324,9 @@ class Environment(BaseEnvironment):
             truncated: [...] bool.
 
         Raises:
-            ValueError: If the actions are not integers or not of the state's batch shape, or, when
-                executed eagerly (a compiled program cannot raise), out of range.
+            ValueError: If the actions are of another type or not of the state's batch shape, or,
+                when executed eagerly (a compiled program cannot raise), `validate_actions` refuses
+                them.
         """
         following, moved, reward, terminated, truncated = self.advance(state, action, uniforms)
         return following, self.observe(moved), reward, terminated, truncated
@@ -355,24 +366,31 @@ class Environment(BaseEnvironment):
             raise ValueError(f"`seed` must be two integers, int32 [2]. Received: seed={seed!r}")
         return tf.random.stateless_uniform([*batch_shape, self.num_uniforms], seed)
 
-    def validate_actions(self, actions: Any, batch_shape: Sequence[int]) -> NDArray[np.integer]:
+    def validate_actions(self, actions: Any, batch_shape: Sequence[int]) -> NDArray[Any]:
         """Checks actions on the host and returns them as an array.
 
         Args:
-            actions: Integers, an array or a number.
-            batch_shape: The shape that they must have.
+            actions: Integers, or numbers of a box: an array or a number.
+            batch_shape: Their leading dimensions.
 
         Raises:
-            ValueError: If they are not integers in 0 .. num_actions - 1, or of another shape.
+            ValueError: If they are not integers in 0 .. num_actions - 1, or no finite numbers where
+                there is a box, or of another shape. What is outside of the box is for `transition`.
         """
+        shape = (*batch_shape, *self._action_shape)
         try:
             array = np.asarray(actions)
         except ValueError:  # nested lists of different lengths
             array = None
-        if array is None or array.shape != tuple(batch_shape):
-            raise ValueError(
-                f"`action` must have shape {tuple(batch_shape)}. Received: action={actions!r}"
-            )
+        if array is None or array.shape != shape:
+            raise ValueError(f"`action` must have shape {shape}. Received: action={actions!r}")
+        if self.action_bounds is not None:
+            if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
+                raise ValueError(
+                    f"`action` of {self.name} must hold finite numbers. Received: "
+                    f"action={actions!r}"
+                )
+            return array.astype(np.float32)
         in_range = array.dtype.kind in "iu"
         if in_range and array.ndim == 0:  # every step of a single environment comes here
             in_range = 0 <= int(array) < self.num_actions
@@ -385,13 +403,22 @@ class Environment(BaseEnvironment):
             )
         return array
 
+    @property
+    def _action_shape(self) -> tuple[int, ...]:
+        """Of one action."""
+        return () if self.action_bounds is None else (len(self.action_bounds[0]),)
+
     def _check_action(self, state: Any, action: tf.Tensor) -> None:
         if tf.executing_eagerly():
             self.validate_actions(action.numpy(), state.steps.shape.as_list())
-        elif not action.dtype.is_integer or not action.shape.is_compatible_with(state.steps.shape):
+            return
+        shape = state.steps.shape.concatenate(self._action_shape)
+        rule, holds = "integers", action.dtype.is_integer
+        if self.action_bounds is not None:
+            rule, holds = "floating-point numbers", action.dtype.is_floating
+        if not holds or not action.shape.is_compatible_with(shape):
             raise ValueError(
-                f"`action` must hold integers, shape {state.steps.shape}. Received: "
-                f"action={action!r}"
+                f"`action` must hold {rule}, shape {shape}. Received: action={action!r}"
             )
 
 

@@ -52,8 +52,8 @@ def q_function(
     * `"cnn"`: convolutions of a picture, which the action joins, then ReLU layers, unconstrained;
     * `"gcnn"`: lifting of the direct sum of both, group convolutions with ReLU, and a readout to
       the trivial representation (as the critics of Wang et al., 2022, "SO(2)-Equivariant
-      Reinforcement Learning", are). Where the state is a picture it begins with convolutions that turn with
-      it, and the action joins after them. It obeys
+      Reinforcement Learning", are). Where the state is a picture it begins with convolutions that
+      turn with it, and the action joins after them. It obeys
 
     $$ Q(\rho_S(g) s, \rho_A(g) a) = Q(s, a). $$
 
