@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_equirl.agents import DQNConfig
 from tests.agents.dqn_cases import Fixed, Lottery
+from tf_equirl.agents import DQNConfig
 from tf_equirl.training import memory as module
 from tf_equirl.training import replay
 from tf_equirl.training.collect import collect, num_uniforms, start_acting

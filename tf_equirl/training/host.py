@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tf_equirl.distributions import Distribution
 from tf_equirl.envs.host import HostEnvironment
 from tf_equirl.training import programs
-from tf_equirl.training.collect import ActingState, Rollout
+from tf_equirl.training.collect import ActingState, Draw, Rollout
 from tf_equirl.training.population import Population
 from tf_equirl.training.randomness import Purpose, member_uniforms
 
@@ -123,8 +123,16 @@ class Copies:
             vector.close()
 
 
-def acting_program(actor: keras.Model, distribution: Distribution, greedy: bool) -> Any:
+def acting_program(
+    actor: keras.Model, distribution: Distribution, greedy: bool, draw: Draw | None = None
+) -> Any:
     """A compiled program that acts: the call of every step of an environment.
+
+    Args:
+      actor: from observations to parameters of the distribution.
+      distribution: of actions.
+      greedy: whether to take the most probable action instead of drawing one.
+      draw: how actions are drawn, if not from the distribution.
 
     Returns:
       A `tf.function` from an actor's weights, observations `[members, envs, ...]`, uniform numbers
@@ -139,7 +147,10 @@ def acting_program(actor: keras.Model, distribution: Distribution, greedy: bool)
     def act(weights, observation, uniforms, step):
         parameters = population.outputs("actor", weights, observation)
         # Not `uniforms[step]`, of which XLA compiles a program for every step.
-        action = distribution.act(parameters, tf.gather(uniforms, step), greedy)
+        own = tf.gather(uniforms, step)
+        action = (
+            distribution.act(parameters, own, greedy) if draw is None else draw(parameters, own)
+        )
         executed = distribution.executed(action)
         return action, executed, distribution.log_prob(parameters, action), parameters
 
@@ -174,7 +185,7 @@ def episode_seeds(seeds: NDArray[np.integer], index: int, size: int) -> NDArray[
     )
 
 
-class HostUpdates:
+class OnHost:
     """Updates of a learner whose environment is stepped on the host; its `run` is a stage's.
 
     Copies of members that fill a block up act in nothing: they have what the member has that they
@@ -182,27 +193,33 @@ class HostUpdates:
     episodes, since the state of such environments cannot be saved.
 
     Args:
-      learner: an `OnPolicyLearner`.
+      learner: an `ActingLearner`.
     """
 
     def __init__(self, learner: Any):
         self.learner = learner
-        self._blocks: dict[Any, _Block] = {}
+        self._blocks: dict[Any, Block] = {}
         self._compiled: set[int] = set()
 
     def run(self, state: Any, first: int, number: int) -> tuple[Any, Any]:
         """See `Stage.run`; at most one update."""
-        if not number:
-            self._compile(state)
-            return state, {}
-        acting, rollout = self._block(state).collect(state, first, *self._programs[:2])
-        state, reports = self._programs[2](state, acting, rollout, tf.constant(first))
-        return state, {name: value[tf.newaxis] for name, value in reports.items()}
+        block = self._block(state)
+        if number:
+            state, reports = self.update(block, state, first)
+            return state, {name: value[tf.newaxis] for name, value in reports.items()}
+        members = len(state.seeds)
+        if members not in self._compiled:
+            self._compiled.add(members)
+            self.compile(block, state)
+        return state, {}
 
-    def sound(self, state: Any, member: int) -> tuple[bool, bool]:
-        """Whether rewards and observations of the last rollout of a member were finite."""
-        rewards, observations = self._block(state).sound
-        return bool(rewards[member]), bool(observations[member])
+    def update(self, block: Block, state: Any, index: int) -> tuple[Any, Any]:
+        """The state after an update, and what it reports."""
+        raise NotImplementedError
+
+    def compile(self, block: Block, state: Any) -> None:
+        """Calls every program once for a number of members."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """Closes all environments."""
@@ -210,29 +227,48 @@ class HostUpdates:
             block.copies.close()
         self._blocks.clear()
 
-    def _block(self, state: Any) -> _Block:
-        own = (state.seeds, *tf.nest.flatten((state.settings, state.adam.settings)))
+    def _block(self, state: Any) -> Block:
+        of_adam = state.adam.values() if isinstance(state.adam, dict) else [state.adam]
+        own = (state.seeds, *tf.nest.flatten((state.settings, [a.settings for a in of_adam])))
         distinct = copies_of(own)
         key = state.seeds.numpy().tobytes(), distinct.tobytes()
         if key not in self._blocks:
-            self._blocks[key] = _Block(self.learner, state.seeds.numpy(), distinct)
+            self._blocks[key] = Block(self.learner, state.seeds.numpy(), distinct)
         return self._blocks[key]
 
-    def _compile(self, state: Any) -> None:
-        """Calls every program once for a number of members."""
-        members = len(state.seeds)
-        if members in self._compiled:
-            return
-        self._compiled.add(members)
+
+class HostUpdates(OnHost):
+    """Those of an `OnPolicyLearner`: a rollout, then what is learned from it."""
+
+    def update(self, block: Block, state: Any, index: int) -> tuple[Any, Any]:
+        """See `OnHost.update`."""
+        acting, rollout = self.collect(block, state, index)
+        return self._programs[2](state, acting, rollout, tf.constant(index))
+
+    def collect(self, block: Block, state: Any, index: int) -> tuple[ActingState, Rollout]:
+        """The rollout of update `index`."""
+        act, begin, _ = self._programs
+        acting = block.begin(state.acting, index)
+        uniforms, weights = begin(state.seeds, tf.constant(index), state.weights.of("actor"))
+        steps = range(self.learner.config.rollout_steps)
+        acting, rollout = block.steps(acting, act, weights, uniforms, steps)
+        block.sound = tuple(
+            np.isfinite(x).all(axis=(0, *range(2, x.ndim)))
+            for x in (rollout.reward, rollout.next_observation)
+        )
+        return tf.nest.map_structure(tf.constant, (acting, rollout))
+
+    def sound(self, state: Any, member: int) -> tuple[bool, bool]:
+        """Whether rewards and observations of the last rollout of a member were finite."""
+        rewards, observations = self._block(state).sound
+        return bool(rewards[member]), bool(observations[member])
+
+    def compile(self, block: Block, state: Any) -> None:
+        """See `OnHost.compile`."""
         act, begin, learn = self._programs
-        observation = state.acting.env
         uniforms, weights = begin(state.seeds, tf.constant(0), state.weights.of("actor"))
-        action, _, log_prob, _ = act(weights, observation, uniforms, tf.constant(0))
-        row = tf.zeros(log_prob.shape)
-        no = tf.zeros(log_prob.shape, tf.bool)
+        one = block.nothing(state, act, weights, uniforms)
         steps = self.learner.config.rollout_steps
-        valid = () if self._block(state).copies.always_valid else no
-        one = Rollout(observation, action, log_prob, row, observation, no, no, row, valid=valid)
         rollout = tf.nest.map_structure(lambda x: tf.stack([x] * steps), one)
         learn(state, state.acting, rollout, tf.constant(0))
 
@@ -240,6 +276,109 @@ class HostUpdates:
     def _programs(self) -> tuple[Any, Callable, Callable]:
         learner = self.learner
         return programs.cached(("host", learner.key), lambda: _make_programs(learner))
+
+
+class HostPhases(OnHost):
+    """Those of an `OffPolicyLearner`: phases of some steps, each with its gradient steps."""
+
+    def update(self, block: Block, state: Any, index: int) -> tuple[Any, Any]:
+        """See `OnHost.update`."""
+        made, c = self._programs, self.learner.config
+        acting = block.begin(state.acting, index)
+        own, number = made.own(state), tf.constant(index)
+        numbers, rates, learned, weights = made.begin(state._replace(buffer=()), number)
+        uniforms = tf.reshape(numbers.acting, [c.rollout_steps, *numbers.acting.shape[2:]])
+        returns = []
+        for phase in range(c.phases):
+            at_first = index * c.phases + phase <= c.first_phase
+            act = made.act_at_first if at_first else made.act
+            steps = range(phase * c.phase_steps, (phase + 1) * c.phase_steps)
+            acting, rollout = block.steps(acting, act, weights, uniforms, steps)
+            returns.append(rollout.last_return)
+            learned, weights = made.learn(
+                learned,
+                own,
+                state.buffer,
+                tf.nest.map_structure(tf.constant, rollout),
+                numbers,
+                number,
+                tf.constant(phase),
+                rates,
+            )
+        acting = tf.nest.map_structure(tf.constant, acting)
+        after, reports = made.end(
+            state._replace(acting=acting, buffer=()),
+            learned,
+            tf.constant(np.stack(returns)),
+            number,
+        )
+        return after._replace(buffer=state.buffer), reports
+
+    def compile(self, block: Block, state: Any) -> None:
+        """See `OnHost.compile`. What is written is written again by the first update."""
+        made, c, zero = self._programs, self.learner.config, tf.constant(0)
+        numbers, rates, learned, weights = made.begin(state._replace(buffer=()), zero)
+        uniforms = tf.reshape(numbers.acting, [c.rollout_steps, *numbers.acting.shape[2:]])
+        for act in (made.act_at_first, made.act):
+            one = block.nothing(state, act, weights, uniforms)
+        rollout = tf.nest.map_structure(lambda x: tf.stack([x] * c.phase_steps), one)
+        own = made.own(state)
+        made.learn(learned, own, state.buffer, rollout, numbers, zero, zero, rates)
+        returns = tf.stack([rollout.last_return] * c.phases)
+        made.end(state._replace(buffer=()), learned, returns, zero)
+
+    @functools.cached_property
+    def _programs(self) -> PhasePrograms:
+        learner = self.learner
+        return programs.cached(("host", learner.key), lambda: PhasePrograms(learner))
+
+
+class PhasePrograms:
+    """The compiled programs of an `OffPolicyLearner` whose environment is on the host.
+
+    Args:
+      learner: the learner.
+
+    Attributes:
+      act_at_first: acting before the first gradient step, an `acting_program`.
+      act: acting from then on.
+      begin: what an update begins with: its random numbers, step sizes, what gradient steps change,
+        and the actor's weights as they are applied.
+      learn: writes the steps of a phase into the memory, and makes its gradient steps.
+      end: the state after an update, and what it reports.
+    """
+
+    def __init__(self, learner: Any):
+        copies = learner.config.num_environments
+        actor, distribution = learner.networks["actor"], learner.env.action_distribution
+
+        def prepared(learned):
+            return learner.population.prepared(learned.weights.of("actor"), copies)
+
+        @tf.function(jit_compile=True, autograph=False)
+        def begin(state, index):
+            learned, numbers = learner.begin(state), learner.numbers(state.seeds, index)
+            return numbers, learner.rates(state, index), learned, prepared(learned)
+
+        @tf.function(jit_compile=True, autograph=False)
+        def learn(learned, own, buffer, rollout, numbers, index, phase, rates):
+            learner.memory.write(buffer, rollout, (), index, phase)
+            learned = learner.gradient_steps(learned, own, buffer, numbers, index, phase, rates)
+            return learned, prepared(learned)
+
+        @tf.function(jit_compile=True, autograph=False)
+        def end(state, learned, last_return, index):
+            return learner.after(state, learned, last_return, index)
+
+        self.act_at_first = acting_program(actor, distribution, False, learner.first_draw)
+        self.act = acting_program(actor, distribution, False)
+        self.begin, self.learn, self.end = begin, learn, end
+
+    def own(self, state: Any) -> Any:
+        """A state without all that gradient steps have no use for, or are handed beside it."""
+        return type(state)(
+            *(x if name in ("seeds", "settings") else () for name, x in state._asdict().items())
+        )
 
 
 def _make_programs(learner: Any) -> tuple[Any, Callable, Callable]:
@@ -261,7 +400,7 @@ def _make_programs(learner: Any) -> tuple[Any, Callable, Callable]:
     return acting_program(learner.networks["actor"], distribution, False), begin, learn
 
 
-class _Block:
+class Block:
     """The environments of a block of members.
 
     Args:
@@ -279,20 +418,37 @@ class _Block:
         self.sound = (np.ones(len(seeds), bool),) * 2
         self._next = -1
 
-    def collect(
-        self, state: Any, index: int, act: Any, begin: Callable
-    ) -> tuple[ActingState, Rollout]:
-        """The rollout of an update."""
-        acting = state.acting
+    def begin(self, acting: ActingState, index: int) -> ActingState:
+        """What update `index` begins with, of arrays: new episodes, if it follows no other."""
         observation, episode, last = (x.numpy() for x in acting)
         if index != self._next:
             seeds = episode_seeds(self.seeds, index, self.config.num_environments)
             observation = self._spread(self.copies.reset(seeds))
             episode = np.zeros_like(episode)
-        uniforms, weights = begin(state.seeds, tf.constant(index), state.weights.of("actor"))
-        at_once = act.get_concrete_function(weights, acting.env, uniforms, tf.constant(0))
+        self._next = index + 1
+        return ActingState(observation, episode, last)
+
+    def steps(
+        self, acting: ActingState, act: Any, weights: Any, uniforms: tf.Tensor, steps: Sequence[int]
+    ) -> tuple[ActingState, Rollout]:
+        """Some steps of an update.
+
+        Args:
+          acting: of arrays.
+          act: an `acting_program`.
+          weights: of the actor.
+          uniforms: of the whole update, see `acting_program`.
+          steps: their numbers in the update.
+
+        Returns:
+          What to go on from, and the steps, `[steps, members, envs, ...]`, of arrays.
+        """
+        observation, episode, last = acting
+        at_once = act.get_concrete_function(
+            weights, tf.constant(observation), uniforms, tf.constant(0)
+        )
         rows = []
-        for step in range(self.config.rollout_steps):
+        for step in steps:
             action, executed, log_prob, _ = at_once(
                 weights, tf.constant(observation), uniforms, tf.constant(step)
             )
@@ -315,13 +471,17 @@ class _Block:
             )
             rows.append(row)
             observation = seen.observation
-        self._next = index + 1
-        rollout = tf.nest.map_structure(lambda *x: tf.constant(np.stack(x)), *rows)
-        self.sound = tuple(
-            np.isfinite(x).all(axis=(0, *range(2, x.ndim)))
-            for x in (rollout.reward.numpy(), rollout.next_observation.numpy())
-        )
-        return ActingState(*map(tf.constant, (observation, episode, last))), rollout
+        rollout = tf.nest.map_structure(lambda *x: np.stack(x), *rows)
+        return ActingState(observation, episode, last), rollout
+
+    def nothing(self, state: Any, act: Any, weights: Any, uniforms: tf.Tensor) -> Rollout:
+        """A step of no environment, which programs are compiled with; of tensors."""
+        observation = state.acting.env
+        action, _, log_prob, _ = act(weights, observation, uniforms, tf.constant(0))
+        row = tf.zeros(log_prob.shape)
+        no = tf.zeros(log_prob.shape, tf.bool)
+        valid = () if self.copies.always_valid else no
+        return Rollout(observation, action, log_prob, row, observation, no, no, row, valid=valid)
 
     def _spread(self, of_copies: NDArray[Any]) -> NDArray[Any]:
         """`[distinct * envs, ...]` as `[members, envs, ...]`."""

@@ -12,10 +12,11 @@ from typing import Any, ClassVar, NamedTuple
 import keras
 import tensorflow as tf
 
-from tf_equirl.envs import BaseEnvironment, Environment
+from tf_equirl.envs import BaseEnvironment, Environment, HostEnvironment
 from tf_equirl.training import programs
 from tf_equirl.training.acting import ActingLearner, curves
 from tf_equirl.training.collect import ActingState, Draw, Policy, collect, num_uniforms
+from tf_equirl.training.host import HostPhases
 from tf_equirl.training.learner import Reports, Stage, Trouble
 from tf_equirl.training.loops import repeat, repeat_and_stack
 from tf_equirl.training.members import structure
@@ -56,6 +57,8 @@ class OffPolicyLearner(ActingLearner):
     """
 
     config: ReplayConfig
+    first_draw: Draw | None = None
+    """How actions are drawn on the host before the first gradient step; None: as they are later."""
     losses: ClassVar[tuple[str, ...]]
     described: ClassVar[tuple[str, ...]]
 
@@ -68,6 +71,7 @@ class OffPolicyLearner(ActingLearner):
     ):
         super().__init__(env, config, networks)
         self.memory = Memory(env, config, n_steps)
+        self._on_host = HostPhases(self) if isinstance(env, HostEnvironment) else None
 
     # What an algorithm defines.
 
@@ -133,7 +137,14 @@ class OffPolicyLearner(ActingLearner):
     @functools.cached_property
     def stages(self) -> dict[str, Stage]:
         """See `Learner.stages`."""
+        if self._on_host is not None:
+            return {"update": Stage("update", self._on_host.run, 1)}
         return {"update": Stage("update", self._run, self.memory.most_updates)}
+
+    def close(self) -> None:
+        """See `Learner.close`."""
+        if self._on_host is not None:
+            self._on_host.close()
 
     def _run(self, state: Any, first: int, number: int) -> tuple[Any, Reports]:
         """See `Stage.run`. The buffer is not returned, which XLA would copy at every call."""

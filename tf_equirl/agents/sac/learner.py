@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tf_equirl.agents.sac.gradient_steps import ACTOR, CRITICS, LOSSES, GradientSteps, Learned
@@ -51,6 +50,18 @@ class SACState(NamedTuple):
     buffer: Any  # `Kept`; empty inside of the program, which is handed it beside the state
 
 
+def anywhere(parameters: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
+    """Actions of a `SquashedGaussian`, before they are squashed, of equal density in the box.
+
+    Args:
+      parameters: of no meaning.
+      uniforms: `[..., d]` in [0, 1).
+    """
+    # In the middle between multiples of 2^-23, as where the Gaussian draws.
+    inside = tf.minimum(uniforms, 1 - 2.0**-23) + 2.0**-24
+    return tf.atanh(2.0 * inside - 1.0)
+
+
 class SACLearner(OffPolicyLearner):
     """Soft actor-critic (Haarnoja et al., 2018) for many members, in one compiled program.
 
@@ -72,6 +83,7 @@ class SACLearner(OffPolicyLearner):
 
     trainer = "train_sac"
     losses = LOSSES
+    first_draw = staticmethod(anywhere)
     described = (
         *("actor", "q_function", "hidden_units", "activation"),
         *("match_parameters", "match_q_function_parameters"),
@@ -147,7 +159,8 @@ class SACLearner(OffPolicyLearner):
             return self.population.outputs(ACTOR, prepared, observation)
 
         def draw(parameters, uniforms):
-            return tf.where(learns, distribution.sample(parameters, uniforms), anywhere(uniforms))
+            drawn = distribution.sample(parameters, uniforms)
+            return tf.where(learns, drawn, anywhere(parameters, uniforms))
 
         return policy, draw
 
@@ -175,17 +188,6 @@ class SACLearner(OffPolicyLearner):
     def result(self, outcome: Outcome) -> SACResult:
         """See `Learner.result`."""
         return SACResult(**self.fields(outcome))
-
-
-def anywhere(uniforms: tf.Tensor) -> tf.Tensor:
-    """Actions of a `SquashedGaussian`, before they are squashed, of equal density in the box.
-
-    Args:
-      uniforms: `[..., d]` in [0, 1).
-    """
-    # In the middle between multiples of 2^-23, as where the Gaussian draws.
-    inside = tf.minimum(uniforms, 1 - 2.0**-23) + 2.0**-24
-    return tf.atanh(2.0 * inside - 1.0)
 
 
 def _optimizer(config: SACConfig, name: str) -> SACConfig:
