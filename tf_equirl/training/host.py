@@ -453,6 +453,8 @@ class Block:
                 weights, tf.constant(observation), uniforms, tf.constant(step)
             )
             given = executed.numpy()[self.first]
+            # Of a member that was lost in this update, which is told at its end.
+            given[np.isnan(given)] = 0
             seen = Seen(*map(self._spread, self.copies.step(given.reshape(-1, *given.shape[2:]))))
             ended = seen.terminated | seen.truncated
             episode = episode + seen.reward
