@@ -32,7 +32,7 @@ from tf_equirl.training.search_space import declared_spaces
         ("gradient_steps", 0, "a positive integer"),
         ("buffer_size", 2**23 + 1, "a positive integer of at most 8,388,608"),
         ("buffer_size", 255, "at least batch_size = 256"),
-        ("learning_starts", 255, "at least batch_size = 256"),
+        ("learning_starts", -1, "an integer of at least 0"),
         ("learning_starts", 20_001, "at most the 20,000 steps of the run"),
         ("total_timesteps", 99, "at least one update of num_environments * rollout_steps = 100"),
         ("gradient_steps", 2**20, "of at most 2,147,483,647 gradient steps"),

@@ -288,23 +288,18 @@ class HostPhases(OnHost):
         own, number = made.own(state), tf.constant(index)
         numbers, rates, learned, weights = made.begin(state._replace(buffer=()), number)
         uniforms = tf.reshape(numbers.acting, [c.rollout_steps, *numbers.acting.shape[2:]])
-        returns = []
+        returns, at_once = [], None
         for phase in range(c.phases):
             at_first = index * c.phases + phase <= c.first_phase
             act = made.act_at_first if at_first else made.act
             steps = range(phase * c.phase_steps, (phase + 1) * c.phase_steps)
             acting, rollout = block.steps(acting, act, weights, uniforms, steps)
             returns.append(rollout.last_return)
-            learned, weights = made.learn(
-                learned,
-                own,
-                state.buffer,
-                tf.nest.map_structure(tf.constant, rollout),
-                numbers,
-                number,
-                tf.constant(phase),
-                rates,
-            )
+            rows = tf.nest.map_structure(tf.constant, rollout)
+            arguments = learned, own, state.buffer, rows, numbers, number, tf.constant(phase), rates
+            if at_once is None:  # see `acting_program`
+                at_once = made.learn.get_concrete_function(*arguments)
+            learned, weights = at_once(*arguments)
         acting = tf.nest.map_structure(tf.constant, acting)
         after, reports = made.end(
             state._replace(acting=acting, buffer=()),

@@ -55,8 +55,6 @@ class ReplayConfig(AgentConfig):
             if self.buffer_size < value:
                 self._reject("buffer_size", f"at least {field} = {value:,}")
         self._set("learning_starts", integer, 0, MOST, "an integer of at least 0")
-        if self.learning_starts < self.batch_size:
-            self._reject("learning_starts", f"at least batch_size = {self.batch_size:,}")
         if self.learning_starts > self.buffer_size:
             self._reject("learning_starts", f"at most buffer_size = {self.buffer_size:,}")
         length = self.num_updates * steps

@@ -120,6 +120,8 @@ class DQNConfig(ReplayConfig, PictureConfig):
         for field in ("train_every", "gradient_steps", "target_update_period", "epsilon_steps"):
             self._check_integer(field)
         self.check_replay(self.n_steps)
+        if self.learning_starts < self.batch_size:
+            self._reject("learning_starts", f"at least batch_size = {self.batch_size:,}")
         for field in ("epsilon_start", "epsilon_end"):
             self._check_real(field, "a number from 0 to 1", lambda x: 0 <= x <= 1)
         if self.epsilon_end > self.epsilon_start:

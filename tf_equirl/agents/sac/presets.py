@@ -17,7 +17,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "adam_epsilon": 1e-8,
         "buffer_size": 1_000_000,
         "batch_size": 256,
-        "learning_starts": 256,
+        "learning_starts": 100,
         "train_every": 1,
         "gradient_steps": 1,
         "tau": 0.005,
