@@ -17,7 +17,14 @@ NOT_CALLED = {
     *("Irrep", "PairOrbits", "Transitions"),
     *("SymmetryReport", "OutcomeReport", "TwoSampleReport", "Discovery", "NearMiss"),
     *("Progress", "DynaProgress", "FitProgress", "NonFiniteError", "KerasNetwork"),
-    *("TrainingResult", "DQNResult", "DynaResult", "TransitionResult", "TransitionEquivariance"),
+    *(
+        "TrainingResult",
+        "DQNResult",
+        "SACResult",
+        "DynaResult",
+        "TransitionResult",
+        "TransitionEquivariance",
+    ),
 }
 
 SUBJECTS = bad_values.constructors()
