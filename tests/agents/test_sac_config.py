@@ -25,6 +25,7 @@ from tf_equirl.training.search_space import declared_spaces
         ("learn_temperature", 1, "True or False"),
         ("initial_temperature", 0.0, "a positive number"),
         ("target_entropy", math.inf, "a finite number or None"),
+        ("augmentation", "orbit", "one of none, random"),
         ("tau", 0.0, "a number above 0 and at most 1"),
         ("tau", 1.1, "a number above 0 and at most 1"),
         ("train_every", 0, "a positive integer"),

@@ -262,8 +262,14 @@ def test_actions_are_uniform_before_the_first_gradient_step_and_the_policys_then
 
 
 def test_a_temperature_that_is_not_learned_stays():
+    """Outside of XLA, and with images of what was seen."""
     fixed = dataclasses.replace(
-        SMALL, actor="mlp", q_function="mlp", learn_temperature=False, initial_temperature=0.25
+        SMALL,
+        actor="mlp",
+        q_function="mlp",
+        learn_temperature=False,
+        initial_temperature=0.25,
+        augmentation="random",
     )
     learner = fixed.learner(Puck())
     state = learner.start([3, 1])

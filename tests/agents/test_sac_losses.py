@@ -11,7 +11,7 @@ from tf_agents.networks import network
 from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 
-from tf_equirl.agents.sac.gradient_steps import ACTOR, CRITICS, Learned, followed
+from tf_equirl.agents.sac.gradient_steps import ACTOR, CRITICS, Learned, followed, images
 from tf_equirl.training.memory import Batch
 
 DISCOUNT, ROWS, TEMPERATURE, ENTROPY = 0.9, 24, 0.3, -1.5
@@ -203,3 +203,32 @@ def test_targets_come_nearer_by_a_share_of_each_members_own():
     old, new = {"a": [tf.zeros([2, 3])]}, {"a": [tf.ones([2, 3])]}
     found = followed(old, new, tf.constant([0.25, 1.0]))
     np.testing.assert_array_equal(found["a"][0], [[0.25] * 3, [1.0] * 3])
+
+
+def test_images_of_transitions_are_transitions(case):
+    """Stepped from the image by the image of the action, for every element of D4."""
+    env, random = Puck(), np.random.default_rng(1)
+    shape = (1, 8, 20)
+    state = env.initial_state(tf.constant(random.random([*shape, 2]), tf.float32))
+    state = state._replace(velocity=tf.constant(random.normal(size=[*shape, 2]), tf.float32))
+    action = tf.constant(random.normal(size=[*shape, 2]), tf.float32)
+
+    def transition(state, action):
+        executed = env.action_distribution.executed(action)
+        moved, reward, over = env.transition(state, executed, None)
+        alive = tf.where(over, 0.0, 1.0)
+        return Batch(env.observe(state), action, reward, alive, env.observe(moved))
+
+    def flat(x):
+        return tf.reshape(x, [1, 160, *x.shape[3:]])
+
+    batch = tf.nest.map_structure(flat, transition(state, action))
+    elements = tf.repeat(tf.range(8), 20)[tf.newaxis]
+    found = images(env, batch, elements)
+    place, velocity = tf.split(found.observation, 2, axis=-1)
+    again = transition(
+        state._replace(place=place, velocity=velocity, steps=flat(state.steps)), found.action
+    )
+    for one, other in zip(found[:5], again[:5], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    assert np.abs(found.action - batch.action).max() > 1

@@ -96,17 +96,18 @@ def q_function(
             "`symmetry` must permute discrete actions, one value for each; Q(s, a) of continuous "
             f"actions is there with continuous=True. Received: symmetry.action={symmetry.action!r}"
         )
-    if optional_text("name", name) is None:
-        name = f"{kind.replace('-', '_')}_q_function"
+    title = optional_text("name", name)
+    if title is None:
+        title = f"{kind.replace('-', '_')}_q_function"
     if continuous:
-        check_description(symmetry, kind, kinds, name, observation_shape)
+        check_description(symmetry, kind, kinds, title, observation_shape)
         return value_model(
             symmetry,
             kind,
             hidden_units,
             match_parameters,
             "he_normal" if kernel_initializer is None else kernel_initializer,
-            name,
+            title,
             observation_shape,
             activation,
             normalize,
@@ -119,7 +120,7 @@ def q_function(
         hidden_units,
         match_parameters,
         kernel_initializer,
-        name,
+        title,
         observation_shape,
         activation,
         normalize=normalize,

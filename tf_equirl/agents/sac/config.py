@@ -62,6 +62,8 @@ class SACConfig(ReplayConfig, PictureConfig):
       initial_temperature: alpha at the start, by which entropy weighs.
       target_entropy: in nats, of the action in units in which its box is [-1, 1]; None takes minus
         the number of the action's coordinates.
+      augmentation: what is learned from: none, the transitions that were seen; random, an image of
+        each under a random element of the environment's group.
       tau: share of the trained critics that the target critics take over at each gradient step.
       buffer_size: newest steps of a seed that are learned from, rounded down to whole steps of all
         environments; at most 2^23.
@@ -92,6 +94,7 @@ class SACConfig(ReplayConfig, PictureConfig):
     learn_temperature: bool = True
     initial_temperature: float = searched(1.0, LogUniform(1e-2, 1.0))
     target_entropy: float | None = None
+    augmentation: str = "none"
     tau: float = searched(0.005, Choice((0.001, 0.005, 0.01, 0.02, 0.05)))
     buffer_size: int = searched(100_000, Choice((10_000, 50_000, 100_000)))
     batch_size: int = searched(256, Choice((64, 128, 256)))
@@ -109,6 +112,7 @@ class SACConfig(ReplayConfig, PictureConfig):
         self._check_hidden_units()
         self._check_choice("actor", ACTORS)
         self._check_choice("q_function", CONTINUOUS_Q_FUNCTION_KINDS)
+        self._check_choice("augmentation", ("none", "random"))
         for field in ("match_parameters", "match_q_function_parameters"):
             self._check_budget(field)
         check_activation(self.activation)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import tensorflow as tf
 
-from tf_equirl.distributions import SquashedGaussian
+from tf_equirl.distributions import Distribution
+from tf_equirl.envs import BaseEnvironment
+from tf_equirl.training.augmentation import moved_actions, moved_observations
 from tf_equirl.training.memory import Batch
 from tf_equirl.training.optimizer import AdamState, adam_step
 from tf_equirl.training.population import Population, Weights, adam_update
@@ -49,7 +51,7 @@ class GradientSteps:
       config: hyperparameters.
     """
 
-    def __init__(self, population: Population, distribution: SquashedGaussian, config: SACConfig):
+    def __init__(self, population: Population, distribution: Distribution, config: SACConfig):
         self._population = population
         self._distribution = distribution
         self._config = config
@@ -198,6 +200,21 @@ class GradientSteps:
         """The lesser of the values of two critics with these weights, of one member."""
         with self._population.bound(of_critics):
             return tf.minimum(*self._values(observation, action))
+
+
+def images(env: BaseEnvironment, batch: Batch, elements: tf.Tensor) -> Batch:
+    """Transitions moved by group elements, which in a symmetric environment are transitions, too.
+
+    Args:
+      env: the environment.
+      batch: `[members, rows, ...]`.
+      elements: `[members, rows]` int32.
+    """
+    return batch._replace(
+        observation=moved_observations(env, batch.observation, elements),
+        action=moved_actions(env, batch.action, elements),
+        next_observation=moved_observations(env, batch.next_observation, elements),
+    )
 
 
 def followed(

@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from tf_equirl.agents.sac.gradient_steps import ACTOR, CRITICS, LOSSES, GradientSteps, Learned
+from tf_equirl.agents.sac.gradient_steps import (
+    ACTOR,
+    CRITICS,
+    LOSSES,
+    GradientSteps,
+    Learned,
+    images,
+)
 from tf_equirl.agents.sac.networks import check_networks
 from tf_equirl.agents.sac.result import SACResult
 from tf_equirl.envs import BaseEnvironment
+from tf_equirl.training.augmentation import drawn_elements
 from tf_equirl.training.collect import ActingState, Draw, Policy
 from tf_equirl.training.members import nothing
 from tf_equirl.training.memory import Batch
@@ -177,6 +185,11 @@ class SACLearner(OffPolicyLearner):
         rates: dict[str, tf.Tensor],
     ) -> Learned:
         """See `OffPolicyLearner.step`. Its random numbers are keyed by its number in the run."""
+        if self.config.augmentation == "random":
+            shape = [self.config.batch_size]
+            drawn = member_uniforms(state.seeds, Purpose.AUGMENTATION, number, shape)
+            elements = drawn_elements(drawn, self.env.symmetry.group.order)
+            batch = images(self.env, batch, elements)
         shape = [2, self.config.batch_size, self.env.action_distribution.num_uniforms]
         uniforms = member_uniforms(state.seeds, Purpose.LEARNING, number, shape)
         return self.steps.step(learned, batch, state.settings, uniforms, number, rates)
