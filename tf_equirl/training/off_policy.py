@@ -16,7 +16,7 @@ from tf_equirl.envs import BaseEnvironment, Environment, HostEnvironment
 from tf_equirl.training import programs
 from tf_equirl.training.acting import ActingLearner, curves
 from tf_equirl.training.collect import ActingState, Draw, Policy, collect, num_uniforms
-from tf_equirl.training.host import HostPhases
+from tf_equirl.training.host_updates import HostPhases
 from tf_equirl.training.learner import Reports, Stage, Trouble
 from tf_equirl.training.loops import repeat, repeat_and_stack
 from tf_equirl.training.members import structure
