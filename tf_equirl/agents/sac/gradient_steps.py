@@ -35,14 +35,14 @@ class GradientSteps:
     r"""Soft actor-critic (Haarnoja et al., 2018, arXiv 1812.05905) on batches that are drawn.
 
     With actions $a = \tanh(x)$ in units in which their box is [-1, 1], and $a'$ drawn anew of the
-    policy in the next state $s'$, the critics $Q_1$ and $Q_2$ learn towards (equations 5 and 6)
+    policy in the next state $s'$, the critics $Q_1$ and $Q_2$ learn towards y (section 4.2)
 
     $$ y = r + \gamma \, (\min_i \bar Q_i(s', a') - \alpha \log \pi(a' | s')), \qquad
        \tfrac12 \sum_i (Q_i(s, a) - y)^2, $$
 
-    the policy minimises $\alpha \log \pi(a | s) - \min_i Q_i(s, a)$ of actions drawn anew (equation
-    9), and the temperature $-\log \alpha \, (\log \pi(a | s) + H)$ with the target entropy H
-    (equation 18, with the logarithm before the parenthesis as the authors' code has it). The target
+    the policy minimises $\alpha \log \pi(a | s) - \min_i Q_i(s, a)$ of actions drawn anew (the same
+    section), and the temperature $-\log \alpha \, (\log \pi(a | s) + H)$ with the target entropy H
+    (section 5, with the logarithm before the parenthesis as the authors' code has it). The target
     critics follow by $\bar\theta \leftarrow (1 - \tau) \bar\theta + \tau \theta$.
 
     Args:
