@@ -36,6 +36,12 @@ def slide(**arguments):
     return envs.HostEnvironment(Slide, policy="squashed_gaussian", max_episode_steps=6, **arguments)
 
 
+def remembered(folder):
+    """The arrays of the replay memory in a run's checkpoint."""
+    with np.load(folder / "checkpoint.npz") as saved:
+        return {name: saved[name] for name in saved.files if "/buffer/" in name}
+
+
 def test_what_is_kept_is_what_gymnasium_gives():
     """Rows of the memory, against the actions that were taken, made by hand."""
     env, config = slide(), dataclasses.replace(ON_HOST, total_timesteps=64)
@@ -73,12 +79,16 @@ def test_it_learns_the_same_whatever_the_split_and_goes_on_with_new_episodes(tmp
     for folder in ("one", "other"):
         with pytest.raises(KeyboardInterrupt):
             train_sac(slide(), ON_HOST, [4, 7], tmp_path / folder, on_progress=Stop(3))
+    before = remembered(tmp_path / "one")
     resumed = [
         train_sac(slide(), ON_HOST, [4, 7], tmp_path / folder, resume=True)
         for folder in ("one", "other")
     ]
     np.testing.assert_array_equal(resumed[0].returns[:, :24], whole.returns[:, :24])
     assert_same(*resumed)
+    for name, rows in before.items():  # of three updates, which later ones do not replace
+        np.testing.assert_array_equal(remembered(tmp_path / "one")[name][:, :48], rows[:, :48])
+    assert all(before[f"state/0/buffer/{name}"][:, :4].all() for name in ("reward", "valid"))
     assert not np.array_equal(resumed[0].returns, whole.returns)
     loaded = load_sac_result(tmp_path / "whole", slide())
     assert_same(loaded, whole)

@@ -14,6 +14,7 @@ from tf_equirl.training import programs
 from tf_equirl.training.collect import ActingState, Rollout
 from tf_equirl.training.host import Copies, Seen, acting_program, copies_of, episode_seeds
 from tf_equirl.training.randomness import Purpose, member_uniforms
+from tf_equirl.training.replay import take, write
 
 
 class OnHost:
@@ -141,7 +142,7 @@ class HostPhases(OnHost):
         return after._replace(buffer=state.buffer), reports
 
     def compile(self, block: Block, state: Any) -> None:
-        """See `OnHost.compile`. What is written is written again by the first update."""
+        """See `OnHost.compile`. The rows that are written meanwhile are put back."""
         made, c, zero = self._programs, self.learner.config, tf.constant(0)
         numbers, rates, learned, weights = made.begin(state._replace(buffer=()), zero)
         uniforms = tf.reshape(numbers.acting, [c.rollout_steps, *numbers.acting.shape[2:]])
@@ -149,7 +150,10 @@ class HostPhases(OnHost):
             one = block.nothing(state, act, weights, uniforms)
         rollout = tf.nest.map_structure(lambda x: tf.stack([x] * c.phase_steps), one)
         own = made.own(state)
+        first = tf.broadcast_to(tf.range(c.train_every), [len(state.seeds), c.train_every])
+        kept = take(state.buffer, first)
         made.learn(learned, own, state.buffer, rollout, numbers, zero, zero, rates)
+        write(state.buffer, kept, zero)
         returns = tf.stack([rollout.last_return] * c.phases)
         made.end(state._replace(buffer=()), learned, returns, zero)
 
