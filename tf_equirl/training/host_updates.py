@@ -152,7 +152,8 @@ class HostPhases(OnHost):
         own = made.own(state)
         first = tf.broadcast_to(tf.range(c.train_every), [len(state.seeds), c.train_every])
         kept = take(state.buffer, first)
-        made.learn(learned, own, state.buffer, rollout, numbers, zero, zero, rates)
+        arguments = learned, own, state.buffer, rollout, numbers, zero, zero, rates
+        made.learn.get_concrete_function(*arguments)(*arguments)
         write(state.buffer, kept, zero)
         returns = tf.stack([rollout.last_return] * c.phases)
         made.end(state._replace(buffer=()), learned, returns, zero)
@@ -309,7 +310,9 @@ class Block:
     def nothing(self, state: Any, act: Any, weights: Any, uniforms: tf.Tensor) -> Rollout:
         """A step of no environment, which programs are compiled with; of tensors."""
         observation = state.acting.env
-        action, _, log_prob, _ = act(weights, observation, uniforms, tf.constant(0))
+        arguments = weights, observation, uniforms, tf.constant(0)
+        # Called directly, TensorFlow would warn of a function that is compiled at most calls.
+        action, _, log_prob, _ = act.get_concrete_function(*arguments)(*arguments)
         row = tf.zeros(log_prob.shape)
         no = tf.zeros(log_prob.shape, tf.bool)
         valid = () if self.copies.always_valid else no
