@@ -21,6 +21,8 @@
     --table=gridworld                 pictures: networks for the grid world of MDP homomorphic
     --table=gridworld-255             networks, with a figure; its pixels divided by 255
     --table=snake                     CNN and G-CNN in Snake, by PPO and by DQN, with a figure
+    --table=approximate-catch         broken symmetries: what they cost in Catch, exactly, and
+    --table=approximate-cartpole      PPO on CartPole, by degrees, each with a figure
     --table=ways-pendulum-v1          ways to use a symmetry of an environment of gymnasium's:
                                       augmented data, averaged policies, equivariant networks
 
@@ -45,6 +47,7 @@ _TABLES += ["transitions-sizes", "4.5", "4.6", "dyna-cartpole", "dyna-catch"]
 _TABLES += ["race-cartpole", "race-catch", "ways-acrobot-v1", "ways-pendulum-v1"]
 _TABLES += ["ways-mountaincarcontinuous-v0", "ways-inverteddoublependulum-v5", "ways-reacher-v5"]
 _TABLES += ["gridworld", "gridworld-255", "snake"]
+_TABLES += ["approximate-catch", "approximate-cartpole"]
 _FIGURES = ["4.3", "4.4", "4.5", "4.6", "4.7", "4.9", "4.8", "4.10", "dyna-cartpole", "dyna-catch"]
 _FIGURES += ["5.2", "5.7", "4.11", "4.12"]
 
@@ -72,12 +75,12 @@ def main() -> None:
     """Trains, then writes the table and the figure that were asked for."""
     if _TABLE.value is None and _FIGURE.value is None:
         raise ValueError("--table or --figure must be given. Received: neither")
-    from tf_equirl.reproductions import pictures, race, thesis
+    from tf_equirl.reproductions import approximate, pictures, race, thesis
 
     work = thesis.Work(
         Path(_OUT_DIR.value), _NUM_SEEDS.value, _SEEDS_PER_CHUNK.value, _SCHEDULE.value, _call
     )
-    tables = {**thesis.TABLES, **race.TABLES, **pictures.TABLES}
+    tables = {**thesis.TABLES, **race.TABLES, **pictures.TABLES, **approximate.TABLES}
     for outputs, flag in ((tables, _TABLE), (thesis.FIGURES, _FIGURE)):
         if flag.value is None:
             continue

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from tf_equirl.envs import check_symmetry, discover_symmetries
+from tf_equirl.envs import check_symmetry, discover_symmetries, recommend
 from tf_equirl.groups import Representation
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "check_symmetry",
     "discover_symmetries",
     "equivariance_error",
+    "recommend",
 ]
 
 

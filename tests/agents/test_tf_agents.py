@@ -85,3 +85,11 @@ def test_the_agents_policy_is_the_keras_actor():
     greedy = agent.policy.action(step).action
     mirrored = agent.policy.action(ts.restart(-states, batch_size=50)).action
     np.testing.assert_array_equal(greedy, 1 - mirrored)
+
+
+def test_regularizers_are_refused_which_tf_agents_would_ignore():
+    env = envs.make("CartPole")
+    regularized = keras.layers.Dense(2, kernel_regularizer="l2")
+    actor = keras.Sequential([keras.Input((4,)), regularized])
+    with pytest.raises(ValueError, match="actor must have no regularizers.*a regularizer of .*ker"):
+        make_ppo_agent(env, PPOConfig(), actor)

@@ -48,6 +48,13 @@ CASES = {
     "GridWorld": lambda: (env := GridWorld(), *visited(env, 20)),
     "Snake": lambda: (env := Snake(6, 6), *visited(env, 20)),
     "Snake, eating": hungry_snakes,
+    **{
+        f"Catch, {kind}": lambda kind=kind: (
+            env := Catch(breaking=kind, kappa=0.4),
+            *visited(env, 4),
+        )
+        for kind in ("gain", "gravity", "reflect", "repeat")
+    },
 }
 
 
@@ -72,7 +79,7 @@ def test_transitions_are_those_listed_as_often_as_listed(case):
         found = collections.Counter(keys(made, slice(i * SAMPLES, (i + 1) * SAMPLES)))
         assert set(found) <= set(expected)
         for key, chance in expected.items():
-            bound = 5 * np.sqrt(SAMPLES * chance * (1 - chance)) + 1
+            bound = 5 * np.sqrt(SAMPLES * chance * max(1 - chance, 0)) + 1
             assert abs(found[key] - SAMPLES * chance) <= bound
         possible += len(expected)
     assert possible == {"GridWorld": 5 * 16, "Snake, eating": 21 * 16}.get(case, possible)

@@ -39,6 +39,13 @@ from tf_equirl.layers import (
     LiftingDense,
     PermutationEquivariantDense,
     ProximalPooling,
+    RelaxedGroupConv2D,
+    RelaxedGroupDense,
+    RelaxedLiftingConv2D,
+    RelaxedLiftingDense,
+    RelaxedReadout,
+    RelaxedSteerableConv2D,
+    ResidualPathway,
     SpatialPooling,
     SymmetrizerConv2D,
     SymmetrizerDense,
@@ -122,6 +129,8 @@ class Case:
     has_weights: bool = True
     # Whether every row of the output, or only their mean, starts with the variance of `Dense`.
     variance_by_row: bool = True
+    # Whether the weights are as many as there are equivariant maps.
+    strict: bool = True
     unpack: Callable[[Any, int], Any] | None = None
     pack: Callable[[Any, int], Any] | None = None
 
@@ -342,6 +351,22 @@ no_rows = {"output_rows": False}
 no_weights = {"input_rows": False, "output_rows": False, "has_weights": False}
 # Keras' own convolution cannot be mapped over members, and the suite binds weights by hand.
 FIXED = {"kernel_initializer": keras.initializers.HeNormal(seed=2), "algorithm": "slices"}
+
+
+def pathway(make):
+    """A free layer beside an equivariant one, with a prior of a size at which it starts exact."""
+
+    def made(*arguments, name=None, **kwargs):
+        inner = make(*arguments, **{**FIXED_KERNEL, **kwargs})
+        return ResidualPathway(inner, prior_scale=0.0, name=name)
+
+    return made
+
+
+FIXED_KERNEL = {
+    "kernel_initializer": keras.initializers.HeNormal(seed=2),
+    "bias_initializer": keras.initializers.RandomNormal(seed=1),
+}
 CASES = [
     Case("lift_skew", LiftingDense, lifting, skew, regular, input_rows=False, activation="relu"),
     Case("lift_signed", LiftingDense, lifting, signed, regular, input_rows=False),
@@ -462,6 +487,110 @@ CASES = [
         unpack=pixels(2, 0),
         pack=vectors(2),
         **no_weights,
+    ),
+    Case(
+        "relaxed_lift",
+        RelaxedLiftingDense,
+        lambda inputs, outputs, units, **kwargs: RelaxedLiftingDense(
+            units, inputs, banks=2, **kwargs
+        ),
+        skew,
+        regular,
+        input_rows=False,
+        activation="relu",
+        strict=False,
+    ),
+    *(
+        Case(
+            f"relaxed_group_{name}",
+            RelaxedGroupDense,
+            lambda inputs, outputs, units, options=options, **kwargs: RelaxedGroupDense(
+                units, inputs.group, **options, **kwargs
+            ),
+            regular,
+            regular,
+            activation="relu",
+            strict=False,
+        )
+        for name, options in (
+            ("output", {"algorithm": "fourier", "rate": 3.0}),
+            ("input", {"banks": 2, "side": "input"}),
+        )
+    ),
+    Case(
+        "relaxed_readout",
+        RelaxedReadout,
+        lambda inputs, outputs, units, **kwargs: RelaxedReadout(outputs, banks=2, **kwargs),
+        regular,
+        skew,
+        strict=False,
+        **no_rows,
+    ),
+    convolution(
+        "relaxed_lift_conv",
+        RelaxedLiftingConv2D,
+        5,
+        signed,
+        1,
+        2,
+        pixels(5),
+        lambda inputs, **kwargs: RelaxedLiftingConv2D(
+            4, 3, field(5, signed)(inputs.group), strides=2, banks=2, **kwargs
+        ),
+        "relu",
+    ),
+    convolution(
+        "relaxed_group_conv",
+        RelaxedGroupConv2D,
+        4,
+        regular,
+        2,
+        4,
+        pixels(4, 0),
+        lambda inputs, **kwargs: RelaxedGroupConv2D(
+            *(4, 3, inputs.group), **motions(inputs.group), padding="circular", **kwargs
+        ),
+        "relu",
+    ),
+    *(
+        convolution(
+            f"relaxed_steerable_{pixel.__name__}",
+            RelaxedSteerableConv2D,
+            3,
+            pixel,
+            1,
+            3,
+            lambda x, order: ops.expand_dims(pixels(3)(x, order), -1),
+            lambda inputs, pixel=pixel, **kwargs: RelaxedSteerableConv2D(
+                4, 3, pixel(inputs.group), **motions(inputs.group), padding="same", **kwargs
+            ),
+        )
+        for pixel in (natural, turned)
+    ),
+    Case(
+        "pathway_lift",
+        ResidualPathway,
+        pathway(lifting),
+        skew,
+        functools.cache(lambda group: regular(group) * trivial_representation(group, 4)),
+        pack=vectors(2),
+        unpack=lambda x, order: x,
+        **no_weights,
+    ),
+    convolution(
+        "pathway_conv",
+        ResidualPathway,
+        4,
+        regular,
+        2,
+        4,
+        pixels(4, 0),
+        pathway(
+            lambda inputs, **kwargs: GroupConv2D(
+                *(4, 3, inputs.group), **motions(inputs.group), padding="circular", **kwargs
+            )
+        ),
+        "relu",
     ),
     transition_images(skew),
     averaging(skew),

@@ -58,7 +58,7 @@ def test_is_equivariant_under_every_element(case, group):
     assert error.per_element.shape == (group.order,)
 
 
-@each_weighted_case
+@pytest.mark.parametrize("case", [c for c in WEIGHTED if c.strict], ids=lambda case: case.name)
 @each_group
 def test_weights_span_every_equivariant_map(case, group):
     """As many weights as there are equivariant maps, and no two of them alike."""

@@ -155,7 +155,8 @@ def test_the_odd_actor_is_refused_where_it_would_not_be_equivariant():
 
 def _units(model):
     """Width of the first hidden layer."""
-    return next(layer.units for layer in model.layers if hasattr(layer, "units"))
+    layers = [getattr(layer, "layer", layer) for layer in model.layers]  # that of a pathway
+    return next(layer.units for layer in layers if hasattr(layer, "units"))
 
 
 def _trained(model):

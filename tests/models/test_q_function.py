@@ -21,7 +21,7 @@ from tf_equirl.groups import (
 
 # Of float32, for outputs of a few units; a broken law is off by far more.
 ROUNDING = 1e-4
-FREE = ("mlp", "cnn", "symmetrizer-random")
+FREE = ("mlp", "cnn", "symmetrizer-random", *models.RELAXED_KINDS)  # once they have learned
 
 
 def symmetries():
@@ -210,7 +210,7 @@ def test_what_has_no_value_for_each_action_is_refused():
         (
             Symmetry(group, swap, swap),
             {"continuous": True, "kind": "symmetrizer"},
-            "`kind` must be one of mlp, cnn, gcnn. R",
+            "`kind` must be one of mlp, cnn, gcnn, relaxed, rpp. R",
         ),
         (Symmetry(group, swap, swap), {"continuous": True, "kind": "cnn"}, "image_representation"),
     ):

@@ -325,6 +325,22 @@ _OF_LINEAR = {
     "bias_constraint": None,
     **_OF_KERAS,
 }
+# Of every relaxed layer of a group of two elements.
+_RELAXED = {
+    "banks": integer(1, 2),
+    "rate": number(5e-324),
+    "spread_penalty": number(0),
+    "spread_limit": either(none, number(5e-324)),
+}
+_OF_RELAXED = {"banks": 1, "rate": 1.0, "spread_penalty": 0.5, "spread_limit": 0.5}
+_RELAXATION = {
+    **_RELAXED,
+    **{"prior_scale": number(0), "strict_decay": number(0), "free_decay": number(0)},
+}
+_OF_RELAXATION = {
+    **{"side": "output", **_OF_RELAXED},
+    **{"prior_scale": 0.5, "strict_decay": 0.5, "free_decay": 0.5},
+}
 
 
 def constructors() -> list[Subject]:
@@ -332,6 +348,11 @@ def constructors() -> list[Subject]:
     group = groups.cyclic_group(2)
     rep = groups.regular_representation(group)
     symmetry = groups.Symmetry(group, state=rep, action=rep)
+    of_task = {
+        **{"breaking": "gain", "kappa": 0.5, "dtype": "float32"},
+        **{"policy": "gaussian", "max_episode_steps": 1_000},
+    }
+    right_of_task = {"max_episode_steps": integer(1, 2**31 - 1), "kappa": number(0, 100)}
 
     def shape(value):
         return sequence_of(integer())(value) and np.prod(value) == 2
@@ -487,6 +508,33 @@ def constructors() -> list[Subject]:
             {"representation": rep, **{k: v for k, v in _OF_LINEAR.items() if k != "activation"}},
             _LINEAR,
         ),
+        Subject(
+            layers.RelaxedLiftingDense,
+            {"units": 2, "representation": rep, **_OF_RELAXED, **_OF_LINEAR},
+            {**_LINEAR, **_RELAXED, "units": integer(1, 2**20)},
+        ),
+        Subject(
+            layers.RelaxedGroupDense,
+            {"units": 2, "group": group, "side": "output", **_OF_RELAXED, **_OF_LINEAR},
+            {**_LINEAR, **_RELAXED, "units": integer(1, 2**20)},
+        ),
+        Subject(
+            layers.RelaxedReadout,
+            {
+                "representation": rep,
+                **_OF_RELAXED,
+                **{k: v for k, v in _OF_LINEAR.items() if k != "activation"},
+            },
+            {**_LINEAR, **_RELAXED},
+        ),
+        Subject(
+            layers.ResidualPathway,
+            {
+                "layer": layers.GroupDense(2, group),
+                **{"prior_scale": 0.5, "free_regularizer": None, **_OF_KERAS},
+            },
+            {"prior_scale": number(0), "free_regularizer": either(none, a_function), **_KERAS},
+        ),
         Subject(layers.GroupPooling, {"mode": "mean", **_OF_KERAS}, _KERAS),
         Subject(layers.GroupAveraging, {**_OF_KERAS}, _KERAS),
         Subject(layers.TransitionImages, {"representation": rep, **_OF_KERAS}, _KERAS),
@@ -528,13 +576,13 @@ def constructors() -> list[Subject]:
             {
                 **{"symmetry": symmetry, "kind": "gcnn", "kernel_initializer": None, **of_model},
                 **{"activation": None, "standard_deviation": None, "normalize": False},
-                "convolutions": None,
+                **{"convolutions": None, "relaxation": None},
             },
             {
                 **widths,
                 "kernel_initializer": either(none, a_function),
                 **{"activation": none, "standard_deviation": none, "normalize": flag},
-                "convolutions": none,
+                **{"convolutions": none, "relaxation": none},
             },
         ),
         Subject(
@@ -542,12 +590,14 @@ def constructors() -> list[Subject]:
             {
                 **{"symmetry": symmetry, "kind": "gcnn", "kernel_initializer": None, **of_model},
                 **{"activation": None, "normalize": False, "convolutions": None},
+                "relaxation": None,
                 "continuous": False,
             },
             {
                 **widths,
                 "kernel_initializer": either(none, a_function),
                 **{"activation": none, "normalize": flag, "convolutions": none},
+                "relaxation": none,
                 "continuous": flag,
             },
         ),
@@ -566,9 +616,10 @@ def constructors() -> list[Subject]:
             {
                 **{"symmetry": symmetry, "kind": "mlp", "kernel_initializer": "zeros", **of_model},
                 **{"activation": None, "normalize": False, "convolutions": None},
+                "relaxation": None,
             },
             {**widths, **initializer, **{"activation": none, "normalize": flag}}
-            | {"convolutions": none},
+            | {"convolutions": none, "relaxation": none},
         ),
         Subject(
             models.transition_model,
@@ -583,12 +634,12 @@ def constructors() -> list[Subject]:
                 "selection": "hard",
                 "temperature": 1.0,
                 "average_ties": True,
-                "convolutions": None,
+                **{"convolutions": None, "relaxation": None},
             },
             {
                 **widths,
                 **initializer,
-                "convolutions": none,
+                **{"convolutions": none, "relaxation": none},
                 "head": none,
                 "predict_change": flag,
                 "distance": either(none, a_function),
@@ -632,19 +683,26 @@ def constructors() -> list[Subject]:
         ),
         Subject(
             envs.CartPole,
-            {"dtype": "float32", "max_episode_steps": 500},
-            {"max_episode_steps": integer(1, 2**31 - 1)},
+            {"dtype": "float32", "max_episode_steps": 500, "breaking": "gain", "kappa": 0.5},
+            {"max_episode_steps": integer(1, 2**31 - 1), "kappa": number(0, 100)},
+        ),
+        *(
+            Subject(task, of_task, right_of_task)
+            for task in (envs.Acrobot, envs.CartPoleSwingup, envs.Reacher)
         ),
         Subject(
             envs.Catch,
-            {"rows": 10, "columns": 5, "observation": "flat"},
-            {"rows": integer(2, 1000)},
+            {
+                **{"rows": 10, "columns": 5, "observation": "flat"},
+                **{"breaking": "gain", "kappa": 0.5},
+            },
+            {"rows": integer(2, 1000), "kappa": number(0, 1)},
         ),
         Subject(envs.make, {"environment": "CartPole"}),
         Subject(
             lambda **arguments: envs.make("CartPole", **arguments),
-            {"dtype": "float32", "max_episode_steps": 500},
-            {"max_episode_steps": integer(1, 2**31 - 1)},
+            {"dtype": "float32", "max_episode_steps": 500, "breaking": "gain", "kappa": 0.5},
+            {"max_episode_steps": integer(1, 2**31 - 1), "kappa": number(0, 100)},
             "make('CartPole')",
         ),
         Subject(
@@ -722,7 +780,32 @@ def _pictures() -> list[Subject]:
                 "kernel_initializer": either(none, a_function),
             },
         ),
+        Subject(
+            layers.RelaxedLiftingConv2D,
+            {"representation": picture, **_OF_RELAXED, **of_windows},
+            {**windows, **_RELAXED},
+        ),
+        Subject(
+            layers.RelaxedGroupConv2D,
+            {"group": group, "side": "output", **_OF_RELAXED, **of_motions, **of_windows},
+            {**motions, **free, **_RELAXED},
+        ),
+        Subject(
+            layers.RelaxedSteerableConv2D,
+            {
+                **{"channels": rep, "rate": 1.0, "relaxation_initializer": "zeros"},
+                **{**of_motions, "seed": 0, **of_windows},
+            },
+            {
+                **motions,
+                **free,
+                **{"kernel_size": integer(1, 2), "seed": integer(0), "rate": number(5e-324)},
+                "kernel_initializer": either(none, a_function),
+                "relaxation_initializer": a_function,
+            },
+        ),
         Subject(layers.SpatialPooling, {"mode": "mean", **_OF_KERAS}, _KERAS),
+        Subject(models.Relaxation, _OF_RELAXATION, {**_RELAXATION, "banks": integer(1, MOST)}),
         Subject(
             models.Convolutions,
             {
@@ -757,6 +840,12 @@ def _pictures() -> list[Subject]:
         ),
         Subject(envs.exact_returns, {"env": table, "policies": np.full([9, 3], 1 / 3)}),
         Subject(envs.optimal_return, {"env": table}),
+        Subject(envs.symmetry_gaps, {"env": table, "symmetry": table.symmetry}, {"symmetry": none}),
+        Subject(
+            envs.recommend,
+            {"env": table, "symmetry": table.symmetry, "samples": 3, "seed": 0},
+            {"symmetry": none, "samples": integer(1, 10**8), "seed": integer(0, 2**64 - 1)},
+        ),
     ]
 
 
@@ -790,6 +879,9 @@ def _configs() -> list[Subject]:
         "kernel_sizes": nothing,  # as there are no filters
         "strides": nothing,
         "picture_scale": positive,
+        # Of networks that may be relaxed.
+        **{"relaxation_banks": integer(1, MOST), "relaxation_rate": positive},
+        **{key: rule for key, rule in _RELAXATION.items() if key not in ("banks", "rate")},
     }
     dqn = {
         **{k: rule for k, rule in on_policy.items() if not k.startswith("normalize")},

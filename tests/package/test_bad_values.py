@@ -14,7 +14,9 @@ from tf_equirl.models import heads
 NOT_CALLED = {
     *("Distribution", "BaseEnvironment", "Environment", "EquivariantLinear", "Head"),
     *("CartPoleState", "CatchState", "GridWorldState", "SnakeState", "Picture"),
+    *("ControlTask", "ControlState", "ReacherState"),
     *("Irrep", "PairOrbits", "Transitions"),
+    *("EquivarianceCertificate", "SymmetryGaps", "Recommendation"),
     *("SymmetryReport", "OutcomeReport", "TwoSampleReport", "Discovery", "NearMiss"),
     *("Progress", "DynaProgress", "FitProgress", "NonFiniteError", "KerasNetwork"),
     *(

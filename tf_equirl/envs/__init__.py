@@ -20,6 +20,10 @@ from tf_equirl.envs.base import BaseEnvironment
 from tf_equirl.envs.cartpole import CartPole, CartPoleState
 from tf_equirl.envs.catch import Catch, CatchState
 from tf_equirl.envs.checks import check_environment
+from tf_equirl.envs.control.acrobot import Acrobot
+from tf_equirl.envs.control.cartpole_swingup import CartPoleSwingup
+from tf_equirl.envs.control.reacher import Reacher, ReacherState
+from tf_equirl.envs.control.task import ControlState, ControlTask
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.exact import exact_returns, optimal_return
 from tf_equirl.envs.grid_world import GridWorld, GridWorldState
@@ -30,24 +34,32 @@ from tf_equirl.envs.symmetries import (
     Discovery,
     NearMiss,
     OutcomeReport,
+    Recommendation,
+    SymmetryGaps,
     SymmetryReport,
     TwoSampleReport,
     check_symmetry,
     declared_symmetry,
     discover_symmetries,
     dynamics_of,
+    recommend,
     reflection,
+    symmetry_gaps,
 )
 
 if TYPE_CHECKING:
     from tf_equirl.envs.adapters.tf_agents_env import TFAgentsEnvironment
 
 __all__ = [
+    "Acrobot",
     "BaseEnvironment",
     "CartPole",
     "CartPoleState",
+    "CartPoleSwingup",
     "Catch",
     "CatchState",
+    "ControlState",
+    "ControlTask",
     "Discovery",
     "Environment",
     "GridWorld",
@@ -57,8 +69,12 @@ __all__ = [
     "HostEnvironment",
     "NearMiss",
     "OutcomeReport",
+    "Reacher",
+    "ReacherState",
+    "Recommendation",
     "Snake",
     "SnakeState",
+    "SymmetryGaps",
     "SymmetryReport",
     "TwoSampleReport",
     "check_environment",
@@ -72,8 +88,10 @@ __all__ = [
     "names",
     "observation_representation",
     "optimal_return",
+    "recommend",
     "reflection",
     "register",
+    "symmetry_gaps",
 ]
 
 
@@ -137,3 +155,14 @@ if "tf_equirl/Snake-v0" not in gymnasium.registry:
         max_episode_steps=1_000,
         kwargs={"environment": "Snake"},
     )
+
+# Tasks of the DeepMind Control Suite, whose numbers are float64.
+for _task in ("Acrobot", "CartPoleSwingup", "Reacher"):
+    if f"tf_equirl/{_task}-v0" not in gymnasium.registry:
+        gymnasium.register(
+            f"tf_equirl/{_task}-v0",
+            entry_point="tf_equirl.envs.adapters.gymnasium_env:GymnasiumEnv",
+            vector_entry_point="tf_equirl.envs.adapters.gymnasium_vector:GymnasiumVectorEnv",
+            max_episode_steps=1_000,
+            kwargs={"environment": _task, "dtype": "float64"},
+        )

@@ -11,7 +11,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_equirl._checks import one_of, positive_integer
-from tf_equirl.envs.environment import Environment
+from tf_equirl.envs.breaking import checked_breaking
+from tf_equirl.envs.environment import Environment, select
+from tf_equirl.envs.pictures import BACKGROUND, BLUE, GREY, ORANGE, paint
 from tf_equirl.groups import (
     Symmetry,
     cyclic_group,
@@ -30,15 +32,13 @@ TIME_STEP = 0.02  # s
 POSITION_LIMIT = 2.4  # m
 ANGLE_LIMIT = 12 * 2 * math.pi / 360  # rad
 RESET_BOUND = 0.05
+TILT = 0.2  # m/s^2, the horizontal part of gravity where it is broken as published
 
 # Drawings: metres are pixels over SCALE, colours those of Catch.
 SCALE = 100
 WIDTH, HEIGHT = 520, 180
 RAIL = 150.5  # row of the rail's middle, counted from the upper edge
-BACKGROUND = (250, 250, 250)
-GREY = (150, 150, 150)
-CART = (0, 114, 178)
-POLE = (213, 94, 0)
+CART, POLE = BLUE, ORANGE
 TEXT_MIDDLE = 26  # columns from a limit of the position to the middle
 TEXT_POLE = 4  # rows
 
@@ -63,10 +63,20 @@ class CartPole(Environment):
     Its symmetry is the mirror: C2 acts on states by minus identity and swaps the two actions,
     P(-s' | -s, 1 - a) = P(s' | s, a).
 
+    It can be broken by degrees (Park et al., "Approximate equivariance in reinforcement learning",
+    2025, appendix D, of dm_control's cart-pole; see `Breaking`): "gravity" is (0.2 kappa, -9.8)
+    m/s^2, which in these equations, without friction, accelerates the cart by 0.2 kappa and leaves
+    the pole alone; "gain" makes pushes to the right 1 + kappa times as strong; "reflect" multiplies
+    the force by 1 - 2 kappa while the angle is in [0, pi/4]; "repeat" goes on for kappa further
+    time steps while it is in [0, pi/2], and the episode ends by where that leads. `symmetry` is
+    that of what is not broken.
+
     Args:
         dtype: "float32", or "float64" to compute as gymnasium does; observations and rewards are
             float32 either way.
         max_episode_steps: Steps after which an episode is truncated.
+        breaking: How the symmetry is broken: "none", "gain", "gravity", "reflect" or "repeat".
+        kappa: How much: 0 is not at all, 1 as published; at most 100.
 
     Raises:
         ValueError: If an argument is not one of those.
@@ -86,11 +96,18 @@ class CartPole(Environment):
     render_modes = ("ansi", "rgb_array")
     render_fps = 50  # the time of the dynamics
 
-    def __init__(self, dtype: str = "float32", max_episode_steps: int = 500) -> None:
+    def __init__(
+        self,
+        dtype: str = "float32",
+        max_episode_steps: int = 500,
+        breaking: str = "none",
+        kappa: float = 1.0,
+    ) -> None:
         """Checks the arguments and builds the symmetry."""
         one_of("dtype", dtype, ("float32", "float64"))
         self.max_episode_steps = positive_integer("max_episode_steps", max_episode_steps)
         self.dtype = tf.as_dtype(dtype)
+        self.breaking = checked_breaking(breaking, kappa)
         group = cyclic_group(2)
         self.symmetry = Symmetry(
             group,
@@ -102,13 +119,16 @@ class CartPole(Environment):
 
     def get_config(self) -> dict[str, Any]:
         """See `Environment.get_config`."""
-        return {**super().get_config(), "dtype": self.dtype.name}
+        config = {**super().get_config(), "dtype": self.dtype.name}
+        if self.breaking.kind != "none":
+            config |= {"breaking": self.breaking.kind, "kappa": self.breaking.kappa}
+        return config
 
     def program_key(self) -> Hashable:
         """See `Environment.program_key`."""
         if type(self) is not CartPole:
             return self
-        return CartPole, self.dtype.name, self.max_episode_steps
+        return CartPole, self.dtype.name, self.max_episode_steps, self.breaking
 
     def encoding_bounds(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """None: episodes end where the cart or the pole is too far away."""
@@ -136,22 +156,39 @@ class CartPole(Environment):
         self, state: CartPoleState, action: tf.Tensor, uniforms: tf.Tensor
     ) -> tuple[CartPoleState, tf.Tensor, tf.Tensor]:
         """One Euler step of 0.02 s; see `Environment.transition`. `uniforms` is not used."""
-        position, velocity, angle, angular_velocity = tf.unstack(state.physics, axis=-1)
         push = tf.constant(FORCE, self.dtype)
         force = tf.where(action == 1, push, -push)
+        if self.breaking.kind != "none":
+            force = self.breaking.applied(force, self._in_region(state))
+        following = further = self._moved(state, force, TIME_STEP)
+        for length in self.breaking.repeats():
+            further = self._moved(further, force, length * TIME_STEP)
+        if further is not following:
+            following = select(self._in_region(state), further, following)
+        return following, self.reward(state, action, following), self.is_terminal(following)
+
+    def _in_region(self, state: CartPoleState) -> tf.Tensor:
+        """Whether "reflect" or "repeat" break the symmetry there, [...] bool."""
+        angle = state.physics[..., 2]
+        return (angle >= 0) & (angle <= math.pi / (4 if self.breaking.kind == "reflect" else 2))
+
+    def _moved(self, state: CartPoleState, force: tf.Tensor, seconds: float) -> CartPoleState:
+        """The state after one Euler step."""
+        position, velocity, angle, angular_velocity = tf.unstack(state.physics, axis=-1)
         cosine, sine = tf.cos(angle), tf.sin(angle)
         pull = _over(force + _times(tf.square(angular_velocity), POLE_MOMENT) * sine, TOTAL_MASS)
         angular_acceleration = (GRAVITY * sine - cosine * pull) / (
             HALF_LENGTH * (4.0 / 3.0 - _over(_times(tf.square(cosine), POLE_MASS), TOTAL_MASS))
         )
         acceleration = pull - _over(_times(angular_acceleration, POLE_MOMENT) * cosine, TOTAL_MASS)
-        position += TIME_STEP * velocity
-        velocity += TIME_STEP * acceleration
-        angle += TIME_STEP * angular_velocity
-        angular_velocity += TIME_STEP * angular_acceleration
+        if self.breaking.tilt:
+            acceleration += TILT * self.breaking.tilt
+        position += seconds * velocity
+        velocity += seconds * acceleration
+        angle += seconds * angular_velocity
+        angular_velocity += seconds * angular_acceleration
         physics = tf.stack([position, velocity, angle, angular_velocity], axis=-1)
-        following = state._replace(physics=physics)
-        return following, self.reward(state, action, following), self.is_terminal(following)
+        return state._replace(physics=physics)
 
     def reward(
         self, state: CartPoleState, action: tf.Tensor, following: CartPoleState
@@ -260,17 +297,11 @@ def _frame(position: float, angle: float) -> NDArray[np.uint8]:
         middle = round(WIDTH / 2 + limit * SCALE)
         frame[140:161, middle - 2 : middle + 2] = GREY
 
-    def paint(distance: NDArray[np.floating], colour: tuple[int, int, int]) -> None:
-        """Fills where a distance to an edge, in pixels, is negative; edges in nine shades."""
-        inside = distance < 0.5
-        cover = np.rint(np.minimum(0.5 - distance[inside], 1) * 8)[:, None] / 8
-        frame[inside] = np.rint(frame[inside] * (1 - cover) + np.array(colour) * cover)
-
     cart = np.clip(position * SCALE, -WIDTH, WIDTH)
     joint = RAIL - 13
-    paint(np.maximum(np.abs(x - cart) - 28, np.abs(y - RAIL) - 13), CART)
+    paint(frame, np.maximum(np.abs(x - cart) - 28, np.abs(y - RAIL) - 13), CART)
     sine, cosine = math.sin(angle), math.cos(angle)
     along = np.clip((x - cart) * sine - (y - joint) * cosine, 0, 2 * HALF_LENGTH * SCALE)
-    paint(np.hypot(x - cart - along * sine, y - joint + along * cosine) - 5, POLE)
-    paint(np.hypot(x - cart, y - joint) - 2, BACKGROUND)
+    paint(frame, np.hypot(x - cart - along * sine, y - joint + along * cosine) - 5, POLE)
+    paint(frame, np.hypot(x - cart, y - joint) - 2, BACKGROUND)
     return frame

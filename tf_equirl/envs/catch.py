@@ -10,6 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tf_equirl._checks import as_integer, integer, one_of, refuse, shown
+from tf_equirl.envs.breaking import checked_breaking
 from tf_equirl.envs.environment import Environment, first_where
 from tf_equirl.groups import Symmetry, cyclic_group, permutation_representation
 from tf_equirl.models.heads import CategoricalHead
@@ -19,6 +20,7 @@ from tf_equirl.models.heads import CategoricalHead
 PADDLE_WEIGHT = 0.13
 
 LARGEST_BOARD = 1_000  # rows, and columns
+WIND = 0.25  # probability, at strength 1, that a step blows the ball to the right
 
 # Drawings: pixels per cell, and colours that also the colour-blind tell apart (Okabe and Ito).
 CELL = 32
@@ -55,11 +57,20 @@ class Catch(Environment):
     Its symmetry is the mirror: C2 acts on the pixels by reversing the columns and on the actions by
     swapping left and right, P(g s' | g s, g a) = P(s' | s, a).
 
+    It can be broken by degrees, by the kinds of Park et al., "Approximate equivariance in
+    reinforcement learning" (2025), section 5.1; what they are on a board is ours. With probability
+    kappa, drawn at every step: "gain", a move to the right goes two columns; "reflect", a move goes
+    the other way while the paddle is right of the middle; "repeat", it is made twice there. With
+    probability kappa / 4: "gravity", the ball falls one column further to the right, but not
+    through the wall. `outcomes` lists both ends; `symmetry` is that of what is not broken.
+
     Args:
         rows: Height of the board, 2 to 1,000.
         columns: Width of the board; odd, 3 to 1,000.
         observation: "flat" for observations [rows * columns], row by row, or "board" for
             [rows, columns, 1].
+        breaking: How the symmetry is broken: "none", "gain", "gravity", "reflect" or "repeat".
+        kappa: How much, from 0, not at all, to 1.
 
     Raises:
         ValueError: If an argument is not one of those.
@@ -71,12 +82,19 @@ class Catch(Environment):
         "action": "left and right change places, stay stays",
     }
     num_actions = 3
-    num_uniforms = 1  # for the reset: the dynamics is deterministic
+    num_uniforms = 1  # for the reset, and for what is broken
     random_transitions = False
     reset_options = ("ball_column",)
     render_modes = ("ansi", "rgb_array")
 
-    def __init__(self, rows: int = 10, columns: int = 5, observation: str = "flat") -> None:
+    def __init__(
+        self,
+        rows: int = 10,
+        columns: int = 5,
+        observation: str = "flat",
+        breaking: str = "none",
+        kappa: float = 1.0,
+    ) -> None:
         """Checks the arguments and builds the symmetry."""
         rule = (
             "an integer of at least 2, at most 1,000: the ball falls from the first row to the last"
@@ -95,6 +113,8 @@ class Catch(Environment):
             (self.rows * self.columns,) if observation == "flat" else (self.rows, self.columns, 1)
         )
         self.max_episode_steps = self.rows
+        self.breaking = checked_breaking(breaking, kappa, most=1.0)
+        self.random_transitions = self.breaking.kind != "none"
         group = cyclic_group(2)
         pixels = np.arange(self.rows * self.columns)
         mirrored = pixels.reshape(self.rows, self.columns)[:, ::-1].reshape(-1)
@@ -106,18 +126,22 @@ class Catch(Environment):
 
     def get_config(self) -> dict[str, Any]:
         """See `Environment.get_config`."""
-        return {
+        config = {
             **super().get_config(),
             "rows": self.rows,
             "columns": self.columns,
             "observation": self.observation,
         }
+        if self.breaking.kind != "none":
+            config |= {"breaking": self.breaking.kind, "kappa": self.breaking.kappa}
+        return config
 
     def program_key(self) -> Hashable:
         """See `Environment.program_key`."""
         if type(self) is not Catch:
             return self
-        return Catch, self.rows, self.columns, self.observation, self.max_episode_steps
+        board = self.rows, self.columns, self.observation
+        return Catch, *board, self.max_episode_steps, self.breaking
 
     def initial_state(self, uniforms: tf.Tensor, ball_column: int | None = None) -> CatchState:
         """Drops a ball from a column drawn uniformly.
@@ -149,15 +173,51 @@ class Catch(Environment):
     def transition(
         self, state: CatchState, action: tf.Tensor, uniforms: tf.Tensor
     ) -> tuple[CatchState, tf.Tensor, tf.Tensor]:
-        """Moves the paddle, then the ball; see `Environment.transition`. `uniforms` is not used.
+        """Moves the paddle, then the ball; see `Environment.transition`.
 
         A state whose ball is in the last row already is absorbing: nothing moves, the reward is 0.
+        `uniforms` is used where the symmetry is broken.
         """
+        happens = None
+        if self.random_transitions:
+            happens = uniforms[..., 0] < self._chance
+        return self._moved(state, action, happens)
+
+    def outcomes(
+        self, state: CatchState, action: tf.Tensor
+    ) -> tuple[tf.Tensor, CatchState, tf.Tensor, tf.Tensor]:
+        """With what breaks the symmetry, and without; see `Environment.outcomes`."""
+        if not self.random_transitions:
+            return super().outcomes(state, action)
+        zeros = tf.zeros([2], tf.int32)
+        states = tf.nest.map_structure(lambda x: x[..., None] + zeros, state)
+        happens = tf.broadcast_to(tf.constant([True, False]), states.steps.shape)
+        probability = tf.where(happens, self._chance, 1.0 - self._chance)
+        return probability, *self._moved(states, tf.convert_to_tensor(action)[..., None], happens)
+
+    @property
+    def _chance(self) -> float:
+        """The probability of what breaks the symmetry."""
+        return self.breaking.kappa * (WIND if self.breaking.kind == "gravity" else 1.0)
+
+    def _moved(
+        self, state: CatchState, action: tf.Tensor, happens: tf.Tensor | None
+    ) -> tuple[CatchState, tf.Tensor, tf.Tensor]:
+        """`transition`, with [...] bool: whether what breaks the symmetry happens."""
         over = self.is_terminal(state)
-        moved = tf.clip_by_value(
-            state.paddle_column + tf.cast(action, tf.int32) - 1, 0, self.columns - 1
-        )
+        move, blown = tf.cast(action, tf.int32) - 1, state.ball_column
+        if happens is not None:
+            right = state.paddle_column > self.columns // 2
+            kind = self.breaking.kind
+            if kind == "gravity":
+                blown = tf.where(happens & ~over, tf.minimum(blown + 1, self.columns - 1), blown)
+            elif kind == "gain":
+                move = tf.where(happens & (move > 0), 2 * move, move)
+            else:
+                move = tf.where(happens & right, (-1 if kind == "reflect" else 2) * move, move)
+        moved = tf.clip_by_value(state.paddle_column + move, 0, self.columns - 1)
         following = state._replace(
+            ball_column=blown,
             ball_row=tf.where(over, state.ball_row, state.ball_row + 1),
             paddle_column=tf.where(over, state.paddle_column, moved),
         )

@@ -15,7 +15,7 @@ from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.registry import tensor_environment_of
 
 
-class _Table(NamedTuple):
+class TransitionTable(NamedTuple):
     """An environment of s states, a actions and k outcomes.
 
     Attributes:
@@ -58,7 +58,7 @@ def exact_returns(env: BaseEnvironment | str, policies: ArrayLike) -> NDArray[np
         >>> print(round(float(envs.exact_returns("GridWorld", np.full([49, 5], 0.2))), 2))
         -4.97
     """
-    table = _table(env)
+    table = transition_table(env)
     states, actions = table.reward.shape
     try:
         array = np.asarray(policies, np.float64)
@@ -70,7 +70,7 @@ def exact_returns(env: BaseEnvironment | str, policies: ArrayLike) -> NDArray[np
         refuse("policies", rule, policies)
     values = np.zeros([*array.shape[:-2], states])
     for _ in range(table.horizon):
-        values = np.sum(array * _action_values(table, values), axis=-1)
+        values = np.sum(array * action_values(table, values), axis=-1)
     return values @ table.starts
 
 
@@ -88,19 +88,27 @@ def optimal_return(env: BaseEnvironment | str) -> float:
         >>> print(round(envs.optimal_return("GridWorld"), 4))
         0.7315
     """
-    table = _table(env)
+    table = transition_table(env)
     values = np.zeros(len(table.starts))
     for _ in range(table.horizon):
-        values = _action_values(table, values).max(axis=-1)
+        values = action_values(table, values).max(axis=-1)
     return float(values @ table.starts)
 
 
-def _action_values(table: _Table, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[..., s, a] from the values [..., s] with one step less to go."""
+def action_values(table: TransitionTable, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values of actions, [..., s, a], from those of states, [..., s], with a step less to go."""
     return table.reward + np.sum(table.probability * values[..., table.following], axis=-1)
 
 
-def _table(env: BaseEnvironment | str) -> _Table:
+def transition_table(env: BaseEnvironment | str) -> TransitionTable:
+    """The dynamics of an environment as arrays.
+
+    Args:
+        env: An environment that lists `all_states`, `starts` and `outcomes`, or its name.
+
+    Raises:
+        ValueError: If `env` is no such environment.
+    """
     found = tensor_environment_of(env)
     states = found.all_states()
     count = len(states.steps)
@@ -121,7 +129,7 @@ def _table(env: BaseEnvironment | str) -> _Table:
         _normalised(weights),
     )
     rewards = np.sum(probability * reward.numpy().astype(np.float64), axis=-1)
-    return _Table(
+    return TransitionTable(
         starts, np.where(goes_on, probability, 0.0), places, rewards, found.max_episode_steps
     )
 

@@ -21,6 +21,9 @@ from tf_equirl._checks import cut, instance, refuse, shown
 from tf_equirl.envs.base import BaseEnvironment
 from tf_equirl.envs.cartpole import CartPole
 from tf_equirl.envs.catch import Catch
+from tf_equirl.envs.control.acrobot import Acrobot
+from tf_equirl.envs.control.cartpole_swingup import CartPoleSwingup
+from tf_equirl.envs.control.reacher import Reacher
 from tf_equirl.envs.declared.declarations import declaration
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.grid_world import GridWorld
@@ -28,9 +31,12 @@ from tf_equirl.envs.host import HOST_ARGUMENTS, HostEnvironment
 from tf_equirl.envs.snake import Snake
 
 _CONSTRUCTORS: dict[str, Callable[..., Environment]] = {
+    "Acrobot": Acrobot,
     "CartPole": CartPole,
+    "CartPoleSwingup": CartPoleSwingup,
     "Catch": Catch,
     "GridWorld": GridWorld,
+    "Reacher": Reacher,
     "Snake": Snake,
 }
 
@@ -108,16 +114,21 @@ def recipe(env: BaseEnvironment) -> dict[str, Any] | None:
 
 
 def tensor_environment_of(env: str | BaseEnvironment) -> Environment:
-    """Returns what the argument `env` stands for where it must consist of functions of tensors.
+    """Returns what the argument `env` stands for where a transition model or a table is made of it.
 
     Raises:
-        ValueError: If it does not.
+        ValueError: If it does not consist of functions of tensors, or its actions are no integers.
     """
     found = environment_of(env)
     if not isinstance(found, Environment):
         raise ValueError(
             "`env` must be written in TensorFlow here (tf_equirl.envs.Environment), for a program "
             f"that contains it. Received: env={found.name}, which is stepped on the host"
+        )
+    if found.action_bounds is not None:
+        raise ValueError(
+            "`env` must have discrete actions here. Received: "
+            f"env={found.name}, whose actions are numbers of a box"
         )
     return found
 

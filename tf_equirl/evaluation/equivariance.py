@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tf_equirl._checks import LARGEST_SAMPLE, instance, positive_integer, random_seed
 from tf_equirl.envs import BaseEnvironment, GymnasiumVectorEnv, HostEnvironment
 from tf_equirl.envs.registry import environment_of
+from tf_equirl.envs.symmetries.dynamics import actions_of
 from tf_equirl.groups import trivial_representation
 from tf_equirl.testing import EquivarianceError, equivariance_error
 
@@ -83,9 +84,9 @@ def visited_observations(
         return _visited_on_host(env, count, seed)[:states]
     copies = GymnasiumVectorEnv(env, count)
     observations = [copies.reset(seed=seed)[0]]
+    actions = actions_of(env)
     for _ in range(_STEPS - 1):
-        actions = generator.integers(env.num_actions, size=copies.num_envs)
-        observations.append(copies.step(actions)[0])
+        observations.append(copies.step(actions.draw(copies.num_envs, generator))[0])
     return np.concatenate(observations)[:states]
 
 

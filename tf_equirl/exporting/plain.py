@@ -12,6 +12,7 @@ from tf_equirl.layers import (
     GroupPooling,
     InputNormalization,
     InvariantVector,
+    ResidualPathway,
     SpatialPooling,
 )
 from tf_equirl.layers.base import is_pointwise
@@ -36,8 +37,8 @@ _NOT_PORTABLE = (keras.layers.Lambda, keras.layers.TFSMLayer)
 def to_plain(model: keras.Model) -> keras.Model:
     """The same function as a model of Keras' own layers, which loads without tf_equirl.
 
-    Every `EquivariantLinear` layer becomes a `Dense` layer of its name whose kernel is
-    `expanded_kernel()`; where `x` is flat,
+    Every `EquivariantLinear` layer, a relaxed one too, becomes a `Dense` layer of its name whose
+    kernel is `expanded_kernel()`; where `x` is flat,
 
         flat(layer(x)) = activation(flat(x) @ expanded_kernel() + flat(expanded_bias())).
 
@@ -102,8 +103,9 @@ class _Conversion:
     def call(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
         """Applies the plain form of `layer` to symbolic tensors."""
         tensors = [x for x in keras.tree.flatten((args, kwargs)) if keras.utils.is_keras_tensor(x)]
-        if isinstance(layer, OnGrid):
-            return self._convolution(layer, *tensors)
+        grid = layer.layer if isinstance(layer, ResidualPathway) else layer
+        if isinstance(grid, OnGrid):
+            return self._convolution(layer, grid, *tensors)
         if isinstance(layer, EquivariantLinear):
             return self._linear(layer, *tensors)
         if type(layer) is SpatialPooling:
@@ -144,15 +146,16 @@ class _Conversion:
         self._set_weights(layer, dense)
         return self._activated(layer, self._view(layer, outputs, (*leading, *output_axes)))
 
-    def _convolution(self, layer: OnGrid, x: Any) -> Any:
-        axes, geometry = layer.input_axes, layer.geometry
+    def _convolution(self, layer: EquivariantLinear, grid: OnGrid, x: Any) -> Any:
+        """The plain form of `layer`, which looks at pictures as `grid` does."""
+        axes, geometry = grid.input_axes, grid.geometry
         _check_batch_axis(layer, x, axes)
         if len(x.shape) > 1 + axes:
             raise _unsupported(
                 layer, f"Keras convolves [batch, height, width, channels], not {x.shape}"
             )
         height, width, *pixel = x.shape[1:]
-        size = layer.output_size(height, width)
+        size = grid.output_size(height, width)
         x = self._view(layer, x, (height, width, int(np.prod(pixel))))
 
         def make(units: int, options: dict[str, Any]) -> Any:
@@ -165,7 +168,7 @@ class _Conversion:
             )
 
         plain = self._once(layer, lambda: self._plain_linear(layer, make))
-        outputs = plain(self._padded(layer, x))
+        outputs = plain(self._padded(grid, x))
         self._set_weights(layer, plain)
         return self._activated(layer, self._view(layer, outputs, (*size, *layer.output_axes())))
 

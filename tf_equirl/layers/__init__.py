@@ -20,10 +20,19 @@ from tf_equirl.layers.pooling.group_averaging import GroupAveraging
 from tf_equirl.layers.pooling.group_pooling import GroupPooling
 from tf_equirl.layers.pooling.proximal_pooling import ProximalPooling
 from tf_equirl.layers.pooling.transition_images import TransitionImages
+from tf_equirl.layers.relaxed.certificate import EquivarianceCertificate
+from tf_equirl.layers.relaxed.relaxed_group_conv_2d import RelaxedGroupConv2D
+from tf_equirl.layers.relaxed.relaxed_group_dense import RelaxedGroupDense
+from tf_equirl.layers.relaxed.relaxed_lifting_conv_2d import RelaxedLiftingConv2D
+from tf_equirl.layers.relaxed.relaxed_lifting_dense import RelaxedLiftingDense
+from tf_equirl.layers.relaxed.relaxed_readout import RelaxedReadout
+from tf_equirl.layers.relaxed.relaxed_steerable_conv_2d import RelaxedSteerableConv2D
+from tf_equirl.layers.relaxed.residual_pathway import ResidualPathway
 from tf_equirl.layers.vectors.input_normalization import InputNormalization
 from tf_equirl.layers.vectors.invariant_vector import InvariantVector
 
 __all__ = [
+    "EquivarianceCertificate",
     "EquivariantLinear",
     "EquivariantReadout",
     "GroupAveraging",
@@ -37,6 +46,13 @@ __all__ = [
     "ModeDistance",
     "PermutationEquivariantDense",
     "ProximalPooling",
+    "RelaxedGroupConv2D",
+    "RelaxedGroupDense",
+    "RelaxedLiftingConv2D",
+    "RelaxedLiftingDense",
+    "RelaxedReadout",
+    "RelaxedSteerableConv2D",
+    "ResidualPathway",
     "SpatialPooling",
     "SymmetrizerConv2D",
     "SymmetrizerDense",

@@ -205,7 +205,7 @@ class EquivariantLinear(keras.layers.Layer):
     ordinary matrix `[inputs, outputs]`, so that applying the layer is a single matrix product
     over all leading dimensions, whatever the group.
 
-    A subclass sets `rows` and implements `output_axes`, `kernel_shape`, `expanded_kernel`, and
+    A subclass sets `rows` and implements `output_axes`, `kernel_shape`, `expand`, and
     where its law asks for it `initial_kernel`, `bias_shape` and `expanded_bias`. One that can be
     computed otherwise overrides `prepared_kernel` and `apply`.
 
@@ -277,9 +277,13 @@ class EquivariantLinear(keras.layers.Layer):
         """Returns the stored kernel's initial value; the initializer must see the true fan-in."""
         return self.kernel_initializer(shape, dtype=dtype)
 
+    def expand(self, kernel: Any) -> Any:
+        """Returns the matrix `[inputs, outputs]` that a kernel of the stored shape stands for."""
+        raise NotImplementedError
+
     def expanded_kernel(self) -> Any:
         """Returns the matrix `[inputs, outputs]` that the stored kernel stands for."""
-        raise NotImplementedError
+        return self.expand(ops.convert_to_tensor(self.kernel))
 
     def bias_shape(self) -> tuple[int, ...]:
         """Returns the shape of the stored bias; size zero where the law allows no bias."""
@@ -336,6 +340,7 @@ class EquivariantLinear(keras.layers.Layer):
     def apply(self, inputs: Any, prepared: Any) -> Any:
         """Returns `activation(K x + b)` for what `prepare` made of the weights."""
         matrix, bias = prepared
+        has_bias = not isinstance(bias, tuple)
         leading = self.leading_shape(inputs)
         rows = self.known_rows(inputs)
         inputs = ops.reshape(inputs, (-1, matrix.shape[0]))
@@ -344,11 +349,11 @@ class EquivariantLinear(keras.layers.Layer):
             outputs = ops.stack([ops.matmul(inputs, column) for column in columns], axis=-1)
         else:
             outputs = ops.matmul(inputs, matrix)
-        if self.bias is not None and len(bias.shape) > 1:
+        if has_bias and len(bias.shape) > 1:
             # Flat: Keras adds a bias [rows, 1] along axis 1 of the outputs, whichever that is.
             outputs = ops.add(outputs, ops.reshape(bias, (-1,)))
         outputs = ops.reshape(outputs, (*leading, *self.output_axes()))
-        if self.bias is not None and len(bias.shape) == 1:
+        if has_bias and len(bias.shape) == 1:
             outputs = ops.add(outputs, bias)
         return self.activation(outputs)
 

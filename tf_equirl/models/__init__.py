@@ -12,6 +12,7 @@ from tf_equirl.models.q_function import (
     Q_FUNCTION_KINDS,
     q_function,
 )
+from tf_equirl.models.relaxation import RELAXED_KINDS, Relaxation
 from tf_equirl.models.transition import TRANSITION_KINDS, transition_model
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "Convolutions",
     "DEVIATIONS",
     "Q_FUNCTION_KINDS",
+    "RELAXED_KINDS",
+    "Relaxation",
     "TRANSITION_KINDS",
     "actor",
     "averaged",

@@ -41,6 +41,7 @@ from tf_equirl.models.inputs import (
     observation_input,
     unconstrained,
 )
+from tf_equirl.models.relaxation import RELAXED_KINDS, Make, Relaxation, maker
 from tf_equirl.models.widths import build_with_widths
 
 UNCONSTRAINED = ("mlp", "cnn")
@@ -58,6 +59,7 @@ ACTOR_KINDS = (
     "symmetrizer",
     "symmetrizer-sampled",
     "symmetrizer-random",
+    *RELAXED_KINDS,
 )
 
 
@@ -73,12 +75,13 @@ def actor(
     standard_deviation: str | None = None,
     normalize: bool = False,
     convolutions: Convolutions | None = None,
+    relaxation: Relaxation | None = None,
 ) -> keras.Model:
     r"""A policy network: observations `[batch, *observation_shape]` to `[batch, d_action]`.
 
     For discrete actions the output are logits; for continuous ones the mean, which the parameters
-    of a Gaussian may follow. All kinds but `"mlp"`, `"cnn"` and `"symmetrizer-random"` obey, for
-    every group element g,
+    of a Gaussian may follow. All kinds but `"mlp"`, `"cnn"` and `"symmetrizer-random"` obey, those
+    that are relaxed at the start alone, for every group element g,
 
     $$ \pi(\rho_S(g) s) = \rho_A(g) \pi(s), \qquad
        \log \sigma(\rho_S(g) s) = \rho_\sigma(g) \log \sigma(s), $$
@@ -100,9 +103,13 @@ def actor(
       not trained.
     * `"symmetrizer-random"`: the same with as many random matrices in place of the bases, the
       paper's control. It obeys no law.
+    * `"relaxed"`: the layers of `"gcnn"`, relaxed: weights by group element, which begin alike,
+      say how much each filter counts there (Park et al., 2025; see `layers.RelaxedGroupDense`).
+    * `"rpp"`: those of `"gcnn"` with a free layer beside each (Finzi et al., 2021, see
+      `layers.ResidualPathway`), which begins a thousand times smaller.
 
-    Where the state is a picture (an `image_representation`), `"gcnn"` and the Symmetrizer begin
-    with convolutions that turn with it, as `"cnn"` does with ordinary ones.
+    Where the state is a picture (an `image_representation`), `"gcnn"`, its relaxed forms and the
+    Symmetrizer begin with convolutions that turn with it, as `"cnn"` does with ordinary ones.
 
     Args:
       symmetry: the group and how it acts on observations and actions.
@@ -127,6 +134,8 @@ def actor(
       normalize: put an `InputNormalization` before all else, which trainers keep up to date.
       convolutions: of a picture; None for some that fit its size. Their filters are scaled
         with `hidden_units` to meet `match_parameters`.
+      relaxation: of `"relaxed"` and `"rpp"`; None for the defaults. Standard deviations that do not
+        depend on the observation keep their law.
 
     Returns:
       A Keras functional model.
@@ -134,8 +143,9 @@ def actor(
     Raises:
       ValueError: for an unknown kind, widths that are not positive integers, a budget that is too
         small, an `observation_shape` of another size than the state or shape than its pictures,
-      convolutions that do not fit them or where there are none, an activation that is not
-        pointwise, or a symmetry or an activation for which `"odd"` is not equivariant.
+        convolutions that do not fit them or where there are none, more banks than the group has
+        elements, an activation that is not pointwise, or a symmetry or an activation for which
+        `"odd"` is not equivariant.
 
     Example:
       >>> from tf_equirl import envs, models
@@ -155,10 +165,10 @@ def actor(
     # None is left to the Symmetrizer's layers.
     initializer = None if kernel_initializer is None else check_initializer(kernel_initializer)
     looks = convolutions_for(symmetry, kind, convolutions, observation_shape)
+    convolving = functools.partial(_gcnn, looks, maker(kind, relaxation, symmetry.group.order))
     builders: dict[str, Callable[..., keras.KerasTensor]] = {
         "mlp": _mlp,
-        "cnn": functools.partial(_gcnn, looks),
-        "gcnn": functools.partial(_gcnn, looks),
+        **dict.fromkeys(("cnn", "gcnn", *RELAXED_KINDS), convolving),
         "odd": functools.partial(_odd, symmetry),
         "symmetrizer": functools.partial(_symmetrizer, "exact", looks),
         "symmetrizer-sampled": functools.partial(_symmetrizer, "sampled", looks),
@@ -200,10 +210,10 @@ def _mlp(state, outputs, widths, initializers, activation, x):
     return keras.layers.Dense(outputs.dim, kernel_initializer=head.clone())(x)
 
 
-def _gcnn(looks, state, outputs, widths, initializers, activation, x):
+def _gcnn(looks, make, state, outputs, widths, initializers, activation, x):
     initializer, head = initializers
-    x = regular_features(state, widths, initializer, x, activation, looks)
-    return EquivariantReadout(outputs, kernel_initializer=head.clone())(x)
+    x = regular_features(state, widths, initializer, x, activation, looks, make=make)
+    return make(EquivariantReadout, outputs, kernel_initializer=head.clone())(x)
 
 
 def _odd(symmetry, state, outputs, widths, initializers, activation, x):
@@ -248,20 +258,28 @@ def _symmetrizer(basis, looks, state, outputs, widths, initializers, activation,
 
 
 def regular_features(
-    representation, widths, initializer, x, activation="relu", looks=None, beside=None
+    representation,
+    widths,
+    initializer,
+    x,
+    activation="relu",
+    looks=None,
+    beside=None,
+    make: Make | None = None,
 ):
     """Lifting and group convolutions with an activation: `[..., d]` to `[..., n, widths[-1]]`.
 
     With `looks`, some `Convolutions`, the first of the widths are theirs. `beside` is what comes in
-    after them: a vector `[..., d']`, and how the group acts on it.
+    after them: a vector `[..., d']`, and how the group acts on it. `make` makes the layers.
     """
+    make = make or maker("gcnn", None, representation.group.order)
 
     def arguments():
         return {"activation": activation, "kernel_initializer": initializer.clone()}
 
     if looks is not None:
         x, representation, widths = picture_features(
-            looks, GroupConv2D, representation, widths, x, arguments
+            looks, GroupConv2D, representation, widths, x, arguments, make
         )
     if beside is not None:
         if len(x.shape) > 2:
@@ -273,9 +291,9 @@ def regular_features(
     lifted = len(x.shape) > 2
     for units in widths:
         if lifted:
-            x = GroupDense(units, representation.group, **arguments())(x)
+            x = make(GroupDense, units, representation.group, **arguments())(x)
         else:
-            x = LiftingDense(units, representation, **arguments())(x)
+            x = make(LiftingDense, units, representation, **arguments())(x)
         lifted = True
     return x
 

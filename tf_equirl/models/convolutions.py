@@ -180,6 +180,7 @@ def picture_features(
     widths: Sequence[int],
     x: keras.KerasTensor,
     arguments: Callable[[], dict[str, Any]],
+    make: Callable[..., Any] | None = None,
 ) -> tuple[keras.KerasTensor, Representation, Sequence[int]]:
     """What the convolutions make of flat pictures.
 
@@ -190,6 +191,8 @@ def picture_features(
       widths: of the network, of which the first are the filters of the convolutions.
       x: `[batch, d]`.
       arguments: gives the arguments of a layer, such as its activation.
+      make: makes a `LiftingConv2D` or `GroupConv2D`, or what stands for it, of the class and its
+        arguments; None makes them.
 
     Returns:
       Regular features `[batch, n, C]`, where they were pooled, or else flat ones, `[batch, d']`, of
@@ -203,6 +206,7 @@ def picture_features(
         "flips": [bool(flip) for flip in picture.flips],
     }
     of_symmetrizer = layer is SymmetrizerConv2D
+    make = make or (lambda kind, *arguments, **kwargs: kind(*arguments, **kwargs))
     x = keras.layers.Reshape(picture.shape)(x)
     if convolutions.picture_scale != 1.0:
         x = keras.layers.Rescaling(convolutions.picture_scale)(x)
@@ -215,9 +219,9 @@ def picture_features(
             rows = regular if index else picture.channels
             x = SymmetrizerConv2D(widths[index], channels=rows, **motions, **where)(x)
         elif index:
-            x = GroupConv2D(widths[index], group=group, **motions, **where)(x)
+            x = make(GroupConv2D, widths[index], group=group, **motions, **where)(x)
         else:
-            x = LiftingConv2D(widths[index], representation=representation, **where)(x)
+            x = make(LiftingConv2D, widths[index], representation=representation, **where)(x)
     widths = widths[len(geometries) :]
     if convolutions.pooling != "flatten":
         return SpatialPooling(convolutions.pooling)(x), regular, widths

@@ -23,9 +23,10 @@ from tf_equirl.models.inputs import (
     observation_input,
     unconstrained,
 )
+from tf_equirl.models.relaxation import RELAXED_KINDS, Relaxation, maker
 from tf_equirl.models.widths import build_with_widths
 
-CRITIC_KINDS = ("mlp", "cnn", "invariant")
+CRITIC_KINDS = ("mlp", "cnn", "invariant", *RELAXED_KINDS)
 
 
 def critic(
@@ -39,6 +40,7 @@ def critic(
     activation: str | None = None,
     normalize: bool = False,
     convolutions: Convolutions | None = None,
+    relaxation: Relaxation | None = None,
 ) -> keras.Model:
     r"""A value network: observations `[batch, *observation_shape]` to `[batch, 1]`.
 
@@ -48,6 +50,8 @@ def critic(
       that $V(\rho_S(g) s) = V(s)$ for every g, as the value of a symmetric policy in a symmetric
       environment is (van der Pol et al., 2020). Where the state is a picture (an
       `image_representation`) it begins with convolutions that turn with it.
+    * `"relaxed"`, `"rpp"`: the layers of `"invariant"`, relaxed or with free ones beside them, see
+      `models.actor`: invariant at the start.
 
     Args:
       symmetry: the group and how it acts on observations.
@@ -65,6 +69,7 @@ def critic(
         or "elu"; None is "relu".
       normalize: put an `InputNormalization` before all else, which trainers keep up to date.
       convolutions: see `models.actor`.
+      relaxation: see `models.actor`.
 
     Returns:
       A Keras functional model.
@@ -77,7 +82,7 @@ def critic(
     check_description(symmetry, kind, CRITIC_KINDS, name, observation_shape)
     return value_model(
         symmetry,
-        kind if kind in UNCONSTRAINED else "gcnn",
+        "gcnn" if kind == "invariant" else kind,
         hidden_units,
         match_parameters,
         kernel_initializer,
@@ -86,6 +91,7 @@ def critic(
         activation,
         normalize,
         convolutions,
+        relaxation,
     )
 
 
@@ -100,13 +106,14 @@ def value_model(
     activation: str | None,
     normalize: bool,
     convolutions: Convolutions | None,
+    relaxation: Relaxation | None,
     of_actions: bool = False,
 ) -> keras.Model:
     """A network of one value: of observations, or of pairs of an observation and an action.
 
     Args:
       symmetry: see `critic`, as what follows.
-      kind: "mlp", "cnn", or "gcnn", which is invariant.
+      kind: "mlp", "cnn", "gcnn", which is invariant, "relaxed" or "rpp".
       hidden_units: widths of the hidden layers.
       match_parameters: a budget, or None.
       kernel_initializer: of every kernel.
@@ -115,6 +122,7 @@ def value_model(
       activation: of the hidden layers, or None.
       normalize: whether observations are normalised first; actions are not.
       convolutions: of a picture, or None.
+      relaxation: of the kinds that are relaxed, or None.
       of_actions: whether the action, `[batch, symmetry.action.dim]`, is a second input, which joins
         the state, or what convolutions made of it.
 
@@ -126,6 +134,7 @@ def value_model(
     flag("normalize", normalize)
     looks = convolutions_for(symmetry, kind, convolutions, observation_shape)
     state, acting = symmetry.state, symmetry.action
+    make = maker(kind, relaxation, symmetry.group.order)
     if kind in UNCONSTRAINED:
         state = unconstrained_picture(state) if kind == "cnn" else unconstrained(state.dim)
         acting = unconstrained(acting.dim)
@@ -139,10 +148,11 @@ def value_model(
             action = keras.Input((acting.dim,), name="action")
             inputs, beside = [observation, action], (action, acting)
         if kind != "mlp":
-            x = regular_features(state, widths, initializer, x, activation, looks, beside)
-            readout = EquivariantReadout(
-                trivial_representation(state.group), kernel_initializer=initializer.clone()
+            x = regular_features(
+                state, widths, initializer, x, activation, looks, beside, make=make
             )
+            outputs = trivial_representation(state.group)
+            readout = make(EquivariantReadout, outputs, kernel_initializer=initializer.clone())
             return keras.Model(inputs, readout(x), name=name)
         if of_actions:
             x = keras.layers.Concatenate()([x, action])

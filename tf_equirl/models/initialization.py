@@ -92,7 +92,7 @@ def stacked_fresh_weights(models: Sequence[keras.Model], seeds: Sequence[int]) -
         initializers = [
             (value, number[value.seed])
             for copy in copies
-            for layer in copy.layers
+            for layer in copy._flatten_layers()
             for value in vars(layer).values()
             if isinstance(value, keras.initializers.Initializer)
             and getattr(value, "seed", None) in number

@@ -12,11 +12,12 @@ from tf_equirl.models.actor import ACTOR_KINDS, UNCONSTRAINED, actor
 from tf_equirl.models.convolutions import Convolutions
 from tf_equirl.models.critic import value_model
 from tf_equirl.models.inputs import check_description
+from tf_equirl.models.relaxation import RELAXED_KINDS, Relaxation
 
 Q_FUNCTION_KINDS = tuple(kind for kind in ACTOR_KINDS if kind != "odd")
 """Those of actors, but for "odd": all its outputs are odd functions, and so is their sum, as if a
 state and its mirror image could not both be good."""
-CONTINUOUS_Q_FUNCTION_KINDS = (*UNCONSTRAINED, "gcnn")
+CONTINUOUS_Q_FUNCTION_KINDS = (*UNCONSTRAINED, "gcnn", *RELAXED_KINDS)
 """Those of values of continuous actions."""
 
 
@@ -31,6 +32,7 @@ def q_function(
     activation: str | None = None,
     normalize: bool = False,
     convolutions: Convolutions | None = None,
+    relaxation: Relaxation | None = None,
     continuous: bool = False,
 ) -> keras.Model:
     r"""Values of actions: of every discrete action, or of a continuous one that is an input.
@@ -53,7 +55,8 @@ def q_function(
     * `"gcnn"`: lifting of the direct sum of both, group convolutions with ReLU, and a readout to
       the trivial representation (as the critics of Wang et al., 2022, "SO(2)-Equivariant
       Reinforcement Learning", are). Where the state is a picture it begins with convolutions that
-      turn with it, and the action joins after them. It obeys
+      turn with it, and the action joins after them. It obeys the law below;
+    * `"relaxed"`, `"rpp"`: its layers, relaxed or with free ones beside them, see `models.actor`.
 
     $$ Q(\rho_S(g) s, \rho_A(g) a) = Q(s, a). $$
 
@@ -69,6 +72,7 @@ def q_function(
       activation: see `models.actor`.
       normalize: see `models.actor`.
       convolutions: see `models.actor`.
+      relaxation: see `models.actor`.
       continuous: whether actions are continuous.
 
     Returns:
@@ -112,6 +116,7 @@ def q_function(
             activation,
             normalize,
             convolutions,
+            relaxation,
             of_actions=True,
         )
     return actor(
@@ -125,4 +130,5 @@ def q_function(
         activation,
         normalize=normalize,
         convolutions=convolutions,
+        relaxation=relaxation,
     )

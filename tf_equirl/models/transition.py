@@ -34,9 +34,13 @@ from tf_equirl.models.inputs import (
     observation_input,
     unconstrained,
 )
+from tf_equirl.models.relaxation import RELAXED_KINDS, Relaxation, maker
 from tf_equirl.models.widths import build_with_widths
 
-TRANSITION_KINDS = ("mlp", "cnn", "gcnn-proximal", "gcnn-averaged", "gcnn-readout")
+TRANSITION_KINDS = (
+    *("mlp", "cnn", "gcnn-proximal", "gcnn-averaged", "gcnn-readout"),
+    *RELAXED_KINDS,
+)
 
 
 def transition_model(
@@ -55,6 +59,7 @@ def transition_model(
     temperature: float = 1.0,
     average_ties: bool = True,
     convolutions: Convolutions | None = None,
+    relaxation: Relaxation | None = None,
 ) -> keras.Model:
     r"""A transition model: the pair of observations `[batch, *observation_shape]` and actions
     `[batch, d_action]` to next states `[batch, d]`, as the head says.
@@ -75,6 +80,8 @@ def transition_model(
       University College London, 2023, sections 4.7.3 and 4.7.4).
     * `"gcnn-averaged"`: the same with the mean of the candidates (`GroupAveraging`).
     * `"gcnn-readout"`: lifting, group convolutions and an equivariant readout to $\rho$.
+    * `"relaxed"`, `"rpp"`: the layers of `"gcnn-readout"`, relaxed or with free ones beside them,
+      see `models.actor`: they obey the law at the start.
 
     Where `symmetry.state` is an `image_representation`, all kinds but `"mlp"` begin with the
     convolutions of `models.actor`; the action comes in after them.
@@ -100,6 +107,7 @@ def transition_model(
       temperature: of the selection `"soft"`, in units of the distance.
       average_ties: of `"gcnn-proximal"`: see `ProximalPooling`. False is the thesis' model.
       convolutions: of a picture, see `models.actor`; None for some that fit its size.
+      relaxation: of `"relaxed"` and `"rpp"`, see `models.actor`.
 
     Returns:
       A Keras functional model, called with a list `[observation, action]`.
@@ -130,6 +138,7 @@ def transition_model(
     flag("average_ties", average_ties)
     looks = convolutions_for(symmetry, kind, convolutions, observation_shape)
     name = name or f"{kind.replace('-', '_')}_transition_model"
+    make = maker(kind, relaxation, symmetry.group.order)
 
     def build(widths: tuple[int, ...]) -> keras.Model:
         observation, flat = observation_input(symmetry, observation_shape)
@@ -154,9 +163,10 @@ def transition_model(
         if kind == "cnn":
             pose = unconstrained_picture(pose)
             acting, outputs = unconstrained(acting.dim), unconstrained(dim)
-        x = regular_features(pose, widths, initializer, flat, looks=looks, beside=(action, acting))
-        if kind in ("cnn", "gcnn-readout"):
-            x = EquivariantReadout(outputs, kernel_initializer=initializer.clone())(x)
+        beside = action, acting
+        x = regular_features(pose, widths, initializer, flat, looks=looks, beside=beside, make=make)
+        if kind in ("cnn", "gcnn-readout", *RELAXED_KINDS):
+            x = make(EquivariantReadout, outputs, kernel_initializer=initializer.clone())(x)
             return keras.Model([observation, action], following(x), name=name)
         x = GroupDense(dim, symmetry.group, kernel_initializer=initializer.clone())(x)
         images = following(TransitionImages(head.representation, name="images")(x))

@@ -53,6 +53,8 @@ _KINDS = {
     "symmetrizer": "A Symmetrizer (MDP homomorphic network)",
     "symmetrizer-sampled": "A Symmetrizer (MDP homomorphic network, sampled bases)",
     "symmetrizer-random": "A random-basis (the Symmetrizer's control)",
+    "relaxed": "A relaxed group-convolutional",
+    "rpp": "A group-convolutional (with residual pathways)",
 }
 _KNOWS_NOTHING = ("mlp", "cnn", "symmetrizer-random")
 
@@ -184,6 +186,8 @@ def training_command(
 
 def _description(env: envs.BaseEnvironment, config: PPOConfig, start_from: str | None) -> str:
     known = "" if config.actor in _KNOWS_NOTHING else f" that knows {env.name}'s symmetry"
+    if config.actor in models.RELAXED_KINDS:
+        known = f" that began with {env.name}'s symmetry"
     further = "" if start_from is None else f", going on from {start_from}"
     return f"{_KINDS[config.actor]} policy for {env.name}{known}, trained with PPO{further}."
 
@@ -227,6 +231,10 @@ def _limits(
         sentences.append("The best of its seeds: one that is trained anew is worse on average.")
     if config.actor in _KNOWS_NOTHING:
         sentences.append("The actor is not equivariant: mirrored states may get other actions.")
+    if config.actor in models.RELAXED_KINDS:
+        sentences.append(
+            "The actor need not be equivariant: it began so, and may have learned to be less."
+        )
     if config.critic in _KNOWS_NOTHING:
         sentences.append("The critic is not invariant.")
     return [*sentences, *limits]

@@ -17,6 +17,7 @@ from tf_equirl.dynamics.fit import build_model
 from tf_equirl.dynamics.model_loss import ROLE
 from tf_equirl.dynamics.result import load_transition_result
 from tf_equirl.experiments.plots import plot_training
+from tf_equirl.models import RELAXED_KINDS
 from tf_equirl.models.actor import UNCONSTRAINED
 from tf_equirl.models.heads import CategoricalHead, Head
 from tf_equirl.publishing.entry import (
@@ -51,6 +52,8 @@ _KINDS = {
     "gcnn-proximal": "A group-convolutional network with proximal pooling",
     "gcnn-averaged": "A group-convolutional network with averaged images",
     "gcnn-readout": "A group-convolutional network with an equivariant readout",
+    "relaxed": "A relaxed group-convolutional network",
+    "rpp": "A group-convolutional network with residual pathways",
 }
 
 
@@ -248,6 +251,8 @@ def head_fields(head: Head, predict_change: bool | None) -> dict[str, Any]:
 
 def _description(env: envs.Environment, config: TransitionModelConfig, run: dict[str, Any]) -> str:
     known = "" if config.kind in UNCONSTRAINED else f" that knows {env.name}'s symmetry"
+    if config.kind in RELAXED_KINDS:
+        known = f" that began with {env.name}'s symmetry"
     return (
         f"{_KINDS[config.kind]}, a transition model of {env.name}{known}, trained on "
         f"{run['data']['num_transitions']:,} transitions."

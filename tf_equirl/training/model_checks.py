@@ -48,8 +48,9 @@ def check_model(
     Raises:
       ValueError: unless the model has these shapes, no variables that are not trained (batch
         statistics, dropout seeds; the constant bases of `SymmetrizerDense` layers and the running
-        statistics of `InputNormalization` are allowed), and no regularizers or constraints if it is
-        to be trained: the compiled programs would not apply them.
+        statistics of `InputNormalization` are allowed), and no constraints and no regularizers of
+        outputs if it is to be trained: the compiled programs would not apply them. Regularizers of
+        weights they do.
     """
     if not isinstance(model, keras.Model):
         raise ValueError(
@@ -77,19 +78,24 @@ def check_model(
         raise ValueError(
             f"{name} must have trainable variables only. Received: {name} with {others}"
         )
-    ignored = [*_of_variables(model), *_of_outputs(model)]
+    ignored = [*of_variables(model, "constraint"), *_of_outputs(model)]
     if trained and ignored:
         raise ValueError(
-            f"{name} must have no regularizers and no constraints, because training would ignore "
-            f"them. Received: {name} with {', '.join(ignored)}"
+            f"{name} must have no constraints and no regularizers of outputs, because training "
+            f"would ignore them. Received: {name} with {', '.join(ignored)}"
         )
 
 
-def _of_variables(model: keras.Model) -> list[str]:
+def of_variables(model: keras.Model, kind: str) -> list[str]:
+    """In words, the regularizers or constraints of a model's trained variables.
+
+    Args:
+      model: the model.
+      kind: "regularizer" or "constraint".
+    """
     return [
         f"a {kind} of {variable.path}"
         for variable in model.trainable_variables
-        for kind in ("regularizer", "constraint")
         if getattr(variable, kind) is not None
     ]
 

@@ -24,6 +24,7 @@ from tf_equirl.training.memory import Batch, Kept, Memory
 from tf_equirl.training.picture_config import PictureConfig
 from tf_equirl.training.population import finite_weights
 from tf_equirl.training.randomness import Purpose, member_uniforms
+from tf_equirl.training.relaxation_config import RelaxationConfig
 from tf_equirl.training.replay_config import ReplayConfig
 
 
@@ -122,12 +123,13 @@ class OffPolicyLearner(ActingLearner):
     @functools.cached_property
     def key(self) -> tuple[Hashable, ...]:
         """See `Learner.key`: runs that differ in length or in the network's description share."""
-        kind, env, _, networks = super().key
+        learner, env, _, networks = super().key
         fields = structure(self.config, self.per_member)
-        pictures = (field.name for field in dataclasses.fields(PictureConfig))
-        for name in (*self.described, *pictures, "total_timesteps"):
+        kinds = (PictureConfig, RelaxationConfig)
+        of_networks = [field.name for kind in kinds for field in dataclasses.fields(kind)]
+        for name in (*self.described, *of_networks, "total_timesteps"):
             del fields[name]
-        return kind, env, json.dumps(fields), networks
+        return learner, env, json.dumps(fields), networks
 
     def check_members(self, count: int) -> None:
         """See `Learner.check_members`; there must be room for what is kept, too."""

@@ -281,6 +281,7 @@ def make_networks(
     standard_deviation: str = "constant",
     normalize: bool = False,
     convolutions: models.Convolutions | None = None,
+    relaxation: models.Relaxation | None = None,
 ) -> tuple[keras.Model, keras.Model]:
     """An actor and a critic for an environment.
 
@@ -296,6 +297,7 @@ def make_networks(
       standard_deviation: see `models.actor`; of no meaning where actions are discrete.
       normalize: see `models.actor` and `models.critic`.
       convolutions: of both, see `models.actor`.
+      relaxation: of both, likewise.
 
     Raises:
       ValueError: if a network cannot be built, or a model does not fit the environment.
@@ -321,6 +323,7 @@ def make_networks(
             standard_deviation=standard_deviation if continuous else None,
             normalize=normalize,
             convolutions=convolutions,
+            relaxation=relaxation,
         )
     if isinstance(critic, str):
         critic = models.critic(
@@ -332,6 +335,7 @@ def make_networks(
             activation=activation,
             normalize=normalize,
             convolutions=convolutions,
+            relaxation=relaxation,
         )
     check_networks(env, actor, critic)
     return actor, critic

@@ -133,7 +133,7 @@ class Population:
     def gradients(
         self, loss: Callable[[Any], tuple[tf.Tensor, Any]], weights: Weights, data: Any
     ) -> tuple[dict[str, list[tf.Tensor]], Any]:
-        """Gradients of a loss for every member.
+        """Gradients of a loss for every member, with what regularizers of the networks add to it.
 
         Args:
           loss: calls the networks; from a member's data to a scalar and a structure of tensors
@@ -153,6 +153,8 @@ class Population:
                 tape.watch(weights.trained)
                 with self.bound(weights):
                     value, reported = loss(data)
+                    for penalty in self._penalties(weights.trained):
+                        value += penalty
             return tape.gradient(value, weights.trained), reported
 
         return tf.vectorized_map(member, (weights, data), fallback_to_while_loop=False)
@@ -207,6 +209,13 @@ class Population:
     def arrays(self, weights: Weights) -> dict[str, list[tf.Tensor]]:
         """By role the tensors of all variables, the trained ones first."""
         return {role: [*weights.trained[role], *weights.fixed[role]] for role in self.networks}
+
+    def _penalties(self, roles: Collection[str]) -> Iterator[tf.Tensor]:
+        """What the regularizers of some networks' weights give with those that are bound."""
+        for role in roles:
+            for variable in self.networks[role].trainable_variables:
+                if variable.regularizer is not None:
+                    yield variable.regularizer(keras.ops.convert_to_tensor(variable))
 
     def _own(self, variables: str, members: int) -> dict[str, list[tf.Tensor]]:
         return {

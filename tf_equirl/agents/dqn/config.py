@@ -16,6 +16,7 @@ from tf_equirl.envs import BaseEnvironment
 from tf_equirl.models import Q_FUNCTION_KINDS
 from tf_equirl.models.inputs import check_activation
 from tf_equirl.training.picture_config import PictureConfig
+from tf_equirl.training.relaxation_config import RelaxationConfig
 from tf_equirl.training.replay_config import ReplayConfig
 from tf_equirl.training.search_space import Choice, LogUniform, searched
 
@@ -26,7 +27,7 @@ _LONGEST_WINDOW = 1000
 
 
 @dataclasses.dataclass(frozen=True)
-class DQNConfig(ReplayConfig, PictureConfig):
+class DQNConfig(ReplayConfig, PictureConfig, RelaxationConfig):
     """Hyperparameters of deep Q-learning (Mnih et al., 2015), double (van Hasselt et al., 2016).
 
     A seed makes `train_every` environment steps, then `gradient_steps` gradient steps, and so on;
@@ -47,7 +48,7 @@ class DQNConfig(ReplayConfig, PictureConfig):
       max_gradient_norm: bound on the norm of one gradient; None does not bound it.
       discount: gamma.
       q_function: kind of network, see `models.q_function`: mlp, cnn, gcnn, symmetrizer,
-        symmetrizer-sampled or symmetrizer-random.
+        symmetrizer-sampled, symmetrizer-random, relaxed or rpp.
       hidden_units: widths of its hidden layers, at most 100 up to 16,384.
       match_parameters: its parameter budget, at most 10^8; `hidden_units` are then the proportions
         of its widths. None keeps `hidden_units`.
@@ -114,6 +115,7 @@ class DQNConfig(ReplayConfig, PictureConfig):
         self._check_budget("match_parameters")
         check_activation(self.activation)
         self.check_pictures()
+        self.check_relaxation()
         self._check_bool("double")
         self._check_positive("huber_delta")
         self._check_integer("n_steps", _LONGEST_WINDOW)

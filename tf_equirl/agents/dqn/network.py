@@ -39,6 +39,7 @@ def make_q_function(env: BaseEnvironment, config: DQNConfig) -> keras.Model:
         observation_shape=env.observation_shape,
         activation=config.activation,
         convolutions=config.convolutions(),
+        relaxation=config.relaxation(),
     )
 
 

@@ -16,6 +16,7 @@ from tf_equirl.training.augmentation import AUGMENTATIONS
 from tf_equirl.training.config import OnPolicyConfig
 from tf_equirl.training.on_policy import make_networks
 from tf_equirl.training.picture_config import PictureConfig
+from tf_equirl.training.relaxation_config import RelaxationConfig
 from tf_equirl.training.search_space import Choice, LogUniform, searched
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class PPOConfig(PictureConfig, OnPolicyConfig):
+class PPOConfig(RelaxationConfig, PictureConfig, OnPolicyConfig):
     """Hyperparameters of PPO (Schulman et al., 2017).
 
     The defaults are those of the thesis that this project started from ("Exploiting Symmetries
@@ -32,9 +33,9 @@ class PPOConfig(PictureConfig, OnPolicyConfig):
     They are validated on construction: a `ValueError` names the field, the rule and the value.
 
     Attributes:
-      actor: kind of policy network: mlp, cnn, gcnn, odd, symmetrizer, symmetrizer-sampled or
-        symmetrizer-random, see `models.actor`.
-      critic: kind of value network: mlp, cnn or invariant, see `models.critic`.
+      actor: kind of policy network: mlp, cnn, gcnn, odd, symmetrizer, symmetrizer-sampled,
+        symmetrizer-random, relaxed or rpp, see `models.actor`.
+      critic: kind of value network: mlp, cnn, invariant, relaxed or rpp, see `models.critic`.
       hidden_units: widths of the hidden layers of both networks, at most 100 up to 16,384.
       match_parameters: parameter budget of the actor, at most 10^8; `hidden_units` are then the
         proportions of its widths. None keeps `hidden_units`.
@@ -113,6 +114,7 @@ class PPOConfig(PictureConfig, OnPolicyConfig):
             self._check_integer(field)
         self._check_bool("normalize_advantages")
         self.check_pictures()
+        self.check_relaxation()
         for field in ("match_parameters", "match_critic_parameters"):
             self._check_budget(field)
         if self.actor_initializer is not None:
@@ -172,6 +174,7 @@ class PPOConfig(PictureConfig, OnPolicyConfig):
             self.standard_deviation,
             self.normalize_observations,
             self.convolutions(),
+            self.relaxation(),
         )
 
     def learner(

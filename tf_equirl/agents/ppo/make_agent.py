@@ -10,6 +10,7 @@ from tf_equirl.agents.ppo.door import ppo_clip_agent
 from tf_equirl.agents.ppo.tf_agents_ppo import clip_agent
 from tf_equirl.envs import BaseEnvironment
 from tf_equirl.envs.registry import environment_of
+from tf_equirl.training.model_checks import of_variables
 
 
 def make_ppo_agent(
@@ -40,9 +41,17 @@ def make_ppo_agent(
       drivers.
 
     Raises:
-      ValueError: if a model does not fit the environment.
+      ValueError: if a model does not fit the environment, or has regularizers, which tf-agents
+        would ignore.
     """
     config = PPOConfig() if config is None else config
     instance("config", config, PPOConfig)
     env = environment_of(env)
-    return clip_agent(env, config, *config.networks(env, actor, critic))
+    networks = config.networks(env, actor, critic)
+    for role, network in zip(("actor", "critic"), networks, strict=True):
+        if found := of_variables(network, "regularizer"):
+            raise ValueError(
+                f"{role} must have no regularizers: tf-agents would ignore them, train_ppo does "
+                f"not. Received: {role} with {', '.join(found)}"
+            )
+    return clip_agent(env, config, *networks)

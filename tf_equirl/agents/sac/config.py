@@ -14,6 +14,7 @@ from tf_equirl.envs import BaseEnvironment
 from tf_equirl.models import ACTOR_KINDS, CONTINUOUS_Q_FUNCTION_KINDS
 from tf_equirl.models.inputs import check_activation
 from tf_equirl.training.picture_config import PictureConfig
+from tf_equirl.training.relaxation_config import RelaxationConfig
 from tf_equirl.training.replay_config import ReplayConfig
 from tf_equirl.training.search_space import Choice, LogUniform, searched
 
@@ -25,7 +26,7 @@ ACTORS = tuple(kind for kind in ACTOR_KINDS if kind != "odd")
 
 
 @dataclasses.dataclass(frozen=True)
-class SACConfig(ReplayConfig, PictureConfig):
+class SACConfig(ReplayConfig, PictureConfig, RelaxationConfig):
     """Hyperparameters of soft actor-critic (Haarnoja et al., 2018, arXiv 1812.05905).
 
     A seed makes `train_every` environment steps, then `gradient_steps` gradient steps, and so on;
@@ -47,8 +48,8 @@ class SACConfig(ReplayConfig, PictureConfig):
         None does not bound it.
       discount: gamma.
       actor: kind of policy network, see `models.actor`: mlp, cnn, gcnn, symmetrizer,
-        symmetrizer-sampled or symmetrizer-random.
-      q_function: kind of both critics, see `models.q_function`: mlp, cnn or gcnn.
+        symmetrizer-sampled, symmetrizer-random, relaxed or rpp.
+      q_function: kind of both critics, see `models.q_function`: mlp, cnn, gcnn, relaxed or rpp.
       hidden_units: widths of the hidden layers of actor and critics, at most 100 up to 16,384.
       match_parameters: parameter budget of the actor, at most 10^8; `hidden_units` are then the
         proportions of its widths. None keeps `hidden_units`.
@@ -117,6 +118,7 @@ class SACConfig(ReplayConfig, PictureConfig):
             self._check_budget(field)
         check_activation(self.activation)
         self.check_pictures()
+        self.check_relaxation()
         for field in ("actor_learning_rate", "temperature_learning_rate"):
             if getattr(self, field) is not None:
                 self._check_positive(field)

@@ -48,6 +48,7 @@ def make_networks(
             activation=config.activation,
             standard_deviation="state",
             convolutions=config.convolutions(),
+            relaxation=config.relaxation(),
         )
     if q_function is None:
         q_function = models.q_function(
@@ -58,6 +59,7 @@ def make_networks(
             observation_shape=env.observation_shape,
             activation=config.activation,
             convolutions=config.convolutions(),
+            relaxation=config.relaxation(),
             continuous=True,
         )
     return actor, q_function

@@ -50,14 +50,15 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
         self.metadata = {**self.metadata, **render_metadata(self.environment, render_mode)}
         self.render_mode = render_mode
         self.observation_space = observation_space(self.environment)
-        self.action_space = gymnasium.spaces.Discrete(self.environment.num_actions)
+        self.action_space = action_space(self.environment)
+        self._is_discrete = self.environment.action_bounds is None
         self._state: list[Any] = []  # flat, of NumPy arrays and scalars
         self._under_way = False
         self._no_uniforms = np.zeros(self.environment.num_uniforms)  # for transitions without
         numbers = tf.TensorSpec([self.environment.num_uniforms], tf.float64)
         self._start, (self._structure, _) = numpy_function(self._start_and_observe, numbers)
         self._advance, _ = numpy_function(
-            self._transition_and_observe, self._structure, tf.TensorSpec([], tf.int32), numbers
+            self._transition_and_observe, self._structure, action_spec(self.environment), numbers
         )
 
     def reset(
@@ -87,18 +88,22 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
         """Makes one transition; returns observation, reward, terminated, False and {}.
 
         Raises:
-            ValueError: If the action is not an integer in range.
+            ValueError: If the action is not an integer in range, or no finite numbers of a box.
             gymnasium.error.ResetNeeded: If no episode is under way.
         """
         if not self._under_way:
             raise gymnasium.error.ResetNeeded("Call reset() first: no episode is under way.")
-        if type(action) not in _INTEGERS or not 0 <= action < self.environment.num_actions:
-            action = int(self.environment.validate_actions(action, ()))
+        if not self._is_discrete:
+            action = self.environment.validate_actions(action, ())
+        elif type(action) not in _INTEGERS or not 0 <= action < self.environment.num_actions:
+            action = np.int32(self.environment.validate_actions(action, ()))
+        else:
+            action = np.int32(action)
         uniforms = self._no_uniforms
         if self.environment.random_transitions:
             uniforms = self.np_random.random(self.environment.num_uniforms)
         *self._state, observation, reward, terminated = self._advance(
-            *self._state, np.int32(action), uniforms
+            *self._state, action, uniforms
         )
         self._under_way = not terminated
         return observation, float(reward), bool(terminated), False, {}
@@ -134,6 +139,20 @@ def observation_space(environment: Environment) -> gymnasium.spaces.Box:
     """The space of one observation."""
     low, high = environment.observation_bounds()
     return gymnasium.spaces.Box(low, high, dtype=np.float32)
+
+
+def action_space(environment: Environment) -> gymnasium.spaces.Discrete | gymnasium.spaces.Box:
+    """The space of one action."""
+    if environment.action_bounds is None:
+        return gymnasium.spaces.Discrete(environment.num_actions)
+    low, high = (np.array(bound, np.float32) for bound in environment.action_bounds)
+    return gymnasium.spaces.Box(low, high, dtype=np.float32)
+
+
+def action_spec(environment: Environment, *batch_shape: int) -> tf.TensorSpec:
+    """The shape and type of executed actions."""
+    distribution = environment.action_distribution
+    return tf.TensorSpec([*batch_shape, *distribution.action_shape], distribution.action_dtype)
 
 
 def render_metadata(environment: Environment, render_mode: str | None) -> dict[str, Any]:

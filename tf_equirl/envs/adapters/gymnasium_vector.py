@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from tf_equirl._checks import LARGEST_BATCH, positive_integer
 from tf_equirl.envs.adapters.gymnasium_env import (
+    action_space,
+    action_spec,
     observation_space,
     render_metadata,
     warn_of_no_render_mode,
@@ -21,9 +23,7 @@ from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.registry import make
 
 
-class GymnasiumVectorEnv(
-    gymnasium.vector.VectorEnv[NDArray[np.float32], NDArray[np.integer], NDArray]
-):
+class GymnasiumVectorEnv(gymnasium.vector.VectorEnv[NDArray[np.float32], NDArray[Any], NDArray]):
     """A `gymnasium.vector.VectorEnv` that steps `num_envs` copies of an `Environment` at once.
 
     Its autoreset mode is `SAME_STEP`: where an episode ends, the observation returned is already
@@ -62,13 +62,14 @@ class GymnasiumVectorEnv(
         self.metadata = {**self.metadata, **render_metadata(self.environment, render_mode)}
         self.render_mode = render_mode
         self.single_observation_space = observation_space(self.environment)
-        self.single_action_space = gymnasium.spaces.Discrete(self.environment.num_actions)
+        self.single_action_space = action_space(self.environment)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._state: list[Any] = []  # flat, of NumPy arrays
         numbers = tf.TensorSpec([self.num_envs, self.environment.num_uniforms], tf.float64)
         self._start, (self._structure, _) = numpy_function(self._start_and_observe, numbers)
-        actions = tf.TensorSpec([self.num_envs], tf.int32)
+        actions = action_spec(self.environment, self.num_envs)
+        self._action_type = actions.dtype.as_numpy_dtype
         self._advance, _ = numpy_function(self._step_and_observe, self._structure, actions, numbers)
 
     def reset(
@@ -100,13 +101,14 @@ class GymnasiumVectorEnv(
         """Steps every copy; returns observations, rewards, terminated, truncated and infos.
 
         Raises:
-            ValueError: If the actions are not integers in range, one for each copy.
+            ValueError: If the actions are not integers in range, or no finite numbers of a box, for
+                each copy.
             gymnasium.error.ResetNeeded: If `reset` was not called.
         """
         if not self._state:
             raise gymnasium.error.ResetNeeded("Call reset() before step().")
         checked = self.environment.validate_actions(actions, (self.num_envs,))
-        results = self._advance(*self._state, checked.astype(np.int32), self._uniforms())
+        results = self._advance(*self._state, checked.astype(self._action_type), self._uniforms())
         *self._state, observations, final_observations, rewards, terminated, truncated = results
         infos: dict[str, Any] = {}
         for i in np.flatnonzero(terminated | truncated):

@@ -50,8 +50,10 @@ class TFAgentsEnvironment(tf_environment.TFEnvironment):
         observation_spec = tensor_spec.TensorSpec(
             self.environment.observation_shape, tf.float32, "observation"
         )
+        bounds = self.environment.action_bounds or (0, self.environment.num_actions - 1)
+        distribution = self.environment.action_distribution
         action_spec = tensor_spec.BoundedTensorSpec(
-            [], tf.int32, 0, self.environment.num_actions - 1, "action"
+            distribution.action_shape, distribution.action_dtype, *bounds, "action"
         )
         super().__init__(ts.time_step_spec(observation_spec), action_spec, batch_size)
         self._seed = tf.constant([seed, 0], tf.int32)
@@ -75,7 +77,7 @@ class TFAgentsEnvironment(tf_environment.TFEnvironment):
         action = tf.convert_to_tensor(action)
         if tf.executing_eagerly():
             self.environment.validate_actions(action.numpy(), (self.batch_size,))
-        return self._advance_function(tf.cast(action, tf.int32))
+        return self._advance_function(tf.cast(action, self.action_spec().dtype))
 
     def _advance(self, action: tf.Tensor) -> ts.TimeStep:
         """Steps the members under way; those at LAST go on to the state they were reset to."""

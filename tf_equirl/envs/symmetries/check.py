@@ -78,24 +78,10 @@ def check_symmetry(
     """
     samples = positive_integer("samples", samples, LARGEST_SAMPLE)
     rng = np.random.default_rng(integer("seed", seed, 0, LARGEST_SEED))
-    if symmetry is not None:
-        instance("symmetry", symmetry, Symmetry)
     if policy is not None and not callable(policy):
         refuse("policy", "callable or None", policy)
-    if symmetry is None and isinstance(env, BaseEnvironment):
-        symmetry = env.symmetry
-    env = resolved(env)
-    dynamics = dynamics_of(env, restore)
-    if symmetry is None:
-        symmetry = env.symmetry if isinstance(env, Environment) else declared_symmetry(env)
-    if symmetry is None:
-        raise ValueError(
-            "`symmetry` must be given: none is declared for `env`. Received: symmetry=None, "
-            f"env={shown(env)}"
-        )
-    _check_states(symmetry, dynamics)
-    _check_actions(symmetry, dynamics.actions)
-    name = _name_of(env)
+    env, symmetry, dynamics = claimed(env, symmetry, restore)
+    name = name_of(env)
     if not dynamics.can_step:
         if states is not None:
             refuse("states", f"None: the state of {name} cannot be set", states)
@@ -111,6 +97,39 @@ def check_symmetry(
     if dynamics.lists_outcomes:
         return compare_outcomes(dynamics, symmetry, starts, name)
     return compare_steps(dynamics, symmetry, starts, name)
+
+
+def claimed(
+    env: BaseEnvironment | gymnasium.Env | str,
+    symmetry: Symmetry | None,
+    restore: Restore | None = None,
+) -> tuple[Environment | gymnasium.Env, Symmetry, Dynamics]:
+    """An environment, the symmetry that it is claimed to have, and its dynamics.
+
+    Args:
+        env: See `check_symmetry`.
+        symmetry: Likewise.
+        restore: Likewise.
+
+    Raises:
+        ValueError: If they do not fit each other, or there is no claim.
+    """
+    if symmetry is not None:
+        instance("symmetry", symmetry, Symmetry)
+    if symmetry is None and isinstance(env, BaseEnvironment):
+        symmetry = env.symmetry
+    env = resolved(env)
+    dynamics = dynamics_of(env, restore)
+    if symmetry is None:
+        symmetry = env.symmetry if isinstance(env, Environment) else declared_symmetry(env)
+    if symmetry is None:
+        raise ValueError(
+            "`symmetry` must be given: none is declared for `env`. Received: symmetry=None, "
+            f"env={shown(env)}"
+        )
+    _check_states(symmetry, dynamics)
+    _check_actions(symmetry, dynamics.actions)
+    return env, symmetry, dynamics
 
 
 def _starts(
@@ -130,7 +149,8 @@ def _starts(
     )
 
 
-def _name_of(env: Environment | gymnasium.Env) -> str:
+def name_of(env: Environment | gymnasium.Env) -> str:
+    """The name of an environment, or its id."""
     if isinstance(env, Environment):
         return env.name
     return type(env.unwrapped).__name__ if env.spec is None else env.spec.id

@@ -79,6 +79,14 @@ def resolved(env: BaseEnvironment | gymnasium.Env | str) -> Environment | gymnas
     return env
 
 
+def actions_of(env: Environment) -> Actions:
+    """The actions of an environment of ours."""
+    if env.action_bounds is None:
+        return Actions(env.num_actions)
+    low, high = (np.array(bound, np.float64) for bound in env.action_bounds)
+    return Actions(low=low, high=high)
+
+
 class _Functional(Dynamics):
     """Of our own environments, in float32, many states at once."""
 
@@ -87,7 +95,8 @@ class _Functional(Dynamics):
     def __init__(self, env: Environment) -> None:
         self._env = env
         self.observation_dim = int(np.prod(env.observation_shape))
-        self.actions = Actions(env.num_actions)
+        self.actions = actions_of(env)
+        self._action_type = env.action_distribution.action_dtype
         low, high = (np.reshape(bound, -1) for bound in env.observation_bounds())
         self.low, self.high = low.astype(np.float64), high.astype(np.float64)
         self.names = names_of(env, self.observation_dim)
@@ -115,7 +124,7 @@ class _Functional(Dynamics):
                 state = self._env.initial_state(self._uniforms(copies, rng))
                 episodes, length = episodes.max() + 1 + np.arange(copies), np.zeros(copies, int)
             states = self._flat(self._env.observe(state))
-            actions = self.choose(policy, states, rng).astype(np.int32)
+            actions = self.choose(policy, states, rng).astype(self._action_type.as_numpy_dtype)
             state, following, reward, terminated, truncated = rollout_step(
                 state, tf.constant(actions), self._uniforms(copies, rng)
             )
@@ -135,7 +144,7 @@ class _Functional(Dynamics):
         observations = np.reshape(states, [-1, *self._env.observation_shape]).astype(np.float32)
         state = self._env.state_from_observation(tf.constant(observations))
         following, reward, terminated = self._env.transition(
-            state, tf.constant(actions, tf.int32), self._uniforms(len(states), self._rng)
+            state, tf.constant(actions, self._action_type), self._uniforms(len(states), self._rng)
         )
         reward = reward.numpy().astype(np.float64)
         return self._flat(self._env.observe(following)), reward, terminated.numpy()
@@ -147,7 +156,7 @@ class _Functional(Dynamics):
         while start < len(observations):
             state = self._env.state_from_observation(tf.constant(observations[start:stop]))
             probability, following, reward, terminated = self._env.outcomes(
-                state, tf.constant(actions[start:stop], tf.int32)
+                state, tf.constant(actions[start:stop], self._action_type)
             )
             chances = probability.numpy().astype(np.float64)
             if not (np.all(chances >= 0) and np.allclose(chances.sum(axis=-1), 1, atol=1e-4)):

@@ -82,9 +82,8 @@ class EquivariantReadout(EquivariantLinear):
         fan_in = self.representation.group.order * channels
         return self.kernel_initializer((fan_in, dim), dtype=dtype)[:channels]
 
-    def expanded_kernel(self) -> Any:
+    def expand(self, kernel: Any) -> Any:
         """Returns the matrix `[n * C, d_out]` whose block of element i is `W rho(g_i)^T`."""
-        kernel = ops.convert_to_tensor(self.kernel)
         if self._by_index:
             blocks = ops.take(kernel, self._index, axis=1)
             if self._sign is not None:

@@ -76,9 +76,9 @@ class GroupDense(EquivariantLinear):
         order, channels, units = shape
         return ops.reshape(self.kernel_initializer((order * channels, units), dtype=dtype), shape)
 
-    def expanded_kernel(self) -> Any:
+    def expand(self, kernel: Any) -> Any:
         """Returns the matrix `[n * C, n * units]` with block psi(g_i^-1 g_j) from j to i."""
-        return gather_kernel(ops.convert_to_tensor(self.kernel), self._index)
+        return gather_kernel(kernel, self._index)
 
     def chosen_algorithm(self, rows: int | None = None, stay: bool = False) -> str:
         """Returns "dense" or "fourier": how the layer, once built, computes so many inputs.
@@ -94,7 +94,7 @@ class GroupDense(EquivariantLinear):
         least = LEAST_WIDTH if order <= LARGEST_UNROLLED else LEAST_WIDTH_OF_LARGE
         if stay and rows is not None and rows < FEW:
             least = LEAST_WIDTH_OF_FEW
-        _, channels, units = self.kernel.shape
+        channels, units = self.kernel.shape[-2:]
         return "fourier" if channels * units >= least**2 and order > 1 else "dense"
 
     def prepared_kernel(self, rows: int | None, stay: bool) -> Any:

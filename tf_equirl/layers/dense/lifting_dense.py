@@ -88,9 +88,8 @@ class LiftingDense(EquivariantLinear):
         """Returns `(d, units)`."""
         return (channels, self.units)
 
-    def expanded_kernel(self) -> Any:
+    def expand(self, kernel: Any) -> Any:
         """Returns the matrix `[d, n * units]` whose block of element i is `rho(g_i)^-T W`."""
-        kernel = ops.convert_to_tensor(self.kernel)
         if self._by_index:
             return gather_kernel(kernel[:, None, :], self._index, self._sign)
         blocks = ops.matmul(ops.cast(self._spread, kernel.dtype), kernel)

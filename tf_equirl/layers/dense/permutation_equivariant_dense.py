@@ -111,9 +111,8 @@ class PermutationEquivariantDense(EquivariantLinear):
             kept.append(ops.take(blocks[:, :, number], first, axis=0))
         return ops.concatenate(kept, axis=0)
 
-    def expanded_kernel(self) -> Any:
+    def expand(self, kernel: Any) -> Any:
         """Returns the matrix `[m * C, k * units]` with block `sign * W[orbit]` from j to i."""
-        kernel = ops.convert_to_tensor(self.kernel)
         return gather_kernel(kernel, self._orbits.index, _factors(self._orbits.sign))
 
     def bias_shape(self) -> tuple[int, ...]:

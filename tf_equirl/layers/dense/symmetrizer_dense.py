@@ -206,9 +206,8 @@ class SymmetrizerDense(EquivariantLinear):
             return []
         return [self.kernel_basis] + ([] if self.bias is None else [self.bias_basis])
 
-    def expanded_kernel(self) -> Any:
+    def expand(self, kernel: Any) -> Any:
         """Returns the matrix `[d_in * C, d_out * units]` of sum_k V_k[i, j] alpha_k from j to i."""
-        kernel = ops.convert_to_tensor(self.kernel)
         if self._orbits is not None:
             return gather_kernel(kernel, self._orbits.index, self._factors)
         basis = ops.cast(ops.convert_to_tensor(self.kernel_basis), kernel.dtype)

@@ -83,9 +83,8 @@ class OnGrid(EquivariantLinear):
         fan_in = math.prod(shape[:-1])
         return ops.reshape(self.kernel_initializer((fan_in, shape[-1]), dtype=dtype), shape)
 
-    def expanded_kernel(self) -> Any:
+    def expand(self, kernel: Any) -> Any:
         """Returns the matrix `[numbers of a window, n * filters]`."""
-        kernel = ops.convert_to_tensor(self.kernel)
         dim = self.window.dim
         if self.window.signs is not None:
             index, sign = inverse_indices(self.window)
@@ -124,6 +123,7 @@ class OnGrid(EquivariantLinear):
     def apply(self, inputs: Any, prepared: Any) -> Any:
         """Returns `activation(K x + b)` at every window for what `prepare` made of the weights."""
         matrix, bias = prepared
+        has_bias = not isinstance(bias, tuple)
         leading = self.leading_shape(inputs)
         height, width, *pixel = inputs.shape[len(inputs.shape) - self.input_axes :]
         flat = ops.reshape(inputs, (-1, height, width, math.prod(pixel)))
@@ -132,11 +132,11 @@ class OnGrid(EquivariantLinear):
             outputs = self.geometry.correlated(flat, matrix)
         else:
             outputs = self.geometry.convolved(flat, matrix)
-        if self.bias is not None and len(bias.shape) > 1:
+        if has_bias and len(bias.shape) > 1:
             outputs = ops.add(outputs, ops.reshape(bias, (-1,)))
         shape = (*leading, *self.output_size(height, width), *self.output_axes())
         outputs = ops.reshape(outputs, shape)
-        if self.bias is not None and len(bias.shape) == 1:
+        if has_bias and len(bias.shape) == 1:
             outputs = ops.add(outputs, bias)
         return self.activation(outputs)
 

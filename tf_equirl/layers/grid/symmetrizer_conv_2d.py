@@ -82,7 +82,7 @@ class SymmetrizerConv2D(OnGrid, SymmetrizerDense):
         self.set_windows(filters, group, self.channels, (turns, flips), geometry, algorithm)
 
     initial_kernel = SymmetrizerDense.initial_kernel
-    expanded_kernel = SymmetrizerDense.expanded_kernel
+    expand = SymmetrizerDense.expand
 
     @property
     def input_axes(self) -> int:

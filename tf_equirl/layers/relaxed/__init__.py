@@ -1,0 +1,1 @@
+"""Layers that begin equivariant and may learn by how much not to be."""
