@@ -86,6 +86,61 @@ def _begun(run_dir: Path, config_class: Any, trainer: str) -> Sweep:
     return Sweep(config_class, environment_again(found), values, found["seeds"], options)
 
 
+def train(config_class: Any, trainer: str, agent: str, kind: str) -> None:
+    """Trains what the flags describe, one run or a sweep, prints the table, draws the curves.
+
+    Args:
+      config_class: of the hyperparameters.
+      trainer: name of the function of `tf_equirl.agents` that trains, and of the launcher.
+      agent: what run folders call the agent.
+      kind: the hyperparameter that says which network acts, by which curves are called.
+    """
+    from tf_equirl import experiments
+
+    sweep = from_flags(config_class, trainer, ())
+    configs = list(sweep.cells.values())  # so that all are known to be valid
+    timesteps = experiments.default_timesteps(min(c.total_timesteps for c in configs))
+    name = getattr(configs[0], kind)
+    run_dir = run_flags.run_dir(sweep.environment.name.lower(), agent, name)
+    if len(configs) > 1:
+        train_cells(sweep, run_dir, timesteps, common.describe_times, _draw)
+    else:
+        _train_one(sweep, configs[0], trainer, name, run_dir, timesteps)
+
+
+def _train_one(
+    sweep: Sweep, config: Any, trainer: str, name: str, run_dir: Path, timesteps: list[int]
+) -> None:
+    from tf_equirl import agents, experiments
+
+    run_flags.claim(run_dir)
+    result = common.with_progress(
+        getattr(agents, trainer),
+        sweep.environment,
+        config,
+        sweep.seeds,
+        run_dir,
+        **run_flags.watch(),
+        resume=run_flags.resumed() is not None,
+        label=f"{sweep.environment.name} {name}",
+    )
+    timesteps = experiments.timesteps_reached(result, timesteps)
+    rich.print(experiments.returns_table({name: result}, timesteps, title(sweep)))
+    print(common.describe_times(result))
+    if not result.finished:
+        print(common.describe_stop(result))
+    print(f"run folder: {run_dir}\nlearning curve: {_draw(result, name)}")
+
+
+def _draw(result: Any, name: str) -> Path:
+    """Writes the learning curve into the run folder."""
+    from tf_equirl import experiments
+
+    curve = Path(result.run_dir or ".") / "learning_curve.png"
+    experiments.plot_learning_curves({name: result}, curve, result.environment)
+    return curve
+
+
 def train_cells(
     sweep: Sweep,
     run_dir: Path,

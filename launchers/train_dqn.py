@@ -10,19 +10,11 @@ its own below run_dir, and sweep.csv compares them.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-import rich
 from absl import flags
 
 from tf_equirl.agents import DQNConfig
 
 from . import common, config_flags, run_flags, sweep_flags
-
-if TYPE_CHECKING:
-    from tf_equirl.agents import DQNResult
-    from tf_equirl.experiments import Sweep
 
 run_flags.define(
     32,
@@ -39,49 +31,7 @@ flags.adopt_module_key_flags(run_flags)
 
 def main() -> None:
     """Trains, prints the table, draws the curves."""
-    from tf_equirl import experiments
-
-    sweep = sweep_flags.from_flags(DQNConfig, "train_dqn", ())
-    configs = list(sweep.cells.values())  # so that all are known to be valid
-    timesteps = experiments.default_timesteps(min(c.total_timesteps for c in configs))
-    run_dir = run_flags.run_dir(sweep.environment.name.lower(), "dqn", configs[0].q_function)
-    if len(configs) > 1:
-        sweep_flags.train_cells(sweep, run_dir, timesteps, common.describe_times, _draw)
-    else:
-        _train_one(sweep, configs[0], run_dir, timesteps)
-
-
-def _train_one(sweep: Sweep, config: DQNConfig, run_dir: Path, timesteps: list[int]) -> None:
-    from tf_equirl import experiments
-    from tf_equirl.agents import train_dqn
-
-    run_flags.claim(run_dir)
-    name = config.q_function
-    result = common.with_progress(
-        train_dqn,
-        sweep.environment,
-        config,
-        sweep.seeds,
-        run_dir,
-        **run_flags.watch(),
-        resume=run_flags.resumed() is not None,
-        label=f"{sweep.environment.name} {name}",
-    )
-    timesteps = experiments.timesteps_reached(result, timesteps)
-    rich.print(experiments.returns_table({name: result}, timesteps, sweep_flags.title(sweep)))
-    print(common.describe_times(result))
-    if not result.finished:
-        print(common.describe_stop(result))
-    print(f"run folder: {run_dir}\nlearning curve: {_draw(result, name)}")
-
-
-def _draw(result: DQNResult, name: str) -> Path:
-    """Writes the learning curve into the run folder."""
-    from tf_equirl import experiments
-
-    curve = Path(result.run_dir or ".") / "learning_curve.png"
-    experiments.plot_learning_curves({name: result}, curve, result.environment)
-    return curve
+    sweep_flags.train(DQNConfig, "train_dqn", "dqn", "q_function")
 
 
 def run() -> None:

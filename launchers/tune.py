@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import rich
 from absl import flags
 
-from tf_equirl.agents import DQNConfig, PPOConfig
+from tf_equirl.agents import DQNConfig, PPOConfig, SACConfig
 from tf_equirl.dyna.config import DynaConfig
 from tf_equirl.training.search_space import Space, declared_spaces, parse_space
 
@@ -29,19 +29,19 @@ from . import common, config_flags, run_flags
 if TYPE_CHECKING:
     from tf_equirl.experiments.tuning import Search
 
-_AGENTS: dict[str, Any] = {"ppo": PPOConfig, "dqn": DQNConfig, "dyna": DynaConfig}
-_TRAINERS = {"ppo": "train_ppo", "dqn": "train_dqn", "dyna": "train_dyna"}
+_AGENTS: dict[str, Any] = {"ppo": PPOConfig, "dqn": DQNConfig, "sac": SACConfig, "dyna": DynaConfig}
+_TRAINERS = {name: f"train_{name}" for name in _AGENTS}
 _AGENT = flags.DEFINE_enum("agent", "ppo", [*_AGENTS], "what is tuned")
 _SEARCH = flags.DEFINE_list(
     "search",
     None,
     "hyperparameters that are searched: a name searches the space that is declared beside it, "
     "name:low..high another range, name:value|value these values (default: learning_rate, "
-    "anneal_learning_rate and entropy_coefficient, of dqn learning_rate alone)",
+    "anneal_learning_rate and entropy_coefficient, of dqn and sac learning_rate alone)",
 )
 _DEFAULTS = dict.fromkeys(
     ("ppo", "dyna"), ("learning_rate", "anneal_learning_rate", "entropy_coefficient")
-) | {"dqn": ("learning_rate",)}
+) | dict.fromkeys(("dqn", "sac"), ("learning_rate",))
 _TRIALS = flags.DEFINE_integer("trials", 32, "how many trials, at most")
 _METHOD = flags.DEFINE_enum(
     "method",
@@ -69,6 +69,10 @@ run_flags.define(
 flags.FLAGS.set_default("first_seed", 1000)
 config_flags.define_config_flags(DynaConfig)
 config_flags.define_config_flags(DQNConfig, known=config_flags.config_fields(DynaConfig))
+config_flags.define_config_flags(
+    SACConfig,
+    known={**config_flags.config_fields(DynaConfig), **config_flags.config_fields(DQNConfig)},
+)
 config_flags.define_base_flags()
 flags.adopt_module_key_flags(config_flags)  # so that --helpshort shows them
 flags.adopt_module_key_flags(run_flags)

@@ -13,8 +13,9 @@ from tf_agents.utils import common
 from tf_equirl import envs
 from tf_equirl.agents import DQNConfig, KerasNetwork
 from tf_equirl.agents.dqn.gradient_steps import ROLE
-from tf_equirl.agents.dqn.memory import Batch
-from tf_equirl.agents.dqn.targets import element_losses, n_step_returns
+from tf_equirl.agents.dqn.targets import element_losses
+from tf_equirl.training.memory import Batch
+from tf_equirl.training.returns import n_step_returns
 
 DISCOUNT = 0.9
 

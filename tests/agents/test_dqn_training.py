@@ -168,7 +168,7 @@ def test_what_cannot_be_trained_is_refused_before_any_work(monkeypatch, tmp_path
     wide = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     for env, arguments, message in (
         (discrete, {}, "`env` must consist of functions of tensors.*train_ppo takes any"),
-        (continuous, {}, "`env` must have discrete actions.*train_ppo has those"),
+        (continuous, {}, "`env` must have discrete actions.*train_ppo have continuous ones"),
         ("CartPole", {"q_function": wide}, "q_function must give one value for each of the actio"),
         ("CartPole", {"q_function": "gcnn"}, "`q_function` must be a Keras 3 model, or None"),
         ("CartPole", {"config": training.OnPolicyConfig()}, "`config` must be a DQNConfig or a l"),

@@ -181,6 +181,7 @@ def test_help_documents_every_field(run):
         ("train_dyna", {"actor": models.ACTOR_KINDS, "critic": models.CRITIC_KINDS}),
         ("train_dyna", {"model_kind": (*models.TRANSITION_KINDS, "environment")}),
         ("train_dqn", {"q_function": models.Q_FUNCTION_KINDS}),
+        ("train_sac", {"q_function": models.CONTINUOUS_Q_FUNCTION_KINDS}),
         ("train_transition_model", {"kind": models.TRANSITION_KINDS}),
     ],
 )

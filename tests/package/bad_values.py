@@ -591,12 +591,14 @@ def constructors() -> list[Subject]:
                 **{"symmetry": symmetry, "kind": "gcnn", "kernel_initializer": None, **of_model},
                 **{"activation": None, "normalize": False, "convolutions": None},
                 "relaxation": None,
+                "continuous": False,
             },
             {
                 **widths,
                 "kernel_initializer": either(none, a_function),
                 **{"activation": none, "normalize": flag, "convolutions": none},
                 "relaxation": none,
+                "continuous": flag,
             },
         ),
         Subject(
@@ -901,6 +903,26 @@ def _configs() -> list[Subject]:
         "epsilon_end": share,
         "epsilon_steps": count,
     }
+    sac = {
+        **{k: rule for k, rule in on_policy.items() if not k.startswith("normalize")},
+        **networks,
+        **pictures,
+        "num_environments": integer(1, 1),  # of which `train_every` is a multiple
+        "max_gradient_norm": either(none, positive),
+        "match_q_function_parameters": either(none, integer(1, 10**8)),
+        "activation": none,
+        "actor_learning_rate": either(none, positive),
+        "temperature_learning_rate": either(none, positive),
+        "learn_temperature": flag,
+        "initial_temperature": positive,
+        "target_entropy": either(none, number(-math.inf)),
+        "tau": lambda value: share(value) and value > 0,
+        "buffer_size": integer(1_000, 2**23),
+        "batch_size": integer(1, 100_000),
+        "learning_starts": integer(0, 20_000),
+        "train_every": integer(1, 2),
+        "gradient_steps": integer(1, 100_000),
+    }
     ppo = {
         **on_policy,
         **networks,
@@ -1016,6 +1038,7 @@ def _configs() -> list[Subject]:
             "PPOConfig of pictures",
         ),
         Subject(agents.DQNConfig, defaults(agents.DQNConfig()), dqn),
+        Subject(agents.SACConfig, defaults(agents.SACConfig()), sac),
         Subject(dynamics.TransitionModelConfig, defaults(dynamics.TransitionModelConfig()), model),
         Subject(dyna.DynaConfig, defaults(dyna.DynaConfig()), planning),
         Subject(dyna.DynaConfig.from_flat, flat, {**ppo, **planning, **of_model}, "from_flat"),
@@ -1076,6 +1099,16 @@ def functions() -> list[Subject]:
                 "q_function": None,
             },
             {"config": none, "q_function": none},
+        ),
+        Subject(
+            agents.train_sac,
+            {
+                "env": envs.make("Pendulum-v1", policy="squashed_gaussian"),
+                "config": agents.SACConfig(hidden_units=(2,)),
+                "actor": None,
+                "q_function": None,
+            },
+            {"config": none, "actor": none, "q_function": none},
         ),
         Subject(
             dyna.train_dyna,
@@ -1220,6 +1253,7 @@ def no_work():
     """Within it the functions check their arguments and do nothing else."""
     from tf_equirl.agents.dqn import train as dqn
     from tf_equirl.agents.ppo import train as ppo
+    from tf_equirl.agents.sac import train as sac
     from tf_equirl.dyna import train as of_dyna
 
     module = {
@@ -1247,6 +1281,7 @@ def no_work():
     replaced = [
         (dqn, "train", done),
         (ppo, "train", done),
+        (sac, "train", done),
         (of_dyna, "train", done),
         (module["fit"], "train", done),
         (module["collection"], "_play", done),

@@ -19,7 +19,14 @@ NOT_CALLED = {
     *("EquivarianceCertificate", "SymmetryGaps", "Recommendation"),
     *("SymmetryReport", "OutcomeReport", "TwoSampleReport", "Discovery", "NearMiss"),
     *("Progress", "DynaProgress", "FitProgress", "NonFiniteError", "KerasNetwork"),
-    *("TrainingResult", "DQNResult", "DynaResult", "TransitionResult", "TransitionEquivariance"),
+    *(
+        "TrainingResult",
+        "DQNResult",
+        "SACResult",
+        "DynaResult",
+        "TransitionResult",
+        "TransitionEquivariance",
+    ),
 }
 
 SUBJECTS = bad_values.constructors()

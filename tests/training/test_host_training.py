@@ -97,7 +97,7 @@ def test_what_was_seen_is_what_gymnasium_gives():
     run = Run(learner, (3, 4, 5), None, None)
     state = run.state.states[0]
     updates = learner._on_host
-    acting, rollout = updates._block(state).collect(state, 0, *updates._programs[:2])
+    acting, rollout = updates.collect(updates._block(state), state, 0)
     seeds = episode_seeds(np.array([3]), 0, 2)[0]
     for copy, seed in enumerate(seeds):
         made = gymnasium.make("CartPole-v1")

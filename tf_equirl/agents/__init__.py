@@ -1,4 +1,4 @@
-"""Agents: PPO, with tf-agents' own loss, and double DQN, for many seeds in one compiled program.
+"""Agents: PPO, with tf-agents' own loss, double DQN and SAC, for many seeds at once, compiled.
 
 Importing this package loads no tf-agents: what needs it, all of PPO, says how to install it where
 it is missing.
@@ -18,6 +18,9 @@ from tf_equirl.agents.dqn.config import DQNConfig
 from tf_equirl.agents.dqn.result import DQNResult
 from tf_equirl.agents.dqn.train import load_dqn_result, train_dqn
 from tf_equirl.agents.ppo.config import PPOConfig
+from tf_equirl.agents.sac.config import SACConfig
+from tf_equirl.agents.sac.result import SACResult
+from tf_equirl.agents.sac.train import load_sac_result, train_sac
 from tf_equirl.training.progress import NonFiniteError, Progress
 from tf_equirl.training.result import TrainingResult
 
@@ -33,12 +36,16 @@ __all__ = [
     "NonFiniteError",
     "PPOConfig",
     "Progress",
+    "SACConfig",
+    "SACResult",
     "TrainingResult",
     "load_dqn_result",
     "load_result",
+    "load_sac_result",
     "make_ppo_agent",
     "train_dqn",
     "train_ppo",
+    "train_sac",
 ]
 prepare_for_tf_agents()
 

@@ -44,9 +44,11 @@ class Column:
 
     @property
     def trainer(self) -> Callable[..., TrainingResult]:
-        """What trains it: `train_ppo`, `train_dqn`, or `train_dyna` for an agent that plans."""
+        """What trains it: `train_ppo`, `train_dqn`, `train_sac`, or `train_dyna` where it plans."""
         if isinstance(self.config, agents.DQNConfig):
             return agents.train_dqn
+        if isinstance(self.config, agents.SACConfig):
+            return agents.train_sac
         if not isinstance(self.config, DynaConfig):
             return agents.train_ppo
         if self.frozen_model is None:

@@ -19,9 +19,11 @@ from tf_equirl.agents import (
     DQNConfig,
     NonFiniteError,
     PPOConfig,
+    SACConfig,
     TrainingResult,
     train_dqn,
     train_ppo,
+    train_sac,
 )
 from tf_equirl.dyna import DynaConfig, train_dyna
 from tf_equirl.dyna.train import transition_model
@@ -35,7 +37,12 @@ from tf_equirl.training.run_folder import describe_environment, environment_agai
 from tf_equirl.training.starting import start_of_training
 
 _FILE = "sweep.json"
-_TRAINERS: dict[Any, Any] = {PPOConfig: train_ppo, DQNConfig: train_dqn, DynaConfig: train_dyna}
+_TRAINERS: dict[Any, Any] = {
+    PPOConfig: train_ppo,
+    DQNConfig: train_dqn,
+    SACConfig: train_sac,
+    DynaConfig: train_dyna,
+}
 _CLASSES: dict[str, Any] = {kind.__name__: kind for kind in _TRAINERS}
 # What describes and fits a model that learns.
 _MODEL_FIELDS = {
@@ -50,7 +57,7 @@ class Sweep:
 
     Attributes:
       config_class: `PPOConfig` for runs of `train_ppo`, `DQNConfig` for those of `train_dqn`,
-        `DynaConfig` for those of `train_dyna`.
+        `SACConfig` for those of `train_sac`, `DynaConfig` for those of `train_dyna`.
       environment: the environment, or its name.
       values: list of values by hyperparameter, as `DynaConfig.flat` calls them, the first one
         outermost. Those that are left out have their defaults.
@@ -59,7 +66,7 @@ class Sweep:
         of those that have them, and `frozen_model` of `train_dyna`.
     """
 
-    config_class: type[PPOConfig] | type[DQNConfig] | type[DynaConfig]
+    config_class: type[PPOConfig] | type[DQNConfig] | type[SACConfig] | type[DynaConfig]
     environment: envs.Environment | str
     values: Mapping[str, Sequence[Any]]
     seeds: Sequence[int]

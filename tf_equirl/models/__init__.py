@@ -7,12 +7,17 @@ from tf_equirl.models.averaged import averaged
 from tf_equirl.models.convolutions import Convolutions
 from tf_equirl.models.critic import CRITIC_KINDS, critic
 from tf_equirl.models.initialization import fresh_weights, seeded, stacked_fresh_weights
-from tf_equirl.models.q_function import Q_FUNCTION_KINDS, q_function
+from tf_equirl.models.q_function import (
+    CONTINUOUS_Q_FUNCTION_KINDS,
+    Q_FUNCTION_KINDS,
+    q_function,
+)
 from tf_equirl.models.relaxation import RELAXED_KINDS, Relaxation
 from tf_equirl.models.transition import TRANSITION_KINDS, transition_model
 
 __all__ = [
     "ACTOR_KINDS",
+    "CONTINUOUS_Q_FUNCTION_KINDS",
     "CRITIC_KINDS",
     "Convolutions",
     "DEVIATIONS",

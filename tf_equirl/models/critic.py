@@ -9,7 +9,7 @@ import keras
 from tf_equirl._checks import flag
 from tf_equirl.groups import Symmetry, trivial_representation
 from tf_equirl.layers import EquivariantReadout
-from tf_equirl.models.actor import regular_features
+from tf_equirl.models.actor import UNCONSTRAINED, regular_features
 from tf_equirl.models.convolutions import (
     Convolutions,
     all_widths,
@@ -80,28 +80,85 @@ def critic(
         pointwise.
     """
     check_description(symmetry, kind, CRITIC_KINDS, name, observation_shape)
+    return value_model(
+        symmetry,
+        "gcnn" if kind == "invariant" else kind,
+        hidden_units,
+        match_parameters,
+        kernel_initializer,
+        name or f"{kind}_critic",
+        observation_shape,
+        activation,
+        normalize,
+        convolutions,
+        relaxation,
+    )
+
+
+def value_model(
+    symmetry: Symmetry,
+    kind: str,
+    hidden_units: Sequence[int],
+    match_parameters: int | None,
+    kernel_initializer: str | keras.initializers.Initializer,
+    name: str,
+    observation_shape: Sequence[int] | None,
+    activation: str | None,
+    normalize: bool,
+    convolutions: Convolutions | None,
+    relaxation: Relaxation | None,
+    of_actions: bool = False,
+) -> keras.Model:
+    """A network of one value: of observations, or of pairs of an observation and an action.
+
+    Args:
+      symmetry: see `critic`, as what follows.
+      kind: "mlp", "cnn", "gcnn", which is invariant, "relaxed" or "rpp".
+      hidden_units: widths of the hidden layers.
+      match_parameters: a budget, or None.
+      kernel_initializer: of every kernel.
+      name: the model's name.
+      observation_shape: shape of an observation, or None.
+      activation: of the hidden layers, or None.
+      normalize: whether observations are normalised first; actions are not.
+      convolutions: of a picture, or None.
+      relaxation: of the kinds that are relaxed, or None.
+      of_actions: whether the action, `[batch, symmetry.action.dim]`, is a second input, which joins
+        the state, or what convolutions made of it.
+
+    Raises:
+      ValueError: see `critic`.
+    """
     initializer = check_initializer(kernel_initializer)
     activation = check_activation(activation)
     flag("normalize", normalize)
-    name = name or f"{kind}_critic"
     looks = convolutions_for(symmetry, kind, convolutions, observation_shape)
-    state = symmetry.state
+    state, acting = symmetry.state, symmetry.action
     make = maker(kind, relaxation, symmetry.group.order)
-    if kind in ("mlp", "cnn"):
+    if kind in UNCONSTRAINED:
         state = unconstrained_picture(state) if kind == "cnn" else unconstrained(state.dim)
+        acting = unconstrained(acting.dim)
 
     def build(widths: tuple[int, ...]) -> keras.Model:
         observation, x = observation_input(
             symmetry, observation_shape, state if normalize else None
         )
+        inputs, beside = observation, None
+        if of_actions:
+            action = keras.Input((acting.dim,), name="action")
+            inputs, beside = [observation, action], (action, acting)
         if kind != "mlp":
-            x = regular_features(state, widths, initializer, x, activation, looks, make=make)
+            x = regular_features(
+                state, widths, initializer, x, activation, looks, beside, make=make
+            )
             outputs = trivial_representation(state.group)
             readout = make(EquivariantReadout, outputs, kernel_initializer=initializer.clone())
-            return keras.Model(observation, readout(x), name=name)
+            return keras.Model(inputs, readout(x), name=name)
+        if of_actions:
+            x = keras.layers.Concatenate()([x, action])
         for units in widths:
             x = keras.layers.Dense(units, activation, kernel_initializer=initializer.clone())(x)
         value = keras.layers.Dense(1, kernel_initializer=initializer.clone())(x)
-        return keras.Model(observation, value, name=name)
+        return keras.Model(inputs, value, name=name)
 
     return build_with_widths(build, all_widths(looks, hidden_units), match_parameters)

@@ -1,4 +1,4 @@
-"""Networks of the values of discrete actions, built from a symmetry."""
+"""Networks of the values of actions, built from a symmetry."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from collections.abc import Sequence
 
 import keras
 
-from tf_equirl._checks import instance, one_of, optional_text
+from tf_equirl._checks import flag, instance, one_of, optional_text
 from tf_equirl.groups import Symmetry
-from tf_equirl.models.actor import ACTOR_KINDS, actor
+from tf_equirl.models.actor import ACTOR_KINDS, UNCONSTRAINED, actor
 from tf_equirl.models.convolutions import Convolutions
-from tf_equirl.models.relaxation import Relaxation
+from tf_equirl.models.critic import value_model
+from tf_equirl.models.inputs import check_description
+from tf_equirl.models.relaxation import RELAXED_KINDS, Relaxation
 
 Q_FUNCTION_KINDS = tuple(kind for kind in ACTOR_KINDS if kind != "odd")
 """Those of actors, but for "odd": all its outputs are odd functions, and so is their sum, as if a
 state and its mirror image could not both be good."""
+CONTINUOUS_Q_FUNCTION_KINDS = (*UNCONSTRAINED, "gcnn", *RELAXED_KINDS)
+"""Those of values of continuous actions."""
 
 
 def q_function(
@@ -29,11 +33,13 @@ def q_function(
     normalize: bool = False,
     convolutions: Convolutions | None = None,
     relaxation: Relaxation | None = None,
+    continuous: bool = False,
 ) -> keras.Model:
-    r"""Values of actions: observations `[batch, *observation_shape]` to `[batch, num_actions]`.
+    r"""Values of actions: of every discrete action, or of a continuous one that is an input.
 
-    The networks are those of `models.actor`, whose outputs are values here. All kinds but those
-    that are unconstrained obey, for every group element g,
+    For discrete actions it maps observations `[batch, *observation_shape]` to `[batch,
+    num_actions]`. The networks are those of `models.actor`, whose outputs are values here. All
+    kinds but those that are unconstrained obey, for every group element g,
 
     $$ Q(\rho_S(g) s)[g a] = Q(s)[a], $$
 
@@ -41,9 +47,23 @@ def q_function(
     readout to the permutation representation of the actions makes the law hold to the end of the
     network; in Mondal et al. (2020) an unconstrained last layer breaks it.
 
+    For continuous actions it maps pairs of observations and actions `[batch, d_action]`, such as
+    the box's in units in which it is [-1, 1] in every coordinate, to `[batch, 1]`. Kinds are
+
+    * `"mlp"`: ReLU layers on state and action, unconstrained;
+    * `"cnn"`: convolutions of a picture, which the action joins, then ReLU layers, unconstrained;
+    * `"gcnn"`: lifting of the direct sum of both, group convolutions with ReLU, and a readout to
+      the trivial representation (as the critics of Wang et al., 2022, "SO(2)-Equivariant
+      Reinforcement Learning", are). Where the state is a picture it begins with convolutions that
+      turn with it, and the action joins after them. It obeys the law below;
+    * `"relaxed"`, `"rpp"`: its layers, relaxed or with free ones beside them, see `models.actor`.
+
+    $$ Q(\rho_S(g) s, \rho_A(g) a) = Q(s, a). $$
+
     Args:
       symmetry: the group and how it acts on observations and actions.
-      kind: one of `Q_FUNCTION_KINDS`, see `models.actor`.
+      kind: one of `Q_FUNCTION_KINDS`, see `models.actor`; for continuous actions one of
+        `CONTINUOUS_Q_FUNCTION_KINDS`, as above.
       hidden_units: widths of the hidden layers, at most 100 of them up to 16,384.
       match_parameters: see `models.actor`.
       kernel_initializer: see `models.actor`.
@@ -53,36 +73,59 @@ def q_function(
       normalize: see `models.actor`.
       convolutions: see `models.actor`.
       relaxation: see `models.actor`.
+      continuous: whether actions are continuous.
 
     Returns:
-      A Keras functional model.
+      A Keras functional model; for continuous actions it is called with a list
+      `[observation, action]`.
 
     Raises:
-      ValueError: as `models.actor` does, and where the group does not permute actions, as it cannot
-        those of a continuous space: values of these are no outputs of a network of the observation.
+      ValueError: as `models.actor` does, and where the group does not permute actions that are
+        discrete.
 
     Example:
       >>> from tf_equirl import envs, models
       >>> model = models.q_function(envs.make("Catch").symmetry, observation_shape=(10, 5))
       >>> model.output_shape
       (None, 3)
+      >>> model = models.q_function(envs.make("Pendulum-v1").symmetry, continuous=True)
+      >>> model.input_shape, model.output_shape
+      ([(None, 3), (None, 1)], (None, 1))
     """
+    kinds = CONTINUOUS_Q_FUNCTION_KINDS if flag("continuous", continuous) else Q_FUNCTION_KINDS
     instance("symmetry", symmetry, Symmetry, "a tf_equirl.groups.Symmetry")
-    one_of("kind", kind, Q_FUNCTION_KINDS)
-    if symmetry.action.permutations is None:
+    one_of("kind", kind, kinds)
+    if not continuous and symmetry.action.permutations is None:
         raise ValueError(
-            "`symmetry` must permute discrete actions, one value for each: Q(s, a) of continuous "
-            f"actions is not there. Received: symmetry.action={symmetry.action!r}"
+            "`symmetry` must permute discrete actions, one value for each; Q(s, a) of continuous "
+            f"actions is there with continuous=True. Received: symmetry.action={symmetry.action!r}"
         )
-    if optional_text("name", name) is None:
-        name = f"{kind.replace('-', '_')}_q_function"
+    title = optional_text("name", name)
+    if title is None:
+        title = f"{kind.replace('-', '_')}_q_function"
+    if continuous:
+        check_description(symmetry, kind, kinds, title, observation_shape)
+        return value_model(
+            symmetry,
+            kind,
+            hidden_units,
+            match_parameters,
+            "he_normal" if kernel_initializer is None else kernel_initializer,
+            title,
+            observation_shape,
+            activation,
+            normalize,
+            convolutions,
+            relaxation,
+            of_actions=True,
+        )
     return actor(
         symmetry,
         kind,
         hidden_units,
         match_parameters,
         kernel_initializer,
-        name,
+        title,
         observation_shape,
         activation,
         normalize=normalize,

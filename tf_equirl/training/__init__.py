@@ -11,10 +11,12 @@ from tf_equirl.training.acting import ActingLearner
 from tf_equirl.training.collect import Rollout, act, by_member, collect
 from tf_equirl.training.config import AgentConfig, Config, OnPolicyConfig
 from tf_equirl.training.learner import Learner, RunView, Stage, Trouble
+from tf_equirl.training.off_policy import OffPolicyLearner
 from tf_equirl.training.on_policy import AgentState, OnPolicyLearner, make_networks
 from tf_equirl.training.population import Population, Weights
 from tf_equirl.training.programs import clear as clear_programs
 from tf_equirl.training.progress import NonFiniteError, Progress, progress_bar
+from tf_equirl.training.replay_config import ReplayConfig
 from tf_equirl.training.result import Outcome, Result, TrainingResult
 from tf_equirl.training.run import train
 
@@ -25,11 +27,13 @@ __all__ = [
     "Config",
     "Learner",
     "NonFiniteError",
+    "OffPolicyLearner",
     "OnPolicyConfig",
     "OnPolicyLearner",
     "Outcome",
     "Population",
     "Progress",
+    "ReplayConfig",
     "Result",
     "Rollout",
     "RunView",

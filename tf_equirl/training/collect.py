@@ -14,6 +14,8 @@ from tf_equirl.training.loops import repeat_and_stack
 Policy = Callable[[tf.Tensor], tf.Tensor]
 """From observations `[..., *observation_shape]` to the parameters of the distribution of actions,
 `[..., num_parameters]`."""
+Draw = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+"""Actions from parameters `[..., num_parameters]` and uniform numbers `[..., num_uniforms]`."""
 
 
 class ActingState(NamedTuple):
@@ -65,6 +67,7 @@ def act(
     of_action: tf.Tensor,
     of_step: tf.Tensor,
     greedy: bool = False,
+    draw: Draw | None = None,
 ) -> Step:
     """Takes one step.
 
@@ -75,10 +78,14 @@ def act(
       of_action: `[..., k]` in [0, 1), with the k that the distribution of actions takes.
       of_step: `[..., env.num_uniforms]` in [0, 1).
       greedy: whether to take the most probable action instead of drawing one.
+      draw: how actions are drawn, if not from the environment's distribution.
     """
     observation = env.observe(state)
     parameters = policy(observation)
-    action = env.action_distribution.act(parameters, of_action, greedy)
+    if draw is None:
+        action = env.action_distribution.act(parameters, of_action, greedy)
+    else:
+        action = draw(parameters, of_action)
     executed = env.action_distribution.executed(action)
     following, moved, reward, terminated, truncated = env.advance(state, executed, of_step)
     return Step(observation, parameters, action, following, moved, reward, terminated, truncated)
@@ -96,6 +103,7 @@ def collect(
     state: ActingState,
     uniforms: tf.Tensor,
     with_states: bool = False,
+    draw: Draw | None = None,
 ) -> tuple[ActingState, Rollout]:
     """Acts for some steps.
 
@@ -105,6 +113,7 @@ def collect(
       state: where to start.
       uniforms: `[steps, members, envs, num_uniforms(env)]` in [0, 1).
       with_states: whether the rollout holds the environment's states, too.
+      draw: see `act`.
 
     Returns:
       The state to go on from, and the rollout.
@@ -119,7 +128,7 @@ def collect(
 
     def step(i, state):
         # Sliced above: XLA forgets the 1 of `uniforms[i, ..., 1:]` in a loop (TensorFlow 2.21).
-        taken = act(env, policy, state.env, of_action[i], of_step[i])
+        taken = act(env, policy, state.env, of_action[i], of_step[i], draw=draw)
         ended = taken.terminated | taken.truncated
         episode_return = state.episode_return + taken.reward
         last_return = tf.where(ended, episode_return, state.last_return)

@@ -1,9 +1,8 @@
-"""Rollouts in environments that are stepped on the host."""
+"""Environments that are stepped on the host: copies that step together, and acting in them."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -15,10 +14,8 @@ from numpy.typing import NDArray
 
 from tf_equirl.distributions import Distribution
 from tf_equirl.envs.host import HostEnvironment
-from tf_equirl.training import programs
-from tf_equirl.training.collect import ActingState, Rollout
+from tf_equirl.training.collect import Draw
 from tf_equirl.training.population import Population
-from tf_equirl.training.randomness import Purpose, member_uniforms
 
 _DEFAULT = AutoresetMode.NEXT_STEP  # of a vector environment that does not say
 
@@ -123,8 +120,16 @@ class Copies:
             vector.close()
 
 
-def acting_program(actor: keras.Model, distribution: Distribution, greedy: bool) -> Any:
+def acting_program(
+    actor: keras.Model, distribution: Distribution, greedy: bool, draw: Draw | None = None
+) -> Any:
     """A compiled program that acts: the call of every step of an environment.
+
+    Args:
+      actor: from observations to parameters of the distribution.
+      distribution: of actions.
+      greedy: whether to take the most probable action instead of drawing one.
+      draw: how actions are drawn, if not from the distribution.
 
     Returns:
       A `tf.function` from an actor's weights, observations `[members, envs, ...]`, uniform numbers
@@ -139,7 +144,10 @@ def acting_program(actor: keras.Model, distribution: Distribution, greedy: bool)
     def act(weights, observation, uniforms, step):
         parameters = population.outputs("actor", weights, observation)
         # Not `uniforms[step]`, of which XLA compiles a program for every step.
-        action = distribution.act(parameters, tf.gather(uniforms, step), greedy)
+        own = tf.gather(uniforms, step)
+        action = (
+            distribution.act(parameters, own, greedy) if draw is None else draw(parameters, own)
+        )
         executed = distribution.executed(action)
         return action, executed, distribution.log_prob(parameters, action), parameters
 
@@ -172,158 +180,3 @@ def episode_seeds(seeds: NDArray[np.integer], index: int, size: int) -> NDArray[
             for seed in seeds
         ]
     )
-
-
-class HostUpdates:
-    """Updates of a learner whose environment is stepped on the host; its `run` is a stage's.
-
-    Copies of members that fill a block up act in nothing: they have what the member has that they
-    copy. An update that does not follow the one before it, as after a checkpoint, begins with new
-    episodes, since the state of such environments cannot be saved.
-
-    Args:
-      learner: an `OnPolicyLearner`.
-    """
-
-    def __init__(self, learner: Any):
-        self.learner = learner
-        self._blocks: dict[Any, _Block] = {}
-        self._compiled: set[int] = set()
-
-    def run(self, state: Any, first: int, number: int) -> tuple[Any, Any]:
-        """See `Stage.run`; at most one update."""
-        if not number:
-            self._compile(state)
-            return state, {}
-        acting, rollout = self._block(state).collect(state, first, *self._programs[:2])
-        state, reports = self._programs[2](state, acting, rollout, tf.constant(first))
-        return state, {name: value[tf.newaxis] for name, value in reports.items()}
-
-    def sound(self, state: Any, member: int) -> tuple[bool, bool]:
-        """Whether rewards and observations of the last rollout of a member were finite."""
-        rewards, observations = self._block(state).sound
-        return bool(rewards[member]), bool(observations[member])
-
-    def close(self) -> None:
-        """Closes all environments."""
-        for block in self._blocks.values():
-            block.copies.close()
-        self._blocks.clear()
-
-    def _block(self, state: Any) -> _Block:
-        own = (state.seeds, *tf.nest.flatten((state.settings, state.adam.settings)))
-        distinct = copies_of(own)
-        key = state.seeds.numpy().tobytes(), distinct.tobytes()
-        if key not in self._blocks:
-            self._blocks[key] = _Block(self.learner, state.seeds.numpy(), distinct)
-        return self._blocks[key]
-
-    def _compile(self, state: Any) -> None:
-        """Calls every program once for a number of members."""
-        members = len(state.seeds)
-        if members in self._compiled:
-            return
-        self._compiled.add(members)
-        act, begin, learn = self._programs
-        observation = state.acting.env
-        uniforms, weights = begin(state.seeds, tf.constant(0), state.weights.of("actor"))
-        action, _, log_prob, _ = act(weights, observation, uniforms, tf.constant(0))
-        row = tf.zeros(log_prob.shape)
-        no = tf.zeros(log_prob.shape, tf.bool)
-        steps = self.learner.config.rollout_steps
-        valid = () if self._block(state).copies.always_valid else no
-        one = Rollout(observation, action, log_prob, row, observation, no, no, row, valid=valid)
-        rollout = tf.nest.map_structure(lambda x: tf.stack([x] * steps), one)
-        learn(state, state.acting, rollout, tf.constant(0))
-
-    @functools.cached_property
-    def _programs(self) -> tuple[Any, Callable, Callable]:
-        learner = self.learner
-        return programs.cached(("host", learner.key), lambda: _make_programs(learner))
-
-
-def _make_programs(learner: Any) -> tuple[Any, Callable, Callable]:
-    """Acting, what a rollout begins with (its random numbers, the actor's weights as they are
-    applied), and learning from it."""
-    config, distribution = learner.config, learner.env.action_distribution
-
-    @tf.function(jit_compile=True, autograph=False)
-    def begin(seeds, index, weights):
-        shape = [config.rollout_steps, config.num_environments, distribution.num_uniforms]
-        uniforms = member_uniforms(seeds, Purpose.ROLLOUT, index, shape)
-        weights = learner.population.prepared(weights, config.num_environments)
-        return tf.transpose(uniforms, [1, 0, 2, 3]), weights
-
-    @tf.function(jit_compile=True, autograph=False)
-    def learn(state, acting, rollout, index):
-        return learner.after(state, acting, rollout, index, index)
-
-    return acting_program(learner.networks["actor"], distribution, False), begin, learn
-
-
-class _Block:
-    """The environments of a block of members.
-
-    Args:
-      learner: the learner.
-      seeds: `[members]`.
-      distinct: `[members]`, see `copies_of`.
-    """
-
-    def __init__(self, learner: Any, seeds: NDArray[np.integer], distinct: NDArray[np.intp]):
-        self.config, self.env = learner.config, learner.env
-        self.distinct = distinct
-        _, self.first = np.unique(distinct, return_index=True)
-        self.seeds = seeds[self.first]
-        self.copies = Copies(self.env, len(self.first), self.config.num_environments)
-        self.sound = (np.ones(len(seeds), bool),) * 2
-        self._next = -1
-
-    def collect(
-        self, state: Any, index: int, act: Any, begin: Callable
-    ) -> tuple[ActingState, Rollout]:
-        """The rollout of an update."""
-        acting = state.acting
-        observation, episode, last = (x.numpy() for x in acting)
-        if index != self._next:
-            seeds = episode_seeds(self.seeds, index, self.config.num_environments)
-            observation = self._spread(self.copies.reset(seeds))
-            episode = np.zeros_like(episode)
-        uniforms, weights = begin(state.seeds, tf.constant(index), state.weights.of("actor"))
-        at_once = act.get_concrete_function(weights, acting.env, uniforms, tf.constant(0))
-        rows = []
-        for step in range(self.config.rollout_steps):
-            action, executed, log_prob, _ = at_once(
-                weights, tf.constant(observation), uniforms, tf.constant(step)
-            )
-            given = executed.numpy()[self.first]
-            seen = Seen(*map(self._spread, self.copies.step(given.reshape(-1, *given.shape[2:]))))
-            ended = seen.terminated | seen.truncated
-            episode = episode + seen.reward
-            last = np.where(ended, episode, last)
-            episode = np.where(ended, np.float32(0), episode)
-            row = Rollout(
-                observation,
-                action.numpy(),
-                log_prob.numpy(),
-                seen.reward,
-                seen.true_observation,
-                seen.terminated,
-                seen.truncated,
-                last,
-                valid=() if self.copies.always_valid else seen.valid,
-            )
-            rows.append(row)
-            observation = seen.observation
-        self._next = index + 1
-        rollout = tf.nest.map_structure(lambda *x: tf.constant(np.stack(x)), *rows)
-        self.sound = tuple(
-            np.isfinite(x).all(axis=(0, *range(2, x.ndim)))
-            for x in (rollout.reward.numpy(), rollout.next_observation.numpy())
-        )
-        return ActingState(*map(tf.constant, (observation, episode, last))), rollout
-
-    def _spread(self, of_copies: NDArray[Any]) -> NDArray[Any]:
-        """`[distinct * envs, ...]` as `[members, envs, ...]`."""
-        shape = (len(self.first), self.config.num_environments, *of_copies.shape[1:])
-        return of_copies.reshape(shape)[self.distinct]

@@ -26,7 +26,7 @@ from tf_equirl.training.collect import (
     num_uniforms,
 )
 from tf_equirl.training.config import OnPolicyConfig
-from tf_equirl.training.host import HostUpdates
+from tf_equirl.training.host_updates import HostUpdates
 from tf_equirl.training.learner import Reports, Stage, Trouble
 from tf_equirl.training.model_checks import check_model
 from tf_equirl.training.normalization import (

@@ -31,9 +31,9 @@ class Weights(NamedTuple):
     fixed: dict[str, list[tf.Tensor]]
     prepared: Any = ()
 
-    def of(self, role: str) -> Weights:
-        """Those of one network."""
-        return Weights({role: self.trained[role]}, {role: self.fixed[role]})
+    def of(self, *roles: str) -> Weights:
+        """Those of some networks."""
+        return Weights({r: self.trained[r] for r in roles}, {r: self.fixed[r] for r in roles})
 
 
 def adam_update(

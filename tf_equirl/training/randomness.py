@@ -16,6 +16,7 @@ class Purpose(enum.IntEnum):
     SHUFFLE = 2
     AUGMENTATION = 3
     CONSISTENCY = 4
+    LEARNING = 5
 
 
 _NUMBERED = 3

@@ -8,27 +8,26 @@ from typing import TYPE_CHECKING
 import keras
 import tensorflow as tf
 
-from tf_equirl._checks import MOST, integer
+from tf_equirl._checks import MOST
 from tf_equirl.agents.dqn.exploration import DECAYS, epsilon_at
 from tf_equirl.agents.dqn.presets import PRESETS
 from tf_equirl.agents.dqn.targets import LOSSES
 from tf_equirl.envs import BaseEnvironment
 from tf_equirl.models import Q_FUNCTION_KINDS
 from tf_equirl.models.inputs import check_activation
-from tf_equirl.training.config import AgentConfig
 from tf_equirl.training.picture_config import PictureConfig
 from tf_equirl.training.relaxation_config import RelaxationConfig
+from tf_equirl.training.replay_config import ReplayConfig
 from tf_equirl.training.search_space import Choice, LogUniform, searched
 
 if TYPE_CHECKING:
     from tf_equirl.agents.dqn.learner import DQNLearner
 
-_LARGEST_BUFFER = 2**23  # rows are drawn by float32 numbers, of which there are so many
 _LONGEST_WINDOW = 1000
 
 
 @dataclasses.dataclass(frozen=True)
-class DQNConfig(AgentConfig, PictureConfig, RelaxationConfig):
+class DQNConfig(ReplayConfig, PictureConfig, RelaxationConfig):
     """Hyperparameters of deep Q-learning (Mnih et al., 2015), double (van Hasselt et al., 2016).
 
     A seed makes `train_every` environment steps, then `gradient_steps` gradient steps, and so on;
@@ -122,7 +121,9 @@ class DQNConfig(AgentConfig, PictureConfig, RelaxationConfig):
         self._check_integer("n_steps", _LONGEST_WINDOW)
         for field in ("train_every", "gradient_steps", "target_update_period", "epsilon_steps"):
             self._check_integer(field)
-        self._check_replay()
+        self.check_replay(self.n_steps)
+        if self.learning_starts < self.batch_size:
+            self._reject("learning_starts", f"at least batch_size = {self.batch_size:,}")
         for field in ("epsilon_start", "epsilon_end"):
             self._check_real(field, "a number from 0 to 1", lambda x: 0 <= x <= 1)
         if self.epsilon_end > self.epsilon_start:
@@ -133,53 +134,6 @@ class DQNConfig(AgentConfig, PictureConfig, RelaxationConfig):
                 f"of at most {MOST:,} gradient steps, {self.gradient_steps:,} (gradient_steps) "
                 f"after each {self.train_every:,} (train_every)",
             )
-
-    def _check_replay(self) -> None:
-        """How steps, windows and gradient steps fit together."""
-        copies, steps = self.num_environments, self.update_timesteps
-        if self.train_every % copies or steps % self.train_every:
-            self._reject(
-                "train_every",
-                f"a multiple of num_environments = {copies} that divides num_environments * "
-                f"rollout_steps = {steps:,}, the steps of an update",
-            )
-        self._check_integer("buffer_size", _LARGEST_BUFFER)
-        self._check_integer("batch_size")
-        for field, value in (
-            ("batch_size", self.batch_size),
-            ("num_environments * n_steps", copies * self.n_steps),
-            ("train_every", self.train_every),
-        ):
-            if self.buffer_size < value:
-                self._reject("buffer_size", f"at least {field} = {value:,}")
-        self._set("learning_starts", integer, 0, MOST, "an integer of at least 0")
-        if self.learning_starts < self.batch_size:
-            self._reject("learning_starts", f"at least batch_size = {self.batch_size:,}")
-        if self.learning_starts > self.buffer_size:
-            self._reject("learning_starts", f"at most buffer_size = {self.buffer_size:,}")
-        length = self.num_updates * steps
-        if self.learning_starts > length:
-            self._reject("learning_starts", f"at most the {length:,} steps of the run")
-
-    @property
-    def phase_steps(self) -> int:
-        """Steps of each environment between gradient steps."""
-        return self.train_every // self.num_environments
-
-    @property
-    def phases(self) -> int:
-        """How often an update comes to gradient steps."""
-        return self.update_timesteps // self.train_every
-
-    @property
-    def first_phase(self) -> int:
-        """The number of the first phase of a run, from 0, that ends in gradient steps."""
-        return -(-self.learning_starts // self.train_every) - 1
-
-    @property
-    def num_gradient_steps(self) -> int:
-        """Gradient steps of a seed in the whole run."""
-        return (self.num_updates * self.phases - self.first_phase) * self.gradient_steps
 
     def epsilon(self, timestep: int) -> float:
         """Epsilon after so many environment steps of a seed."""

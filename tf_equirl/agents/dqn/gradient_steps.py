@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import tensorflow as tf
 
-from tf_equirl.agents.dqn.memory import Batch
 from tf_equirl.agents.dqn.targets import element_losses
+from tf_equirl.training.memory import Batch
 from tf_equirl.training.optimizer import AdamState, member_norm
 from tf_equirl.training.population import Population, Weights, adam_update
 

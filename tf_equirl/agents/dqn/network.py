@@ -52,8 +52,8 @@ def check_environment(env: BaseEnvironment) -> None:
     instance("env", env, BaseEnvironment, "an environment")
     if not isinstance(env.action_distribution, Categorical):
         raise ValueError(
-            "`env` must have discrete actions, one value for each: Q(s, a) of continuous actions "
-            f"is not there; train_ppo has those. Received: env={env.name}, whose policy gives "
+            "`env` must have discrete actions, one value for each; train_sac and train_ppo have "
+            f"continuous ones. Received: env={env.name}, whose policy gives "
             f"{env.action_distribution.parameters}"
         )
     if not isinstance(env, Environment):

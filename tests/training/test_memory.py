@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from dqn_cases import Fixed, Lottery
 
+from tests.agents.dqn_cases import Fixed, Lottery
 from tf_equirl.agents import DQNConfig
-from tf_equirl.agents.dqn import memory as module
-from tf_equirl.agents.dqn.memory import Memory
+from tf_equirl.training import memory as module
 from tf_equirl.training import replay
 from tf_equirl.training.collect import collect, num_uniforms, start_acting
+from tf_equirl.training.memory import Memory
 
 MEMBERS, ENVS, DISCOUNT = 2, 3, np.float32([0.9, 0.5])
 
@@ -31,7 +31,7 @@ def config(**fields):
 
 def filled(env, config, updates):
     """A memory after some updates, and by [member][env] all steps that were made."""
-    memory = Memory(env, config)
+    memory = Memory(env, config, config.n_steps)
     buffer = memory.empty(MEMBERS)
     acting = start_acting(env, tf.random.stateless_uniform([MEMBERS, ENVS, 3], [0, 1]))
     made = []
@@ -83,7 +83,7 @@ def test_each_row_is_drawn_as_often_and_begins_its_own_window(kind, updates, mon
     for member, order in ((0, rows), (1, rows[::-1])):
         for i, (t, e) in enumerate(np.repeat(order, 2, axis=0)):
             expected = reference(steps, member, e, t, c)
-            for ours, theirs in zip(batch, expected, strict=True):
+            for ours, theirs in zip(batch[:5], expected, strict=True):
                 np.testing.assert_allclose(ours[member, i], theirs, rtol=1e-5, atol=1e-6)
     if updates > 4:  # all ends are among them
         assert (batch.weight.numpy() == 0).any() and steps["truncated"][-count:].any()
@@ -91,7 +91,7 @@ def test_each_row_is_drawn_as_often_and_begins_its_own_window(kind, updates, mon
 
 def test_the_ring_has_room_for_a_call_that_is_made_again():
     c = config()
-    memory = Memory(Lottery(), c)
+    memory = Memory(Lottery(), c, c.n_steps)
     assert memory.most_updates == 4096 // 12
     assert memory.capacity >= 7 * ENVS + memory.most_updates * 12
     assert memory.capacity % c.update_timesteps == 0

@@ -1,27 +1,33 @@
-"""The replay memory of DQN: which rows there are, where, and windows of steps drawn from them."""
+"""The replay memory of agents: which rows there are, where, and windows of steps drawn of them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tf_equirl.agents.dqn.targets import n_step_returns
-from tf_equirl.envs import Environment
+from tf_equirl.envs import BaseEnvironment, Environment
 from tf_equirl.training.collect import Rollout, by_member
 from tf_equirl.training.replay import any_rows, check_room, empty_buffer, take, write
-
-if TYPE_CHECKING:
-    from tf_equirl.agents.dqn.config import DQNConfig
+from tf_equirl.training.replay_config import ReplayConfig
+from tf_equirl.training.returns import n_step_returns
 
 _CALL = 4096  # environment steps of one compiled call at most, or one update
+
+
+class Observed(NamedTuple):
+    """What stands for the state of an environment on the host, whose steps are not made again."""
+
+    observation: tf.Tensor
+    following: tf.Tensor  # the true next observation, before any reset
 
 
 class Kept(NamedTuple):
     """What is kept of a step: its state, from which the next one is made again when it is needed.
 
     Pictures are observed from states, which are smaller, and a next state is mostly the state of
-    the next row. Random numbers are kept where transitions are random.
+    the next row. Random numbers are kept where transitions are random. Of an environment on the
+    host observations are kept, and which rows are steps.
     """
 
     state: Any
@@ -30,6 +36,7 @@ class Kept(NamedTuple):
     reward: tf.Tensor
     terminated: tf.Tensor
     truncated: tf.Tensor
+    valid: Any = ()  # see `Rollout.valid`
 
 
 class Batch(NamedTuple):
@@ -40,6 +47,7 @@ class Batch(NamedTuple):
     reward: tf.Tensor  # discounted sum over the window
     weight: tf.Tensor  # of the value of what follows
     next_observation: tf.Tensor  # the true one after the window
+    valid: Any = ()  # bool, where some rows are no steps; those count for nothing
 
 
 class Memory:
@@ -53,15 +61,17 @@ class Memory:
     Args:
       env: the environment.
       config: hyperparameters.
+      n_steps: rewards of so many steps are summed before a value is bootstrapped.
 
     Attributes:
       most_updates: updates that one call may make.
       capacity: rows of a member that there is room for.
     """
 
-    def __init__(self, env: Environment, config: DQNConfig):
+    def __init__(self, env: BaseEnvironment, config: ReplayConfig, n_steps: int = 1):
         self._env = env
         self._config = config
+        self._n_steps = n_steps
         self._steps = config.buffer_size // config.num_environments  # that are drawn from
         self.most_updates = max(1, _CALL // config.update_timesteps)
         self._updates = -(-self._steps // config.rollout_steps) + self.most_updates
@@ -81,24 +91,32 @@ class Memory:
         check_room("buffer_size", size, self._one(1), self.capacity, members)
 
     def write(
-        self, buffer: Kept, rollout: Rollout, of_step: tf.Tensor, index: tf.Tensor, phase: tf.Tensor
+        self, buffer: Kept, rollout: Rollout, of_step: Any, index: tf.Tensor, phase: tf.Tensor
     ) -> None:
         """Writes the steps of a phase of an update.
 
         Args:
           buffer: of variables.
-          rollout: with states, `[steps, members, envs, ...]`.
-          of_step: `[steps, members, envs, k]`, the numbers that the environment was handed.
+          rollout: `[steps, members, envs, ...]`, of an environment in TensorFlow with states.
+          of_step: `[steps, members, envs, k]`, the numbers that such a one was handed, or ().
           index: int32 scalar, the number of the update.
           phase: int32 scalar, that of the phase in it.
         """
+        state, numbers, valid = rollout.state, of_step, rollout.valid
+        if not isinstance(self._env, Environment):
+            state, numbers = Observed(rollout.observation, rollout.next_observation), ()
+            if not tf.is_tensor(valid):
+                valid = tf.ones_like(rollout.terminated)
+        elif not self._env.random_transitions:
+            numbers = ()
         rows = Kept(
-            rollout.state,
+            state,
             rollout.action,
-            of_step if self._env.random_transitions else (),
+            numbers,
             rollout.reward,
             rollout.terminated,
             rollout.truncated,
+            valid,
         )
         first = (self._end(index, phase) - self._config.phase_steps) * rollout.reward.shape[2]
         write(buffer, tf.nest.map_structure(by_member, rows), first)
@@ -130,7 +148,7 @@ class Memory:
         def row(step: tf.Tensor, copy: tf.Tensor) -> tf.Tensor:
             return tf.math.floormod(step, length) * envs + copy
 
-        offsets = tf.range(c.n_steps)
+        offsets = tf.range(self._n_steps)
         window = row(place[..., tf.newaxis] + offsets, copy[..., tf.newaxis])
         flat = tf.reshape(window, [window.shape[0], -1])
         reward, terminated, truncated = (
@@ -142,21 +160,18 @@ class Memory:
         returns = n_step_returns(reward, terminated, truncated, known, discount)
         first = take((buffer.state, buffer.action), window[..., 0])
         last = row(place + returns.length - 1, copy)
-        return Batch(
-            self._env.observe(first[0]),
-            first[1],
-            returns.reward,
-            returns.weight,
-            self._env.observe(self._following(buffer, last)),
-        )
+        seen, following = self._seen(first[0]), self._following(buffer, last)
+        valid = take(buffer.valid, window[..., 0])
+        return Batch(seen, first[1], returns.reward, returns.weight, following, valid)
 
     def sound(self, buffer: Kept, member: int) -> dict[str, bool]:
         """Whether all that the environment gave a member is finite: rewards, and states."""
         reward, *state = (x[member] for x in tf.nest.flatten((buffer.reward, buffer.state)))
         numbers = [x for x in state if x.dtype.is_floating]
+        kept = "a state" if isinstance(self._env, Environment) else "an observation"
         return {
             "a reward": bool(tf.reduce_all(tf.math.is_finite(reward))),
-            "a state": all(bool(tf.reduce_all(tf.math.is_finite(x))) for x in numbers),
+            kept: all(bool(tf.reduce_all(tf.math.is_finite(x))) for x in numbers),
         }
 
     def filled_steps(self, index: tf.Tensor, phase: tf.Tensor) -> tf.Tensor:
@@ -165,12 +180,21 @@ class Memory:
         steps = updates * self._config.rollout_steps + (phase + 1) * self._config.phase_steps
         return tf.minimum(steps, self._steps)
 
-    def _following(self, buffer: Kept, rows: tf.Tensor) -> Any:
-        """The true states after rows `[members, k]`."""
+    def _seen(self, state: Any) -> tf.Tensor:
+        """The observations of what stands for states."""
+        if isinstance(self._env, Environment):
+            return self._env.observe(state)
+        return state.observation
+
+    def _following(self, buffer: Kept, rows: tf.Tensor) -> tf.Tensor:
+        """The true observations after rows `[members, k]`."""
+        if not isinstance(self._env, Environment):
+            return take(buffer.state.following, rows)
         state, action, uniforms = take((buffer.state, buffer.action, buffer.uniforms), rows)
         if not self._env.random_transitions:  # resets alone use them
             uniforms = tf.zeros([*rows.shape, self._env.num_uniforms])
-        return self._env.advance(state, action, uniforms)[1]
+        action = self._env.action_distribution.executed(action)
+        return self._env.observe(self._env.advance(state, action, uniforms)[1])
 
     def _end(self, index: tf.Tensor, phase: tf.Tensor) -> tf.Tensor:
         """The place in the ring behind the steps of a phase; up to its length."""
@@ -179,14 +203,12 @@ class Memory:
 
     def _one(self, members: int) -> Kept:
         """One row of each member."""
-        env = self._env
+        env, distribution = self._env, self._env.action_distribution
+        action = tf.zeros([members, *distribution.action_shape], distribution.action_dtype)
+        reward, no = tf.zeros([members]), tf.zeros([members], tf.bool)
+        if not isinstance(env, Environment):
+            observation = tf.zeros([members, *env.observation_shape])
+            return Kept(Observed(observation, observation), action, (), reward, no, no, no)
         uniforms = tf.zeros([members, env.num_uniforms])
-        no = tf.zeros([members], tf.bool)
-        return Kept(
-            env.initial_state(uniforms),
-            tf.zeros([members], env.action_distribution.action_dtype),
-            uniforms if env.random_transitions else (),
-            tf.zeros([members]),
-            no,
-            no,
-        )
+        numbers = uniforms if env.random_transitions else ()
+        return Kept(env.initial_state(uniforms), action, numbers, reward, no, no)
