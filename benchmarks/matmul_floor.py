@@ -123,7 +123,7 @@ def linear_shapes(model: keras.Model) -> list[list[tuple[int, int, int]]]:
     shapes = []
     for layer in model.layers:
         if isinstance(layer, GroupDense) and layer.chosen_algorithm() == "fourier":
-            _, inputs, outputs = layer.kernel.shape
+            inputs, outputs = layer.kernel.shape[-2:]
             dims = [(i.copies, i.representation.dim) for i in real_irreps(layer.group)]
             shapes.append([(copies, d * inputs, d * outputs) for copies, d in dims])
         elif isinstance(layer, EquivariantLinear):
