@@ -20,8 +20,8 @@ class TransitionModelConfig(Config):
     They are validated on construction: a `ValueError` names the field, the rule and the value.
 
     Attributes:
-      kind: kind of transition model: mlp, cnn, gcnn-proximal, gcnn-averaged or gcnn-readout, see
-        `models.transition_model`.
+      kind: kind of transition model: mlp, cnn, gcnn-proximal, gcnn-averaged, gcnn-readout, relaxed
+        or rpp, see `models.transition_model`.
       hidden_units: widths of the hidden layers, at most 100 of them up to 16,384.
       match_parameters: parameter budget of the model, at most 10^8; `hidden_units` are then the
         proportions of its widths. None keeps `hidden_units`.
