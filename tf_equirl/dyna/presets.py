@@ -14,6 +14,17 @@ _CARTPOLE: dict[str, Any] = {
     "dyna_iterations": 40,
     "total_timesteps": 40_960,
 }
+_CATCH: dict[str, Any] = {
+    "model_hidden_units": (64,),
+    "model_match_parameters": 7031,
+    "model_batch_size": 128,
+    "model_epochs": 100.0,
+    "max_model_steps": 200,
+    "planning_ratio": 8.0,
+    "dyna_iterations": 50,
+    "rollout_steps": 10,
+    "total_timesteps": 10_000,
+}
 
 # Settings of trials of the race, to the last digit.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -42,6 +53,30 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "gae_lambda": 0.9,
         "clip_ratio": 0.2,
         "model_learning_rate": 0.002576295972033547,
+    },
+    "catch": {
+        **_CATCH,
+        "actor": "gcnn",
+        "critic": "invariant",
+        "match_parameters": 7619,
+        "match_critic_parameters": 7489,
+        "model_kind": "gcnn-readout",
+        "learning_rate": 0.0004981062158718732,
+        "entropy_coefficient": 0.004983692424699665,
+        "gae_lambda": 0.98,
+        "clip_ratio": 0.3,
+        "model_learning_rate": 0.013692609852410706,
+    },
+    "catch-mlp": {
+        **_CATCH,
+        "actor": "mlp",
+        "critic": "mlp",
+        "model_kind": "mlp",
+        "learning_rate": 0.0023643179265942092,
+        "entropy_coefficient": 0.03491135758861962,
+        "gae_lambda": 0.9,
+        "clip_ratio": 0.3,
+        "model_learning_rate": 0.002569206065399663,
     },
 }
 """By name the hyperparameters in which a config differs from the defaults, named as in
