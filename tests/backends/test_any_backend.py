@@ -37,7 +37,7 @@ from layer_cases import CASES, GROUPS
 ACTORS = [kind for kind in models.ACTOR_KINDS if kind != "cnn"]  # of vectors
 CRITICS = [kind for kind in models.CRITIC_KINDS if kind != "cnn"]
 TRANSITIONS = [kind for kind in models.TRANSITION_KINDS if kind != "cnn"]
-LAWLESS = ("mlp", "symmetrizer-random")
+LAWLESS = ("mlp", "symmetrizer-random", *models.RELAXED_KINDS)  # of random weights
 
 BACKEND = keras.backend.backend()
 TOLERANCE = 1e-5  # of the output's norm: float32 rounds to 6e-8, in sums of some hundred terms
