@@ -7,7 +7,8 @@ import matplotlib.image
 import pytest
 from in_process import launcher, run_here
 
-from tf_equirl.reproductions import pictures, race, thesis
+from tf_equirl.agents import PPOConfig
+from tf_equirl.reproductions import approximate, pictures, race, thesis
 
 pytestmark = pytest.mark.usefixtures("without_xla")
 
@@ -41,7 +42,8 @@ def reproduce(*arguments):
 
 def test_the_flags_name_all_that_there_is():
     with launcher("reproduce") as module:
-        assert [*thesis.TABLES, *race.TABLES, *pictures.TABLES] == module._TABLES
+        tables = [*thesis.TABLES, *race.TABLES, *pictures.TABLES, *approximate.TABLES]
+        assert sorted(module._TABLES) == sorted(tables)
         assert sorted(module._FIGURES) == sorted(thesis.FIGURES)
         schedules = module.flags.FLAGS["schedule"].parser.enum_values
     assert schedules == list(thesis.SCHEDULES)
@@ -119,3 +121,45 @@ def test_bad_flags_give_one_clear_message(arguments, message, tmp_path):
     assert result.returncode != 0 and message in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.slow
+def test_cells_of_a_broken_symmetry_are_tuned_trained_and_judged(tmp_path, monkeypatch):
+    cells = dataclasses.replace(
+        approximate.TABLES["approximate-cartpole"].make(),
+        strengths={"gain": (2.0,)},
+        tuned_at={"gain": 2.0},
+        base=PPOConfig(total_timesteps=2_048, hidden_units=(4, 4)),
+        trials=2,
+        search_seeds=(1000, 1001, 1002),
+    )
+    output = approximate.TABLES["approximate-cartpole"]._replace(make=lambda: cells)
+    monkeypatch.setitem(approximate.TABLES, "approximate-cartpole", output)
+    flags = ["--table=approximate-cartpole", "--num_seeds=3", f"--out_dir={tmp_path}"]
+    first = reproduce(*flags)
+    assert first.returncode == 0, first.stderr
+    with (tmp_path / "table_approximate-cartpole.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    agents = ["mlp", "orbit", "exact", "relaxed-1", "relaxed-n", "rpp"]
+    assert [r["agent"] for r in rows] == 2 * agents
+    assert [r["breaking"] for r in rows] == 6 * ["none"] + 6 * ["gain"]
+    assert {r["recommended"] for r in rows[:6]} == {"exact"}
+    assert {r["recommended"] for r in rows[6:]} == {"relaxed"}
+    page = (tmp_path / "table_approximate-cartpole.md").read_text()
+    assert "of 2 cells" in page and "relaxation rate" in page and "prior scale" in page
+    assert matplotlib.image.imread(tmp_path / "table_approximate-cartpole.png").shape[1] > 500
+    again = reproduce(*flags)
+    # But for the widths that are chosen in the first one.
+    assert again.returncode == 0 and first.stdout.endswith(again.stdout)
+    assert "PPO, 2,048 steps, 3 seeds" in again.stdout
+
+
+def test_what_broken_catch_costs_is_computed(tmp_path):
+    done = reproduce("--table=approximate-catch", f"--out_dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "table_approximate-catch.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 20 and all(float(r["orbit_gap"]) > 0.1 for r in rows)
+    for row in rows:
+        assert float(row["orbit_gap"]) <= float(row["pointwise_bound"])
+        assert float(row["pointwise_bound"]) <= float(row["bound_of_the_paper"])

@@ -64,11 +64,12 @@ def strict_outputs(layer, x):
     return np.stack(found)
 
 
-@pytest.mark.parametrize("banks", [1, 2, ORDER])
-@pytest.mark.parametrize("algorithm", ["dense", "fourier"])
+# Several banks are one matrix.
+FORMS = [(1, "dense"), (1, "fourier"), (2, "dense"), (ORDER, "dense")]
+
+
+@pytest.mark.parametrize(("banks", "algorithm"), FORMS)
 def test_it_is_the_equation(banks, algorithm):
-    if banks > 1 and algorithm == "fourier":
-        pytest.skip("several banks are one matrix")
     weights = normal(banks, ORDER, seed=1)
     x = normal(5, ORDER, 3)
     layer = relaxed_group(banks, weights=weights, rate=2.5, algorithm=algorithm)
@@ -78,11 +79,8 @@ def test_it_is_the_equation(banks, algorithm):
     np.testing.assert_allclose(array(layer.relaxation_weights()), weights, atol=1e-6)
 
 
-@pytest.mark.parametrize("banks", [1, 2])
-@pytest.mark.parametrize("algorithm", ["dense", "fourier"])
+@pytest.mark.parametrize(("banks", "algorithm"), FORMS[:3])
 def test_weights_on_the_side_of_the_input_are_those_of_what_is_read(banks, algorithm):
-    if banks > 1 and algorithm == "fourier":
-        pytest.skip("several banks are one matrix")
     weights = normal(banks, ORDER, seed=1)
     x = normal(5, ORDER, 3)
     layer = relaxed_group(banks, "input", weights, algorithm=algorithm)

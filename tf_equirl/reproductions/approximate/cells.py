@@ -239,6 +239,7 @@ def cell_rows(
                     "kappa": cell.kappa,
                     "agent": agent,
                     "seeds": len(area),
+                    "timesteps": int(result.timesteps[-1]),
                     "area": float(area.mean()),
                     "area_error": mean_and_error(area)[1],
                     "end": float(end.mean()),
@@ -292,8 +293,8 @@ def cells_markdown(rows: list[dict[str, Any]], tuned: Mapping[str, Mapping[str, 
     number, seeds = len(of_cells), rows[0]["seeds"]
     always = ", ".join(f"{choice} {_rate(of_cells, choice)}" for choice in CHOICES)
     parts = [
-        f"**CartPole, broken by degrees: area under the learning curve**, PPO, {TIMESTEPS:,} "
-        f"steps, {seeds} seeds, mean ± two standard errors. Bold: the best of the networks, and "
+        f"**CartPole, broken by degrees: area under the learning curve**, PPO, "
+        f"{rows[0]['timesteps']:,} steps, {seeds} seeds, mean ± two standard errors. Bold: the best of the networks, and "
         "those whose difference to it over the same seeds could be chance (95 %). *Recommended*: "
         "by `recommend`, from the dynamics alone; *right*: whether one of those networks is the "
         "best.",
