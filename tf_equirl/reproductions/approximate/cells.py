@@ -293,11 +293,11 @@ def cells_markdown(rows: list[dict[str, Any]], tuned: Mapping[str, Mapping[str, 
     number, seeds = len(of_cells), rows[0]["seeds"]
     always = ", ".join(f"{choice} {_rate(of_cells, choice)}" for choice in CHOICES)
     parts = [
-        f"**CartPole, broken by degrees: area under the learning curve**, PPO, "
-        f"{rows[0]['timesteps']:,} steps, {seeds} seeds, mean ± two standard errors. Bold: the best of the networks, and "
-        "those whose difference to it over the same seeds could be chance (95 %). *Recommended*: "
-        "by `recommend`, from the dynamics alone; *right*: whether one of those networks is the "
-        "best.",
+        "**CartPole, broken by degrees: area under the learning curve**, PPO, "
+        f"{rows[0]['timesteps']:,} steps, {seeds} seeds, mean ± two standard errors. Bold: the "
+        "best of the networks, and those whose difference to it over the same seeds could be "
+        "chance (95 %). *Recommended*: by `recommend`, from the dynamics alone; *right*: whether "
+        "one of those networks is the best.",
         markdown_table(["broken by", "kappa", *labels, "recommended", "right"], table),
         f"**Hit rate of `recommend`**: the best network is of the recommended kind in {hits} of "
         f"{number} cells, and one of that kind is as good as the best, up to chance, in {near}. "
