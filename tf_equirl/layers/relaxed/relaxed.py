@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -111,7 +113,7 @@ class Relaxed(EquivariantLinear):
             name="relaxation",
             shape=self.relaxation_shape(),
             initializer="zeros",
-            regularizer=self._penalty if self.spread_penalty else None,
+            regularizer=_Spread(self._penalty) if self.spread_penalty else None,
         )
         self.multiplier = None
         if self.spread_limit is not None:
@@ -215,6 +217,19 @@ class Relaxed(EquivariantLinear):
         if len(self.sides) > 1:
             config["side"] = self.side
         return config
+
+
+class _Spread(keras.regularizers.Regularizer):
+    """A function as a regularizer, which older versions of Keras take no other as.
+
+    It is made anew with its layer, and never written to a file.
+    """
+
+    def __init__(self, penalty: Callable[[Any], Any]) -> None:
+        self._penalty = penalty
+
+    def __call__(self, x: Any) -> Any:
+        return self._penalty(x)
 
 
 def _variance(weights: Any) -> Any:
