@@ -245,8 +245,9 @@ def _symmetrizer(basis, looks, state, outputs, widths, initializers, activation,
         return {"activation": activation, "kernel_initializer": kernel_initializer, "basis": basis}
 
     if looks is not None:
+        make = maker("symmetrizer", None, state.group.order)
         x, state, widths = picture_features(
-            looks, SymmetrizerConv2D, state, widths, x, lambda: arguments(initializer)
+            looks, SymmetrizerConv2D, state, widths, x, lambda: arguments(initializer), make
         )
     if x.shape[1:] == (state.dim,):
         x = keras.layers.Reshape((state.dim, 1))(x)
@@ -265,14 +266,14 @@ def regular_features(
     activation="relu",
     looks=None,
     beside=None,
-    make: Make | None = None,
+    *,
+    make: Make,
 ):
     """Lifting and group convolutions with an activation: `[..., d]` to `[..., n, widths[-1]]`.
 
     With `looks`, some `Convolutions`, the first of the widths are theirs. `beside` is what comes in
     after them: a vector `[..., d']`, and how the group acts on it. `make` makes the layers.
     """
-    make = make or maker("gcnn", None, representation.group.order)
 
     def arguments():
         return {"activation": activation, "kernel_initializer": initializer.clone()}

@@ -180,7 +180,7 @@ def picture_features(
     widths: Sequence[int],
     x: keras.KerasTensor,
     arguments: Callable[[], dict[str, Any]],
-    make: Callable[..., Any] | None = None,
+    make: Callable[..., Any],
 ) -> tuple[keras.KerasTensor, Representation, Sequence[int]]:
     """What the convolutions make of flat pictures.
 
@@ -191,8 +191,7 @@ def picture_features(
       widths: of the network, of which the first are the filters of the convolutions.
       x: `[batch, d]`.
       arguments: gives the arguments of a layer, such as its activation.
-      make: makes a `LiftingConv2D` or `GroupConv2D`, or what stands for it, of the class and its
-        arguments; None makes them.
+      make: makes a layer, or what stands for it, of its class and arguments, see `maker`.
 
     Returns:
       Regular features `[batch, n, C]`, where they were pooled, or else flat ones, `[batch, d']`, of
@@ -206,7 +205,6 @@ def picture_features(
         "flips": [bool(flip) for flip in picture.flips],
     }
     of_symmetrizer = layer is SymmetrizerConv2D
-    make = make or (lambda kind, *arguments, **kwargs: kind(*arguments, **kwargs))
     x = keras.layers.Reshape(picture.shape)(x)
     if convolutions.picture_scale != 1.0:
         x = keras.layers.Rescaling(convolutions.picture_scale)(x)
@@ -217,7 +215,7 @@ def picture_features(
         where = {**geometry.get_config(), **arguments()}
         if of_symmetrizer:
             rows = regular if index else picture.channels
-            x = SymmetrizerConv2D(widths[index], channels=rows, **motions, **where)(x)
+            x = make(SymmetrizerConv2D, widths[index], channels=rows, **motions, **where)(x)
         elif index:
             x = make(GroupConv2D, widths[index], group=group, **motions, **where)(x)
         else:

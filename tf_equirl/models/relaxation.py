@@ -23,7 +23,7 @@ from tf_equirl.layers import (
     RelaxedReadout,
     ResidualPathway,
 )
-from tf_equirl.layers.relaxed.relaxed import SIDES
+from tf_equirl.layers.relaxed.relaxed import SIDES, checked_numbers
 
 RELAXED_KINDS = ("relaxed", "rpp")
 """Kinds of networks that begin equivariant and may learn by how much not to be."""
@@ -35,7 +35,6 @@ _RELAXED: dict[type[EquivariantLinear], Callable[..., Any]] = {
     LiftingConv2D: RelaxedLiftingConv2D,
     GroupConv2D: RelaxedGroupConv2D,
 }
-_AT_LEAST_0 = "a number of at least 0"
 
 Make = Callable[..., Any]
 """Makes a layer of a strict class, with its arguments: that layer, or what stands for it."""
@@ -79,15 +78,13 @@ class Relaxation:
 
         keep("banks", positive_integer("banks", self.banks))
         one_of("side", self.side, SIDES)
-        keep("rate", number("rate", self.rate, "a positive number", lambda x: x > 0))
-        for name in ("spread_penalty", "prior_scale", "strict_decay", "free_decay"):
-            keep(name, number(name, getattr(self, name), _AT_LEAST_0, lambda x: x >= 0))
-        if self.spread_limit is not None:
-            rule = "a positive number, or None"
-            keep("spread_limit", number("spread_limit", self.spread_limit, rule, lambda x: x > 0))
-            if not self.spread_penalty:
-                rule = "positive where there is a `spread_limit`: what the penalty begins with"
-                refuse("spread_penalty", rule, self.spread_penalty)
+        names = "rate", "spread_penalty", "spread_limit"
+        checked = checked_numbers(self.rate, self.spread_penalty, self.spread_limit)
+        for name, value in zip(names, checked, strict=True):
+            keep(name, value)
+        for name in ("prior_scale", "strict_decay", "free_decay"):
+            rule = "a number of at least 0"
+            keep(name, number(name, getattr(self, name), rule, lambda x: x >= 0))
 
 
 def maker(kind: str, relaxation: Relaxation | None, order: int) -> Make:

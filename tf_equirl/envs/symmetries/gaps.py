@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tf_equirl._checks import instance
 from tf_equirl.envs.base import BaseEnvironment
+from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.exact import TransitionTable, action_values, transition_table
 from tf_equirl.envs.registry import tensor_environment_of
 from tf_equirl.groups import Symmetry
@@ -94,15 +95,18 @@ def symmetry_gaps(env: BaseEnvironment | str, symmetry: Symmetry | None = None) 
     actions = np.asarray(symmetry.action.permutations)
     # Of outcomes: probability by place, in which place s is the end of an episode.
     dense = _dense(table)
-    differences, rewards = [], []
+    shape = table.reward.shape
+    eps_p, eps_r = np.zeros(shape), np.zeros(shape)
+    # Those of the mean of the environment's images under the group.
+    mean_dense, mean_reward = np.zeros_like(dense), np.zeros(shape)
     for place, action in zip(moves, actions, strict=True):
         to = np.append(place, len(place))
         moved = dense[place][:, action][..., to]  # P(g s' | g s, g a)
-        differences.append(np.abs(moved - dense).sum(axis=-1))
-        rewards.append(np.abs(table.reward[place][:, action] - table.reward))
-    eps_p, eps_r = np.max(differences, axis=0), np.max(rewards, axis=0)
-    symmetrised = _averaged(table, dense, moves, actions)
-    shape = table.reward.shape
+        reward = table.reward[place][:, action]
+        eps_p = np.maximum(eps_p, np.abs(moved - dense).sum(axis=-1))
+        eps_r = np.maximum(eps_r, np.abs(reward - table.reward))
+        mean_dense += moved / len(moves)
+        mean_reward += reward / len(moves)
     values = own = followed = random = np.zeros(shape[0])
     alpha, bound = np.zeros(shape), 0.0
     rows = []
@@ -116,7 +120,7 @@ def symmetry_gaps(env: BaseEnvironment | str, symmetry: Symmetry | None = None) 
         largest = np.max(gaps, axis=0)
         values = best.max(axis=-1)
         # What is best in the averaged environment, done in this one.
-        of_average = symmetrised[1] + symmetrised[0] @ np.append(own, 0.0)
+        of_average = mean_reward + mean_dense @ np.append(own, 0.0)
         own = of_average.max(axis=-1)
         greedy = of_average >= own[:, None] - _TIE * max(1.0, np.abs(own).max())
         chances = greedy / greedy.sum(axis=-1, keepdims=True)
@@ -130,10 +134,10 @@ def symmetry_gaps(env: BaseEnvironment | str, symmetry: Symmetry | None = None) 
     )
 
 
-def _moves(env: object, symmetry: Symmetry) -> NDArray[np.int64]:
+def _moves(env: Environment, symmetry: Symmetry) -> NDArray[np.int64]:
     """[n, s] where each element takes every state, as places in `all_states`."""
-    states = env.all_states()  # type: ignore[attr-defined]
-    observations = np.asarray(tf.cast(env.observe(states), tf.float64))  # type: ignore[attr-defined]
+    states = env.all_states()
+    observations = np.asarray(tf.cast(env.observe(states), tf.float64))
     flat = observations.reshape(len(observations), -1)
     places = {row.tobytes(): k for k, row in enumerate(np.round(flat, 4) + 0.0)}
     rule = "of an environment whose observations tell its states apart"
@@ -168,19 +172,3 @@ def _dense(table: TransitionTable) -> NDArray[np.float64]:
         np.add.at(dense, (s, a, table.following[:, :, k]), table.probability[:, :, k])
     dense[..., -1] = 1 - dense.sum(axis=-1)
     return dense
-
-
-def _averaged(
-    table: TransitionTable,
-    dense: NDArray[np.float64],
-    moves: NDArray[np.int64],
-    actions: NDArray[np.int64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The mean of an environment's images under the group: probabilities and rewards."""
-    count = len(table.starts)
-    probability, reward = np.zeros_like(dense), np.zeros_like(table.reward)
-    for place, action in zip(moves, actions, strict=True):
-        to = np.append(place, count)
-        probability += dense[place][:, action][..., to] / len(moves)
-        reward += table.reward[place][:, action] / len(moves)
-    return probability, reward

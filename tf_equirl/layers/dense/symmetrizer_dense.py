@@ -210,7 +210,16 @@ class SymmetrizerDense(EquivariantLinear):
         """Returns the matrix `[d_in * C, d_out * units]` of sum_k V_k[i, j] alpha_k from j to i."""
         if self._orbits is not None:
             return gather_kernel(kernel, self._orbits.index, self._factors)
-        basis = ops.cast(ops.convert_to_tensor(self.kernel_basis), kernel.dtype)
+        return self.combined(ops.convert_to_tensor(self.kernel_basis), kernel)
+
+    def combined(self, basis: Any, kernel: Any) -> Any:
+        """Returns the matrix of sum_k V_k alpha_k.
+
+        Args:
+            basis: V, `[r, d_out, d_in]`.
+            kernel: alpha, `[r, C, units]`.
+        """
+        basis = ops.cast(basis, kernel.dtype)
         _, channels, units = kernel.shape
         d_out, d_in = self.outputs.dim, self.inputs.dim
         basis = ops.transpose(ops.reshape(basis, (self._rank, d_out * d_in)))

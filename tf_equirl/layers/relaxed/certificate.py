@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from tf_equirl.groups import Representation
+from tf_equirl.layers.grid.geometry import Geometry
 
 
 class EquivarianceCertificate(NamedTuple):
@@ -31,3 +33,13 @@ def largest_norm(representation: Representation) -> float:
     if representation.signs is not None:
         return 1.0
     return float(np.linalg.norm(np.asarray(representation.matrices), 2, axis=(1, 2)).max())
+
+
+def cover(geometry: Geometry) -> float:
+    """Returns the square root of how many windows hold a pixel at most.
+
+    A convolution's spectral norm is at most that of the matrix of one window, times this: the
+    squares of what all windows hold add up to so many times those of the picture at most.
+    """
+    sizes = zip(geometry.kernel_size, geometry.strides, strict=True)
+    return math.sqrt(math.prod(-(-size // stride) for size, stride in sizes))

@@ -17,6 +17,26 @@ from tf_equirl.layers.relaxed.certificate import EquivarianceCertificate
 SIDES = ("output", "input")
 
 
+def checked_numbers(
+    rate: float, spread_penalty: float, spread_limit: float | None
+) -> tuple[float, float, float | None]:
+    """Returns the arguments of these names of `Relaxed`, as Python's own numbers.
+
+    Raises:
+        ValueError: If one breaks its rule.
+    """
+    rate = number("rate", rate, "a positive number", lambda x: x > 0)
+    rule = "a number of at least 0"
+    penalty = number("spread_penalty", spread_penalty, rule, lambda x: x >= 0)
+    if spread_limit is not None:
+        rule = "a positive number, or None"
+        spread_limit = number("spread_limit", spread_limit, rule, lambda x: x > 0)
+        if not penalty:
+            rule = "positive where there is a `spread_limit`: what the penalty begins with"
+            refuse("spread_penalty", rule, spread_penalty)
+    return rate, penalty, spread_limit
+
+
 class Relaxed(EquivariantLinear):
     """Base class of relaxed layers: before the class of a strict layer in a list of bases.
 
@@ -76,16 +96,8 @@ class Relaxed(EquivariantLinear):
         rule = f"an integer from 1 to {order}, the order of the group"
         self.banks = integer("banks", banks, 1, order, rule)
         self.side = self.sides[0] if side is None else one_of("side", side, self.sides)
-        self.rate = number("rate", rate, "a positive number", lambda x: x > 0)
-        rule = "a number of at least 0"
-        self.spread_penalty = number("spread_penalty", spread_penalty, rule, lambda x: x >= 0)
-        self.spread_limit = spread_limit
-        if spread_limit is not None:
-            rule = "a positive number, or None"
-            self.spread_limit = number("spread_limit", spread_limit, rule, lambda x: x > 0)
-            if not self.spread_penalty:
-                rule = "positive where there is a `spread_limit`: what the penalty begins with"
-                refuse("spread_penalty", rule, spread_penalty)
+        checked = checked_numbers(rate, spread_penalty, spread_limit)
+        self.rate, self.spread_penalty, self.spread_limit = checked
 
     @property
     def group_order(self) -> int:
@@ -111,17 +123,13 @@ class Relaxed(EquivariantLinear):
         super().build(input_shape)
         self.relaxation = self.add_weight(
             name="relaxation",
-            shape=self.relaxation_shape(),
+            shape=(self.banks, self.group_order),
             initializer="zeros",
             regularizer=_Spread(self._penalty) if self.spread_penalty else None,
         )
         self.multiplier = None
         if self.spread_limit is not None:
             self.multiplier = self.add_weight(name="multiplier", shape=(), initializer="zeros")
-
-    def relaxation_shape(self) -> tuple[int, ...]:
-        """Returns `(L, n)`."""
-        return (self.banks, self.group_order)
 
     def relaxation_weights(self) -> Any:
         """Returns w, `[L, n]`: how much every bank counts at every element."""

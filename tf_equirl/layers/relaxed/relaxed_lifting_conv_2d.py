@@ -8,7 +8,7 @@ import keras
 
 from tf_equirl.groups import Representation
 from tf_equirl.layers.grid.lifting_conv_2d import LiftingConv2D
-from tf_equirl.layers.relaxed.on_grid import cover
+from tf_equirl.layers.relaxed.certificate import cover
 from tf_equirl.layers.relaxed.relaxed import Relaxed
 
 

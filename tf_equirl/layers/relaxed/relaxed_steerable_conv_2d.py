@@ -13,8 +13,7 @@ from tf_equirl._portable import portable_config
 from tf_equirl.groups import Representation
 from tf_equirl.layers.base import keras_object
 from tf_equirl.layers.grid.symmetrizer_conv_2d import SymmetrizerConv2D
-from tf_equirl.layers.relaxed.certificate import EquivarianceCertificate, largest_norm
-from tf_equirl.layers.relaxed.on_grid import cover
+from tf_equirl.layers.relaxed.certificate import EquivarianceCertificate, cover, largest_norm
 
 
 @keras.saving.register_keras_serializable(package="tf_equirl")
@@ -101,7 +100,7 @@ class RelaxedSteerableConv2D(SymmetrizerConv2D):
 
     def _mixed(self, weights: Any) -> Any:
         kernel = ops.convert_to_tensor(self.kernel)
-        rank, channels, units = kernel.shape
+        _, channels, units = kernel.shape
         d_out, d_in = self.outputs.dim, self.inputs.dim
         weights = ops.take(ops.cast(weights, kernel.dtype), self._pixel, axis=1)  # [r, d_in]
         if self._orbits is not None:
@@ -112,10 +111,7 @@ class RelaxedSteerableConv2D(SymmetrizerConv2D):
             blocks = ops.multiply(blocks, ops.reshape(factors, (d_in, 1, d_out, 1)))
             return ops.reshape(blocks, (d_in * channels, d_out * units))
         basis = ops.cast(self.kernel_basis, kernel.dtype)
-        basis = ops.reshape(ops.multiply(basis, weights[:, None]), (rank, -1))
-        blocks = ops.matmul(ops.transpose(basis), ops.reshape(kernel, (rank, -1)))
-        blocks = ops.transpose(ops.reshape(blocks, (d_out, d_in, channels, units)), (1, 2, 0, 3))
-        return ops.reshape(blocks, (d_in * channels, d_out * units))
+        return self.combined(ops.multiply(basis, weights[:, None]), kernel)
 
     def equivariance_certificate(self) -> EquivarianceCertificate:
         """Returns a bound on the equivariance error, see `EquivarianceCertificate`.

@@ -14,8 +14,7 @@ from tf_equirl._portable import portable_config
 from tf_equirl.groups import Representation
 from tf_equirl.layers.base import EquivariantLinear, keras_object
 from tf_equirl.layers.grid.on_grid import OnGrid
-from tf_equirl.layers.relaxed.certificate import EquivarianceCertificate, largest_norm
-from tf_equirl.layers.relaxed.on_grid import cover
+from tf_equirl.layers.relaxed.certificate import EquivarianceCertificate, cover, largest_norm
 
 
 @keras.saving.register_keras_serializable(package="tf_equirl")

@@ -153,16 +153,25 @@ class Cells:
         )
         return search.run(place, resume=(place / "search.json").exists(), call=call)
 
+    def tuned(self, folder: Path, call: Call = call_trainer) -> dict[str, dict[str, Tuned]]:
+        """By kind of breaking and agent what `tune` found."""
+        return {
+            kind: {agent: self.tune(kind, agent, folder, call) for agent in AGENTS}
+            for kind in self.strengths
+        }
+
     def run(
         self,
+        tuned: Mapping[str, Mapping[str, Tuned]],
         folder: Path,
         num_seeds: int | None = None,
         seeds_per_chunk: int = 32,
         call: Call = call_trainer,
     ) -> dict[Cell, dict[str, TrainingResult]]:
-        """Tunes and trains whatever is missing below `folder`.
+        """Trains whatever is missing below `folder`.
 
         Args:
+          tuned: see `tuned`.
           folder: of everything.
           num_seeds: of every agent and cell; those of this object if None.
           seeds_per_chunk: see `Experiment.train`.
@@ -174,7 +183,7 @@ class Cells:
             kind = first if cell.kind == "none" else cell.kind
             found[cell] = {}
             for agent, label in AGENTS.items():
-                config = self.tune(kind, agent, folder, call).best_config
+                config = tuned[kind][agent].best_config
                 column = Column(agent, label, config, arguments=cell.arguments)
                 place = f"{self.name}/{cell.name}"
                 experiment = Experiment(place, place, self.environment, (), (), (column,))

@@ -11,7 +11,6 @@ from tf_equirl.agents import TrainingResult
 from tf_equirl.experiments.reports import to_csv
 from tf_equirl.experiments.tuning import Tuned
 from tf_equirl.reproductions.approximate.cells import (
-    AGENTS,
     Cell,
     Cells,
     cell_rows,
@@ -33,11 +32,8 @@ class Found(NamedTuple):
 
 def run_cells(cells: Cells, work: Work) -> Found:
     """Tunes and trains whatever is missing."""
-    results = cells.run(work.folder, work.num_seeds, work.seeds_per_chunk, work.call)
-    tuned = {
-        kind: {agent: cells.tune(kind, agent, work.folder, work.call) for agent in AGENTS}
-        for kind in cells.strengths
-    }
+    tuned = cells.tuned(work.folder, work.call)
+    results = cells.run(tuned, work.folder, work.num_seeds, work.seeds_per_chunk, work.call)
     return Found(results, tuned)
 
 
