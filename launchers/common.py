@@ -10,6 +10,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from absl import app, flags
@@ -61,6 +62,20 @@ def parse_integers(name: str, texts: list[str]) -> tuple[int, ...]:
     except ValueError as error:
         raise ValueError(
             f"{name} must list integers. Received: {name}={','.join(texts)}"
+        ) from error
+
+
+def read_json(name: str, file: str) -> Any:
+    """What the JSON file of a flag holds.
+
+    Raises:
+      ValueError: if it cannot be read, or is no JSON.
+    """
+    try:
+        return json.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{name} must be a JSON file. Received: {name}={file} ({error})"
         ) from error
 
 

@@ -7,10 +7,8 @@ called as its `flat` calls it.
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from absl import flags
@@ -131,12 +129,7 @@ def base_config(config_class: Any, found: Any = None) -> Any:
         return config_class.preset(preset)
     if file is None:
         return found
-    try:
-        content = json.loads(Path(file).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"config must be a JSON file. Received: config={file} ({error})"
-        ) from error
+    content = common.read_json("config", file)
     if isinstance(content, dict) and isinstance(content.get("config"), dict):
         content = content["config"]  # of a run
     with within(f"config={file}"):

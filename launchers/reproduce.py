@@ -68,6 +68,12 @@ _NUM_SEEDS = flags.DEFINE_integer(
 _SEEDS_PER_CHUNK = flags.DEFINE_integer(
     "seeds_per_chunk", 32, "agents trained side by side and kept as one run folder"
 )
+_SETTINGS = flags.DEFINE_string(
+    "settings",
+    None,
+    "JSON of the race's agents' hyperparameters, as a race writes it: agents named there are "
+    "trained with those and not searched",
+)
 _OUT_DIR = flags.DEFINE_string("out_dir", "runs/reproduce", "folder for runs, tables and figures")
 
 
@@ -77,16 +83,24 @@ def main() -> None:
         raise ValueError("--table or --figure must be given. Received: neither")
     from tf_equirl.reproductions import approximate, pictures, race, thesis
 
-    work = thesis.Work(
-        Path(_OUT_DIR.value), _NUM_SEEDS.value, _SEEDS_PER_CHUNK.value, _SCHEDULE.value, _call
-    )
     tables = {**thesis.TABLES, **race.TABLES, **pictures.TABLES, **approximate.TABLES}
-    for outputs, flag in ((tables, _TABLE), (thesis.FIGURES, _FIGURE)):
-        if flag.value is None:
-            continue
-        output = outputs[flag.value]
-        _check_flags(output, f"--{flag.name}={flag.value}")
-        for shown in thesis.produce(output, work, f"{flag.name}_{flag.value}"):
+    wanted = {
+        f"{flag.name}_{flag.value}": outputs[flag.value]
+        for outputs, flag in ((tables, _TABLE), (thesis.FIGURES, _FIGURE))
+        if flag.value is not None
+    }
+    for name, output in wanted.items():
+        _check_flags(output, "--" + name.replace("_", "=", 1))
+    work = thesis.Work(
+        Path(_OUT_DIR.value),
+        _NUM_SEEDS.value,
+        _SEEDS_PER_CHUNK.value,
+        _SCHEDULE.value,
+        _call,
+        _settings(),
+    )
+    for name, output in wanted.items():
+        for shown in thesis.produce(output, work, name):
             (print if isinstance(shown, str) else rich.print)(shown)
 
 
@@ -96,6 +110,7 @@ def run() -> None:
 
 
 def _check_flags(output: Any, received: str) -> None:
+    from tf_equirl.reproductions import race
     from tf_equirl.reproductions.thesis import outputs
 
     if _SCHEDULE.value is not None and output.family != outputs.MODEL_FREE:
@@ -103,11 +118,28 @@ def _check_flags(output: Any, received: str) -> None:
             f"--schedule is for model-free PPO; {output.family} have their own. "
             f"Received: {received} --schedule={_SCHEDULE.value}"
         )
+    if _SETTINGS.value is not None and output.family != race.RACE:
+        raise ValueError(
+            f"--settings is for {race.RACE}. Received: {received} --settings={_SETTINGS.value}"
+        )
     if common.given("seeds_per_chunk") and output.family == outputs.TRANSITIONS:
         raise ValueError(
             "--seeds_per_chunk is for PPO; the seeds of a transition model train together. "
             f"Received: {received} --seeds_per_chunk={_SEEDS_PER_CHUNK.value}"
         )
+
+
+def _settings() -> dict[str, Any]:
+    """What the file of `--settings` holds; nothing if there is none."""
+    if _SETTINGS.value is None:
+        return {}
+    found = common.read_json("settings", _SETTINGS.value)
+    if not isinstance(found, dict):
+        raise ValueError(
+            "settings must be a JSON object, hyperparameters by agent. Received: "
+            f"settings={_SETTINGS.value}"
+        )
+    return found
 
 
 def _call(trainer: Callable[..., Any], *arguments: Any, **options: Any) -> Any:

@@ -1,6 +1,7 @@
 """The race: agents are tuned alike, and what is told of them is what their curves say."""
 
 import dataclasses
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,6 +22,7 @@ from tf_equirl.reproductions.race.outputs import run_race, write_race
 from tf_equirl.reproductions.race.report import _gradients_at
 from tf_equirl.reproductions.thesis.outputs import Work
 
+MLP = race("Catch").experiment.columns[0]
 pytestmark = pytest.mark.usefixtures("without_xla")
 
 
@@ -163,7 +165,37 @@ def test_a_small_race_is_run_written_and_not_run_again(tmp_path):
     assert "> 1,024" in page and "race_frontier.csv" in told
     for suffix in (".md", ".csv", "_frontier.csv", ".png"):
         assert (tmp_path / f"race{suffix}").stat().st_size > 500
+    settings = json.loads((tmp_path / "race_settings.json").read_text())
+    assert "--settings" in told and list(settings) == ["mlp", "gcnn"]
     calls.clear()
     again = run_race(small, Work(tmp_path, num_seeds=4, call=call))
     assert [t.best for t in again.tuned.values()] == [t.best for t in finish.tuned.values()]
     assert len(calls) == 2  # finished runs, which are read
+
+    given = run_race(small, Work(tmp_path / "given", num_seeds=4, settings=settings))
+    assert not given.tuned and not list((tmp_path / "given").rglob("search.json"))
+    for result, same in zip(given.results.values(), finish.results.values(), strict=True):
+        assert result.config == same.config
+        np.testing.assert_array_equal(result.returns, same.returns)
+    _, page, _ = write_race(small, given, tmp_path / "again")
+    assert "| MLP PPO" in page and "settings that were given" in page and " steps (succ" not in page
+    assert json.loads((tmp_path / "again_settings.json").read_text()) == settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"ppo": {}}, "settings must be of agents of the race, mlp, gcnn"),
+        ({"mlp": {"learning_rate": 1e-3}}, "settings of mlp must name anneal_learning_rate, clip"),
+        ({"mlp": [1e-3]}, "settings of mlp must name"),
+        ({"mlp": "nan"}, "learning_rate"),
+    ],
+)
+def test_settings_that_are_none_are_refused_before_anything_runs(settings, message, tmp_path):
+    contest = race("Catch")
+    if settings == {"mlp": "nan"}:
+        values = {name: space.at(0.5) for name, space in contest.search(MLP).space.items()}
+        settings = {"mlp": {**values, "learning_rate": float("nan")}}
+    with pytest.raises(ValueError, match=message):
+        run_race(contest, Work(tmp_path / "none", settings=settings))
+    assert not (tmp_path / "none").exists()

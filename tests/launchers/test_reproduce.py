@@ -113,6 +113,8 @@ def test_tables_of_networks_for_pictures(table, tmp_path, monkeypatch):
         (["--figure=4.6", "--schedule=constant"], "--schedule is for model-free PPO"),
         (["--table=4.5", "--schedule=constant"], "the experiments with planning have their own"),
         (["--table=transitions-catch", "--seeds_per_chunk=8"], "--seeds_per_chunk is for PPO"),
+        (["--table=4.4", "--settings=best.json"], "--settings is for the race"),
+        (["--table=race-catch", "--settings=none.json"], "settings must be a JSON file"),
         (["--figure=4.3", "--schedule=cosine"], "value should be one of <constant|annealed>"),
     ],
 )

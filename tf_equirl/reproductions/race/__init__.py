@@ -1,6 +1,6 @@
 """The race: what symmetry and planning are worth where every agent is tuned alike."""
 
 from tf_equirl.reproductions.race.contest import Race, race
-from tf_equirl.reproductions.race.outputs import TABLES
+from tf_equirl.reproductions.race.outputs import RACE, TABLES
 
-__all__ = ["TABLES", "Race", "race"]
+__all__ = ["RACE", "TABLES", "Race", "race"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tf_equirl.dyna import DynaConfig
 from tf_equirl.experiments.calls import Call, call_trainer
 from tf_equirl.experiments.experiment import Column, Experiment
-from tf_equirl.experiments.tuning import Search, Tuned
+from tf_equirl.experiments.tuning import Search, Tuned, with_values
 from tf_equirl.reproductions.thesis.planning import planning_config
 from tf_equirl.training.config import AgentConfig, OnPolicyConfig
 from tf_equirl.training.search_space import Space, declared_spaces
@@ -25,6 +26,8 @@ SEARCHED = (
 SEARCH_SEEDS = tuple(range(1000, 1032))
 """Seeds of the search; what is reported is trained on others."""
 _TRIALS = 24
+Settings = Mapping[str, Mapping[str, Any]]
+"""Hyperparameters by name of the agent, as an earlier search found them."""
 
 _PLANNING = {
     "CartPole": {"planning_ratio": 8.0, "dyna_iterations": 40, "max_model_steps": 400},
@@ -76,10 +79,36 @@ class Race:
         resume = (place / "search.json").exists()
         return self.search(column).run(place, resume=resume, call=call)
 
-    def tuned(self, found: dict[str, Tuned]) -> Experiment:
-        """The experiment with every agent at its best."""
+    def check(self, settings: Settings) -> None:
+        """Checks hyperparameters that need not be searched.
+
+        Raises:
+          ValueError: if an agent does not run here, or its hyperparameters are not those that are
+            searched, or a value breaks its rule.
+        """
+        columns = {column.name: column for column in self.experiment.columns}
+        for name, values in settings.items():
+            if name not in columns:
+                raise ValueError(
+                    f"settings must be of agents of the race, {', '.join(columns)}. "
+                    f"Received: {name}"
+                )
+            wanted = sorted(_space(columns[name].config))
+            if not isinstance(values, Mapping) or sorted(values) != wanted:
+                raise ValueError(
+                    f"settings of {name} must name {', '.join(wanted)}. Received: {values}"
+                )
+            with_values(columns[name].config, values)
+
+    def tuned(self, found: Mapping[str, Tuned], settings: Settings) -> Experiment:
+        """The experiment with every agent at its best: as given in `settings`, or as found."""
         columns = tuple(
-            dataclasses.replace(column, config=found[column.name].best_config)
+            dataclasses.replace(
+                column,
+                config=with_values(column.config, settings[column.name])
+                if column.name in settings
+                else found[column.name].best_config,
+            )
             for column in self.experiment.columns
         )
         return dataclasses.replace(self.experiment, columns=columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,16 @@ RACE = "the race"
 
 
 def run_race(contest: Race, work: Work) -> Finish:
-    """Tunes and trains whatever is missing."""
-    columns = contest.experiment.columns
-    tuned = {column.name: contest.tune(column, work.folder, work.call) for column in columns}
-    experiment = contest.tuned(tuned)
+    """Tunes and trains whatever is missing; an agent whose settings are given is not tuned."""
+    contest.check(work.settings)
+    tuned = {
+        column.name: contest.tune(column, work.folder, work.call)
+        for column in contest.experiment.columns
+        if column.name not in work.settings
+    }
+    experiment = contest.tuned(tuned, work.settings)
     results = experiment.train(work.folder, work.num_seeds, work.seeds_per_chunk, work.call)
-    return Finish(contest, experiment, tuned, results)
+    return Finish(contest, experiment, tuned, work.settings, results)
 
 
 def run_ways(
@@ -41,7 +46,7 @@ def run_ways(
 
 
 def write_race(contest: Race, finish: Finish, file: Path, more: str = "") -> Shown:
-    """Writes the page, the numbers and the figure; yields what a user should read."""
+    """Writes the page, the numbers, settings and the figure; yields what a user should read."""
     experiment, results = finish.experiment, finish.results
     yield summary_table(experiment, results)
     rows = tidy_rows(experiment, results)
@@ -51,11 +56,15 @@ def write_race(contest: Race, finish: Finish, file: Path, more: str = "") -> Sho
         (".md", page),
         (".csv", to_csv(rows)),
         ("_frontier.csv", to_csv(frontier_rows(finish))),
+        ("_settings.json", json.dumps(finish.settings, indent=2) + "\n"),
     ):
         write_text_atomically(file.with_name(file.name + suffix), text)
     plot_frontier(finish, file.with_name(file.name + ".png"))
     yield more + "\n" + race_markdown(finish) if more else race_markdown(finish)
-    yield f"table: {file}.md, {file}.csv\nfigure: {file}.png, numbers: {file}_frontier.csv"
+    yield (
+        f"table: {file}.md, {file}.csv\nfigure: {file}.png, numbers: {file}_frontier.csv\n"
+        f"settings: {file}_settings.json, for --settings"
+    )
 
 
 def write_ways(contest: Race, outcome: tuple[Finish, dict[str, np.ndarray]], file: Path) -> Shown:

@@ -21,7 +21,7 @@ from tf_equirl.experiments.tables import markdown_table
 from tf_equirl.experiments.tuning import Tuned
 from tf_equirl.experiments.tuning.search import environment_steps, gradient_steps
 from tf_equirl.experiments.tuning.trials import short_text
-from tf_equirl.reproductions.race.contest import Race
+from tf_equirl.reproductions.race.contest import Race, Settings
 
 _SIDE_BY_SIDE = 32  # seeds whose time is told, or all if there are fewer
 
@@ -33,13 +33,21 @@ class Finish(NamedTuple):
       race: who ran.
       experiment: the agents at their best.
       tuned: by name of the agent what its search found.
+      given: settings of the agents that were not searched.
       results: the reported runs.
     """
 
     race: Race
     experiment: Experiment
     tuned: Mapping[str, Tuned]
+    given: Settings
     results: Mapping[Column, TrainingResult]
+
+    @property
+    def settings(self) -> Settings:
+        """Of all agents, in the order of the columns."""
+        found = {name: tuned.best.values for name, tuned in self.tuned.items()} | dict(self.given)
+        return {column.name: found[column.name] for column in self.results}
 
 
 def race_markdown(finish: Finish) -> str:
@@ -47,15 +55,16 @@ def race_markdown(finish: Finish) -> str:
     results, levels = finish.results, [f"{level:g}" for level in finish.experiment.levels]
     seeds = len(finish.race.search_seeds)
     lengths = sorted({t.timesteps for each in finish.tuned.values() for t in each.trials})
-    told = " and ".join(f"{length:,}" for length in lengths)
+    told = " of " + " and ".join(f"{length:,}" for length in lengths) + " steps" if lengths else ""
+    given = " –: settings that were given, from an earlier search." if finish.given else ""
     parts = [
         f"**Tuning.** Every agent had {finish.race.trials} trials of the same hyperparameters, "
-        f"drawn alike, of {told} steps (successive halving: one of "
+        f"drawn alike,{told} (successive halving: one of "
         f"four goes on), each for {seeds} seeds that are none of those above; what is best has the "
-        "largest area under the curve. Steps of all trials and seeds.",
+        f"largest area under the curve. Steps of all trials and seeds.{given}",
         markdown_table(
             ["agent", "environment steps", "gradient steps", "score", "best settings"],
-            [_tuning_row(column, finish.tuned[column.name]) for column in results],
+            [_tuning_row(finish, column) for column in results],
         ),
         "**Real steps to a level** [95 % bootstrap interval over seeds].",
         markdown_table(["agent", *levels], [_steps_row(finish, column) for column in results]),
@@ -145,16 +154,19 @@ def _gradients_at(column: Column, timesteps: np.ndarray) -> np.ndarray:
     return updates * agent.gradient_steps + planned[np.searchsorted(ends, updates, "right") - 1]
 
 
-def _tuning_row(column: Column, tuned: Tuned) -> list[str]:
-    best = tuned.best
+def _tuning_row(finish: Finish, column: Column) -> list[str]:
     settings = ", ".join(
-        f"{name.replace('_', ' ')} {short_text(value)}" for name, value in best.values.items()
+        f"{name.replace('_', ' ')} {short_text(value)}"
+        for name, value in finish.settings[column.name].items()
     )
+    tuned = finish.tuned.get(column.name)
+    if tuned is None:
+        return [column.label, "–", "–", "–", settings]
     return [
         column.label,
         f"{tuned.environment_steps:,}",
         f"{tuned.gradient_steps:,}",
-        f"{best.score:.3g} ± {best.error:.2g}",
+        f"{tuned.best.score:.3g} ± {tuned.best.error:.2g}",
         settings,
     ]
 

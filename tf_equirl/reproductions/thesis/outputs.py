@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rich.table import Table
@@ -68,6 +69,7 @@ class Work(NamedTuple):
       seeds_per_chunk: agents that are trained side by side and kept as one run folder.
       schedule: learning rate of model-free PPO; the experiment's own if None.
       call: calls the trainers, see `Experiment.train`.
+      settings: of the race's agents, which are then not searched.
     """
 
     folder: Path
@@ -75,6 +77,7 @@ class Work(NamedTuple):
     seeds_per_chunk: int = 32
     schedule: str | None = None
     call: Call = call_trainer
+    settings: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
 
 class Output(NamedTuple):
