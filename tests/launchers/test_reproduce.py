@@ -165,3 +165,22 @@ def test_what_broken_catch_costs_is_computed(tmp_path):
     for row in rows:
         assert float(row["orbit_gap"]) <= float(row["pointwise_bound"])
         assert float(row["pointwise_bound"]) <= float(row["bound_of_the_paper"])
+
+
+def test_gaps_that_critics_estimate_stand_beside_the_true_ones(tmp_path, monkeypatch):
+    table = approximate.TABLES["approximate-estimates"]
+    whole = table.make()
+    config = dataclasses.replace(whole.config, hidden_units=(8,), total_timesteps=1024)
+    small = dataclasses.replace(whole, strengths={"reflect": (1.0,)}, config=config, num_seeds=2)
+    tables = {"approximate-estimates": table._replace(make=lambda: small)}
+    monkeypatch.setattr(approximate, "TABLES", tables)
+    done = reproduce("--table=approximate-estimates", f"--out_dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "table_approximate-estimates.csv").open() as file:
+        exact, reflected = csv.DictReader(file)
+    assert float(exact["true_rms"]) == 0 and exact["rank_correlation"] == "nan"
+    assert float(reflected["true_price"]) == 1.0  # of docs/approximate_symmetry.md
+    assert float(reflected["true_mean"]) <= float(reflected["true_rms"]) <= 2.0
+    for row in (exact, reflected):
+        assert row["critics"] == "2" and float(row["one_rms"]) >= float(row["one_mean"]) > 0
+    assert "true and estimated** by 2 critics" in done.stdout

@@ -1155,6 +1155,11 @@ def functions() -> list[Subject]:
             {"model": keras_model, "states": count, "seed": seed},
         ),
         Subject(
+            evaluation.value_gaps,
+            {"critics": actor, "env": env, "states": 1, "seed": 0, "observations": None},
+            {"critics": keras_model, "states": count, "seed": seed, "observations": none},
+        ),
+        Subject(
             evaluation.visited_observations,
             {"env": env, "states": 1, "seed": 0},
             {"states": count, "seed": seed},

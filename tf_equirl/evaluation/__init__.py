@@ -19,15 +19,18 @@ from tf_equirl.evaluation.evaluate import Evaluation, evaluate
 from tf_equirl.evaluation.films import write_gif, write_mp4
 from tf_equirl.evaluation.fitting import fitting_environment
 from tf_equirl.evaluation.recording import CannotDraw, Recording, record
+from tf_equirl.evaluation.value_gaps import ValueGaps, value_gaps
 
 __all__ = [
     "CannotDraw",
     "Evaluation",
     "Recording",
+    "ValueGaps",
     "evaluate",
     "fitting_environment",
     "model_equivariance_error",
     "record",
+    "value_gaps",
     "visited_observations",
     "write_gif",
     "write_mp4",

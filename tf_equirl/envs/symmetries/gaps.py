@@ -36,6 +36,7 @@ class SymmetryGaps:
             alpha_h(s, a) = eps_R(s, a) + rho(V_h-1) eps_P(s, a) + E max_a' alpha_h-1(s', a').
         pointwise_mean: [H] its mean over states and actions.
         mean_gap: [H] that of the gap, the largest over elements.
+        orbit_gaps: [s, a] that of every state, as in `all_states`, and action.
         optimal: The largest expected return.
         symmetric: That of the best policy of the environment that is averaged over the group,
             which is equivariant, in the environment as it is.
@@ -47,6 +48,7 @@ class SymmetryGaps:
     pointwise_bound: NDArray[np.float64]
     pointwise_mean: NDArray[np.float64]
     mean_gap: NDArray[np.float64]
+    orbit_gaps: NDArray[np.float64]
     optimal: float
     symmetric: float
     uniform: float
@@ -130,7 +132,8 @@ def symmetry_gaps(env: BaseEnvironment | str, symmetry: Symmetry | None = None) 
     gap, uniform, pointwise, pointwise_mean, mean_gap = np.array(rows).T
     optimal, symmetric, of_random = (float(v @ table.starts) for v in (values, followed, random))
     return SymmetryGaps(
-        gap, uniform, pointwise, pointwise_mean, mean_gap, optimal, symmetric, of_random
+        *(gap, uniform, pointwise, pointwise_mean, mean_gap, largest),
+        *(optimal, symmetric, of_random),
     )
 
 

@@ -16,6 +16,11 @@ from tf_equirl.reproductions.approximate.cells import (
     cell_rows,
     cells_markdown,
 )
+from tf_equirl.reproductions.approximate.estimates import (
+    Estimates,
+    estimate_rows,
+    estimates_markdown,
+)
 from tf_equirl.reproductions.approximate.plots import plot_cells, plot_theory
 from tf_equirl.reproductions.approximate.theory import Theory, theory_markdown, theory_rows
 from tf_equirl.reproductions.thesis.outputs import Output, Shown, Work
@@ -41,21 +46,32 @@ def write_cells(cells: Cells, found: Found, file: Path) -> Shown:
     """Writes the page, the numbers and the figure; yields what a user should read."""
     rows = cell_rows(cells, found.results)
     plot_cells(rows, file.with_name(file.name + ".png"))
-    yield from _write(cells_markdown(rows, found.tuned), rows, file)
+    yield from _write(cells_markdown(rows, found.tuned), rows, file, figure=True)
+
+
+def run_estimates(estimates: Estimates, work: Work) -> Mapping[Cell, TrainingResult]:
+    """Trains whatever is missing."""
+    return estimates.run(work.folder, work.num_seeds, work.seeds_per_chunk, work.call)
+
+
+def write_estimates(estimates: Estimates, found: Any, file: Path) -> Shown:
+    """Writes the page and the numbers; yields what a user should read."""
+    rows = estimate_rows(found)
+    yield from _write(estimates_markdown(rows), rows, file)
 
 
 def write_theory(theory: Theory, found: Any, file: Path) -> Shown:
-    """The same of what is computed."""
+    """Writes the page, the numbers and the figure of what is computed."""
     rows = theory_rows(found)
     plot_theory(rows, file.with_name(file.name + ".png"))
-    yield from _write(theory_markdown(rows), rows, file)
+    yield from _write(theory_markdown(rows), rows, file, figure=True)
 
 
-def _write(page: str, rows: list[dict[str, Any]], file: Path) -> Shown:
+def _write(page: str, rows: list[dict[str, Any]], file: Path, figure: bool = False) -> Shown:
     for suffix, text in ((".md", page), (".csv", to_csv(rows))):
         write_text_atomically(file.with_name(file.name + suffix), text)
     yield page
-    yield f"table: {file}.md, {file}.csv\nfigure: {file}.png"
+    yield f"table: {file}.md, {file}.csv" + f"\nfigure: {file}.png" * figure
 
 
 TABLES: dict[str, Output] = {
@@ -63,4 +79,5 @@ TABLES: dict[str, Output] = {
         APPROXIMATE, Theory, lambda theory, work: theory.gaps(), write_theory
     ),
     "approximate-cartpole": Output(APPROXIMATE, Cells, run_cells, write_cells),
+    "approximate-estimates": Output(APPROXIMATE, Estimates, run_estimates, write_estimates),
 }
