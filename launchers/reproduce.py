@@ -21,6 +21,7 @@
     --table=gridworld                 pictures: networks for the grid world of MDP homomorphic
     --table=gridworld-255             networks, with a figure; its pixels divided by 255
     --table=snake                     CNN and G-CNN in Snake, by PPO and by DQN, with a figure
+    --table=pong                      the same in Pong by PPO, reduced; needs the extra "atari"
     --table=approximate-catch         broken symmetries: what they cost in Catch, exactly, and
     --table=approximate-cartpole      PPO on CartPole, by degrees, each with a figure
     --table=approximate-estimates     what critics in Catch say of it, beside what is so
@@ -47,7 +48,7 @@ _TABLES = ["4.2", "4.4", "transitions-cartpole", "transitions-catch", "transitio
 _TABLES += ["transitions-sizes", "4.5", "4.6", "dyna-cartpole", "dyna-catch"]
 _TABLES += ["race-cartpole", "race-catch", "ways-acrobot-v1", "ways-pendulum-v1"]
 _TABLES += ["ways-mountaincarcontinuous-v0", "ways-inverteddoublependulum-v5", "ways-reacher-v5"]
-_TABLES += ["gridworld", "gridworld-255", "snake"]
+_TABLES += ["gridworld", "gridworld-255", "snake", "pong"]
 _TABLES += ["approximate-catch", "approximate-estimates", "approximate-cartpole"]
 _FIGURES = ["4.3", "4.4", "4.5", "4.6", "4.7", "4.9", "4.8", "4.10", "dyna-cartpole", "dyna-catch"]
 _FIGURES += ["5.2", "5.7", "4.11", "4.12"]

@@ -55,6 +55,21 @@ def test_a_mirrored_screen_gives_the_mirrored_picture(game):
 
 
 @needs_atari
+def test_a_smaller_picture_is_the_mean_of_the_larger_one(game):
+    small = PongPictures(size=40)
+    pictures = []
+    for each in (game, small):
+        each.reset(seed=0)
+        for _ in range(30):
+            seen, *_ = each.step(UP)
+        pictures.append(seen.astype(float))
+    small.close()
+    assert pictures[1].shape == (40, 40, 4) == pong(size=40).observation_shape
+    means = pictures[0].reshape(40, 2, 40, 2, 4).mean(axis=(1, 3))
+    assert np.abs(means - pictures[1]).max() <= 1.0  # each is rounded
+
+
+@needs_atari
 def test_actions_move_the_paddle_up_and_down_alike(game):
     heights = {}
     for action in (0, UP, DOWN):
@@ -102,7 +117,10 @@ def test_the_mirror_exchanges_rows_and_moves():
 
 
 @needs_atari
-@pytest.mark.parametrize("arguments", [{"frames": 0}, {"frame_skip": 1.5}, {"most_noops": None}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{"frames": 0}, {"frame_skip": 1.5}, {"most_noops": None}, {"size": 48}, {"size": 0}],
+)
 def test_bad_arguments_are_named(arguments):
     (name,) = arguments
     with pytest.raises(ValueError, match=f"`{name}` must be"):

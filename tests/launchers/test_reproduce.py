@@ -76,14 +76,24 @@ def test_a_table_and_a_figure_come_from_the_same_runs(tmp_path):
 SHORT_PICTURES = {
     "gridworld": {"agents": ("cnn", "gcnn"), "steps": (80, 160, 240)},
     "snake": {"agents": ("dqn-cnn", "dqn-gcnn"), "steps": (512, 1024, 1280)},
+    "pong": {"agents": ("cnn", "gcnn"), "steps": (1024, 2048, 8192)},
 }
 
 
-@pytest.mark.parametrize("table", [pytest.param("gridworld", marks=pytest.mark.slow), "snake"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        pytest.param("gridworld", marks=pytest.mark.slow),
+        "snake",
+        pytest.param("pong", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.filterwarnings("ignore:.*schedule of epsilon")
 def test_tables_of_networks_for_pictures(table, tmp_path, monkeypatch):
     by_name = pictures.TABLES
     monkeypatch.setitem(by_name, table, short(by_name[table], **SHORT_PICTURES[table]))
+    if table == "pong":
+        pytest.importorskip("ale_py", reason="needs the extra 'atari' (ale-py)")
     result = reproduce(f"--table={table}", "--num_seeds=2", f"--out_dir={tmp_path}")
     assert result.returncode == 0, result.stderr
     page = (tmp_path / f"table_{table}.md").read_text()
@@ -96,6 +106,9 @@ def test_tables_of_networks_for_pictures(table, tmp_path, monkeypatch):
         (row,) = [r for r in page.splitlines() if r.startswith("| G-CNN") and "130,000" in r]
         exact = float(row.split("|")[2].split("±")[0])
         assert -10.1 < exact < 0.7315 and "> 240" in row  # 100 steps without a catch are -10
+    elif table == "pong":
+        assert "times fewer" in page
+        assert "**Reduced**" in page and "G-CNN (mirror)" in page
     else:
         (row,) = [r for r in page.splitlines() if r.startswith("| DQN, CNN") and r.count("±") == 2]
         assert -1 <= float(row.split("|")[2].split("±")[0]) < 1 and "11,757" in page

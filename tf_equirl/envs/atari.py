@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from tf_equirl._checks import integer, positive_integer
+from tf_equirl._checks import integer, positive_integer, refuse
 from tf_equirl.envs.host import HostEnvironment
 from tf_equirl.groups import (
     Symmetry,
@@ -22,13 +22,14 @@ TOP, BOTTOM = 34, 194
 """Rows of the screen between which the court lies, walls left out: as many above its middle as
 below."""
 SIZE = 80
+_COURT = BOTTOM - TOP  # rows, and columns
 MOST_FRAMES = 16
 _ACTIONS = (0, 3, 4)  # of ALE: NOOP, and RIGHT and LEFT, which move the paddle up and down
 _BYTES_OF_SCREEN = (210, 160)
 
 
 class PongPictures(gymnasium.Env):
-    """Pong as pictures [80, 80, frames], uint8, and three actions: 0 nothing, 1 up, 2 down.
+    """Pong as pictures [size, size, frames], uint8, and three actions: 0 nothing, 1 up, 2 down.
 
     As in Mnih et al. (2015), "Human-level control through deep reinforcement learning", but for
     what breaks the mirror: the court alone is seen, rows 34 to 193, without scores and walls; and
@@ -42,6 +43,8 @@ class PongPictures(gymnasium.Env):
         frames: Pictures that are seen at once, 1 to 16.
         frame_skip: Frames for which an action is held, at least 1.
         most_noops: The most frames without an action at the start of an episode, at least 1.
+        size: Rows and columns of a picture, which divide 160: 80 as published. Smaller ones cost
+            less; of so many pixels of the screen as fit into one of theirs the mean is seen.
 
     Raises:
         ValueError: If an argument is not one of those.
@@ -50,9 +53,12 @@ class PongPictures(gymnasium.Env):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 15}
 
-    def __init__(self, frames: int = 4, frame_skip: int = 4, most_noops: int = 30) -> None:
+    def __init__(
+        self, frames: int = 4, frame_skip: int = 4, most_noops: int = 30, size: int = SIZE
+    ) -> None:
         """Checks the arguments and starts the emulator."""
         frames = integer("frames", frames, 1, MOST_FRAMES)
+        self._size = _checked_size(size)
         self._skip = positive_integer("frame_skip", frame_skip, 1000)
         self._most_noops = positive_integer("most_noops", most_noops, 1000)
         try:
@@ -68,7 +74,7 @@ class PongPictures(gymnasium.Env):
         self._load(0)
         self._screens = [np.zeros(_BYTES_OF_SCREEN, np.uint8) for _ in range(2)]
         self._frames: deque[NDArray[np.uint8]] = deque(maxlen=frames)
-        self.observation_space = gymnasium.spaces.Box(0, 255, (SIZE, SIZE, frames), np.uint8)
+        self.observation_space = gymnasium.spaces.Box(0, 255, (size, size, frames), np.uint8)
         self.action_space = gymnasium.spaces.Discrete(len(_ACTIONS))
         self.render_mode = "rgb_array"
 
@@ -109,15 +115,18 @@ class PongPictures(gymnasium.Env):
         return self._ale.getScreenRGB()
 
     def _picture(self) -> NDArray[np.uint8]:
-        court = np.maximum(*self._screens)[TOP:BOTTOM].astype(np.uint16)
-        pairs = court[::2] + court[1::2]
-        return ((pairs[:, ::2] + pairs[:, 1::2] + 2) // 4).astype(np.uint8)
+        court = np.maximum(*self._screens)[TOP:BOTTOM].astype(np.uint32)
+        side = _COURT // self._size
+        blocks = court.reshape(self._size, side, self._size, side).sum(axis=(1, 3))
+        return ((blocks + side**2 // 2) // side**2).astype(np.uint8)
 
     def _seen(self) -> NDArray[np.uint8]:
         return np.stack(self._frames, axis=-1)
 
 
-def pong(frames: int = 4, frame_skip: int = 4, most_noops: int = 30) -> HostEnvironment:
+def pong(
+    frames: int = 4, frame_skip: int = 4, most_noops: int = 30, size: int = SIZE
+) -> HostEnvironment:
     """Pong with the mirror that exchanges up and down, `envs.make("tf_equirl.envs.atari:pong")`.
 
     Pictures are of bytes: give networks `picture_scale=1/255`. The mirror is exact in what is seen.
@@ -127,17 +136,25 @@ def pong(frames: int = 4, frame_skip: int = 4, most_noops: int = 30) -> HostEnvi
         frames: See `PongPictures`.
         frame_skip: Likewise.
         most_noops: Likewise.
+        size: Likewise.
 
     Raises:
         ValueError: See `PongPictures`.
         ImportError: If ale-py is not installed.
     """
-    frames = integer("frames", frames, 1, MOST_FRAMES)
+    frames, size = integer("frames", frames, 1, MOST_FRAMES), _checked_size(size)
     mirror = cyclic_group(2)
 
     def make() -> gymnasium.Env:
-        return PongPictures(frames, frame_skip, most_noops)
+        return PongPictures(frames, frame_skip, most_noops, size)
 
-    upside_down = image_representation(mirror, SIZE, SIZE, frames, turns=[0, 2], flips=[0, 1])
+    upside_down = image_representation(mirror, size, size, frames, turns=[0, 2], flips=[0, 1])
     moves = permutation_representation(mirror, [[0, 1, 2], [0, 2, 1]])
     return HostEnvironment(make, Symmetry(mirror, upside_down, moves), name="Pong")
+
+
+def _checked_size(size: int) -> int:
+    found = positive_integer("size", size, _COURT)
+    if _COURT % found:
+        refuse("size", f"a divisor of {_COURT}", size)
+    return found

@@ -12,6 +12,7 @@ from tf_equirl.experiments.experiment import Experiment
 from tf_equirl.experiments.plots import plot_learning_curves
 from tf_equirl.experiments.reports import summary_table, tidy_rows, to_csv, to_markdown
 from tf_equirl.reproductions.pictures.grid_world import grid_world, grid_world_markdown
+from tf_equirl.reproductions.pictures.pong import pong, pong_markdown
 from tf_equirl.reproductions.pictures.snake import snake, snake_markdown
 from tf_equirl.reproductions.thesis.outputs import Output, Shown, Work
 
@@ -44,5 +45,6 @@ _write_grid_world = functools.partial(write, grid_world_markdown)
 TABLES: dict[str, Output] = {
     "gridworld": Output(PICTURES, grid_world, train, _write_grid_world),
     "gridworld-255": Output(PICTURES, lambda: grid_world(1 / 255), train, _write_grid_world),
+    "pong": Output(PICTURES, pong, train, functools.partial(write, pong_markdown)),
     "snake": Output(PICTURES, snake, train, functools.partial(write, snake_markdown)),
 }
