@@ -1,5 +1,6 @@
 import contextlib
 import zlib
+from unittest import mock
 
 import pytest
 
@@ -12,10 +13,15 @@ with contextlib.suppress(ImportError):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    """Layers that a test leaves to chance get the same numbers at every run, alone or not."""
+    """Layers that a test leaves to chance get the same numbers at every run, alone or not.
+
+    TensorFlow's own generator is left out: to seed it throws away the kernels of all operations and
+    programs, which then take longer to make again than most tests to run. Nothing draws from it.
+    """
     import keras
 
-    keras.utils.set_random_seed(zlib.crc32(item.nodeid.encode()))
+    with mock.patch("tensorflow.random.set_seed"):
+        keras.utils.set_random_seed(zlib.crc32(item.nodeid.encode()))
 
 
 @pytest.fixture(scope="module")
