@@ -25,6 +25,8 @@
     --table=approximate-catch         broken symmetries: what they cost in Catch, exactly, and
     --table=approximate-cartpole      PPO on CartPole, by degrees, each with a figure
     --table=approximate-estimates     what critics in Catch say of it, beside what is so
+    --table=approximate-control       SAC on control tasks, with a figure; one task of them:
+                                      approximate-control-cartpoleswingup, -reacher, -acrobot
     --table=ways-pendulum-v1          ways to use a symmetry of an environment of gymnasium's:
                                       augmented data, averaged policies, equivariant networks
 
@@ -50,6 +52,9 @@ _TABLES += ["race-cartpole", "race-catch", "ways-acrobot-v1", "ways-pendulum-v1"
 _TABLES += ["ways-mountaincarcontinuous-v0", "ways-inverteddoublependulum-v5", "ways-reacher-v5"]
 _TABLES += ["gridworld", "gridworld-255", "snake", "pong"]
 _TABLES += ["approximate-catch", "approximate-estimates", "approximate-cartpole"]
+_TABLES += ["approximate-control"]
+_TABLES += ["approximate-control-cartpoleswingup", "approximate-control-reacher"]
+_TABLES += ["approximate-control-acrobot"]
 _FIGURES = ["4.3", "4.4", "4.5", "4.6", "4.7", "4.9", "4.8", "4.10", "dyna-cartpole", "dyna-catch"]
 _FIGURES += ["5.2", "5.7", "4.11", "4.12"]
 

@@ -691,6 +691,11 @@ def constructors() -> list[Subject]:
             for task in (envs.Acrobot, envs.CartPoleSwingup, envs.Reacher)
         ),
         Subject(
+            envs.NoisyObservations,
+            {"env": envs.make("Acrobot"), "deviation": 0.1},
+            {"deviation": number(0, 1e30)},
+        ),
+        Subject(
             envs.Catch,
             {
                 **{"rows": 10, "columns": 5, "observation": "flat"},

@@ -28,6 +28,7 @@ from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.exact import exact_returns, optimal_return
 from tf_equirl.envs.grid_world import GridWorld, GridWorldState
 from tf_equirl.envs.host import HostEnvironment, observation_representation
+from tf_equirl.envs.noise import NoisyObservations
 from tf_equirl.envs.registry import make, names, register
 from tf_equirl.envs.snake import Snake, SnakeState
 from tf_equirl.envs.symmetries import (
@@ -68,6 +69,7 @@ __all__ = [
     "GymnasiumVectorEnv",
     "HostEnvironment",
     "NearMiss",
+    "NoisyObservations",
     "OutcomeReport",
     "Reacher",
     "ReacherState",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +22,9 @@ from tf_equirl.reproductions.approximate.estimates import (
     estimate_rows,
     estimates_markdown,
 )
-from tf_equirl.reproductions.approximate.plots import plot_cells, plot_theory
+from tf_equirl.reproductions.approximate.control import TASKS, Control, ControlCell, Measured
+from tf_equirl.reproductions.approximate.control_report import control_markdown, control_rows
+from tf_equirl.reproductions.approximate.plots import plot_cells, plot_control, plot_theory
 from tf_equirl.reproductions.approximate.theory import Theory, theory_markdown, theory_rows
 from tf_equirl.reproductions.thesis.outputs import Output, Shown, Work
 
@@ -67,6 +70,27 @@ def write_theory(theory: Theory, found: Any, file: Path) -> Shown:
     yield from _write(theory_markdown(rows), rows, file, figure=True)
 
 
+class FoundControl(NamedTuple):
+    """Agents of all cells, and the areas under the curve by which learning rates were found."""
+
+    measured: Mapping[ControlCell, Mapping[str, Measured]]
+    rates: Mapping[str, Mapping[float, float]]
+
+
+def run_control(control: Control, work: Work) -> FoundControl:
+    """Finds learning rates, trains and measures whatever is missing."""
+    rates = control.found_rates(work.folder, work.call)
+    measured = control.run(rates, work.folder, work.num_seeds, work.seeds_per_chunk, work.call)
+    return FoundControl(measured, rates)
+
+
+def write_control(control: Control, found: FoundControl, file: Path) -> Shown:
+    """The same of control tasks."""
+    rows = control_rows(found.measured)
+    plot_control(rows, control.shares, file.with_name(file.name + ".png"))
+    yield from _write(control_markdown(control, rows, found.rates), rows, file, figure=True)
+
+
 def _write(page: str, rows: list[dict[str, Any]], file: Path, figure: bool = False) -> Shown:
     for suffix, text in ((".md", page), (".csv", to_csv(rows))):
         write_text_atomically(file.with_name(file.name + suffix), text)
@@ -80,4 +104,11 @@ TABLES: dict[str, Output] = {
     ),
     "approximate-cartpole": Output(APPROXIMATE, Cells, run_cells, write_cells),
     "approximate-estimates": Output(APPROXIMATE, Estimates, run_estimates, write_estimates),
+    "approximate-control": Output(APPROXIMATE, Control, run_control, write_control),
+    **{
+        f"approximate-control-{task.lower()}": Output(
+            APPROXIMATE, functools.partial(Control, tasks=(task,)), run_control, write_control
+        )
+        for task in TASKS
+    },
 }

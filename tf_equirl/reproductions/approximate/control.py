@@ -1,0 +1,275 @@
+"""SAC on control tasks whose symmetry is whole, or broken as published: which networks are best."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tf_equirl import envs, evaluation
+from tf_equirl._files import write_text_atomically
+from tf_equirl.agents import NonFiniteError, SACConfig, TrainingResult, train_sac
+from tf_equirl.agents.sac.networks import make_networks
+from tf_equirl.envs.breaking import BREAKINGS
+from tf_equirl.experiments.calls import Call, call_trainer
+from tf_equirl.experiments.experiment import Column, Experiment
+from tf_equirl.experiments.metrics import area_under_curve
+from tf_equirl.models.widths import trained_parameters
+
+AGENTS: Mapping[str, str] = {
+    "mlp": "MLP",
+    "exact": "exact",
+    "relaxed": "relaxed, L = 1",
+    "rpp": "RPP",
+}
+_KINDS = {"mlp": "mlp", "exact": "gcnn", "relaxed": "relaxed", "rpp": "rpp"}
+
+
+class Task(NamedTuple):
+    """A task, shorter than dm_control's.
+
+    Attributes:
+      max_episode_steps: of 1,000.
+      scales: about how large each number observed is, in its unit; noise is measured by them.
+    """
+
+    max_episode_steps: int
+    scales: tuple[float, ...]
+
+
+TASKS: Mapping[str, Task] = {
+    "CartPoleSwingup": Task(500, (1.0, 1.0, 1.0, 2.0, 5.0)),
+    "Reacher": Task(250, (1.0, 1.0, 2.0, 0.2, 0.2, 3.0, 3.0)),
+    "Acrobot": Task(500, (1.0, 1.0, 1.0, 1.0, 5.0, 5.0)),
+}
+"""By name, in the order in which they are trained."""
+BASE = SACConfig(
+    actor="mlp",
+    q_function="mlp",
+    hidden_units=(64, 64),
+    total_timesteps=256_000,
+    num_environments=32,
+    rollout_steps=50,
+    train_every=32,
+    batch_size=64,
+    learning_starts=3_200,
+    buffer_size=128_000,
+    tau=0.05,
+    initial_temperature=0.1,
+)
+"""One gradient step after each of the 32 environments made one."""
+RATES = (1e-3, 3e-3, 1e-2)
+SEARCH_SEEDS = (1000, 1001, 1002, 1003)
+SHARES = (0.1, 0.3)
+"""Standard deviations of noise, in units of `Task.scales`."""
+
+
+class ControlCell(NamedTuple):
+    """A task, and how its symmetry is broken; "none" where it is not."""
+
+    task: str
+    breaking: str
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return f"{self.task}-{self.breaking}".lower()
+
+
+class Measured(NamedTuple):
+    """An agent in a cell.
+
+    Attributes:
+      result: of training.
+      returns: by share of noise, from 0, `[seeds]`: mean greedy returns of the last policies.
+      spreads: of the relaxation weights of the actor's layers, `[seeds, layers]`; no layers where
+        there are none.
+      certificates: bounds on the equivariance errors of those layers and of residual pathways.
+    """
+
+    result: TrainingResult
+    returns: dict[float, np.ndarray]
+    spreads: np.ndarray
+    certificates: np.ndarray
+
+    @property
+    def area(self) -> np.ndarray:
+        """`[seeds]`, under the learning curve."""
+        return area_under_curve(self.result)
+
+
+@dataclasses.dataclass(frozen=True)
+class Control:
+    """SAC with free, exact, relaxed and residual networks of as many parameters each.
+
+    Attributes:
+      tasks: names, of `TASKS`.
+      breakings: kinds, as far as a task has them, at their published strength.
+      base: what all agents have in common.
+      rates: learning rates of which every agent has its best of the first cell.
+      search_seeds: by which that is found, which are none of those that are reported.
+      num_seeds: of every agent and cell; 10 would be computed as 16, too.
+      shares: of noise.
+      episodes: by which a policy's return is measured.
+    """
+
+    tasks: tuple[str, ...] = tuple(TASKS)
+    breakings: tuple[str, ...] = BREAKINGS
+    base: SACConfig = BASE
+    rates: tuple[float, ...] = RATES
+    search_seeds: tuple[int, ...] = SEARCH_SEEDS
+    num_seeds: int = 16
+    shares: tuple[float, ...] = SHARES
+    episodes: int = 128
+
+    name = "approximate-control"
+    """Folder of the runs, which tables of one task and that of all share."""
+    searched = ControlCell(next(iter(TASKS)), "none")
+    """Where learning rates are found."""
+
+    def cells(self) -> Iterator[ControlCell]:
+        """Those of each task: not broken first."""
+        for task in self.tasks:
+            known = envs.make(task).breakings
+            yield from (ControlCell(task, kind) for kind in self.breakings if kind in known)
+
+    def make(self, cell: ControlCell) -> envs.Environment:
+        """The environment of a cell."""
+        return envs.make(cell.task, **_arguments(cell))
+
+    def config(self, agent: str, task: str) -> SACConfig:
+        """An agent before its learning rate is found, with as many parameters as the MLP has."""
+        if agent == "mlp":
+            return self.base
+        networks = make_networks(self.make(ControlCell(task, "none")), self.base)
+        actor, q_function = map(trained_parameters, networks)
+        return dataclasses.replace(
+            self.base,
+            actor=_KINDS[agent],
+            q_function=_KINDS[agent],
+            match_parameters=actor,
+            match_q_function_parameters=q_function,
+        )
+
+    def found_rates(self, folder: Path, call: Call = call_trainer) -> dict[str, dict[float, float]]:
+        """By agent and learning rate the mean area under the curve; trains what is missing."""
+        env = self.make(self.searched)
+        found = {}
+        for agent in AGENTS:
+            config = self.config(agent, self.searched.task)
+            configs = [dataclasses.replace(config, learning_rate=rate) for rate in self.rates]
+            place = folder / self.name / f"{self.searched.name}-search" / agent
+            resume = (place / "run.json").exists()
+            results = _as_far_as_finite(
+                call, train_sac, env, configs, self.search_seeds, place, resume=resume
+            )
+            areas = (float(area_under_curve(result).mean()) for result in results)
+            found[agent] = dict(zip(self.rates, areas, strict=True))
+        return found
+
+    def run(
+        self,
+        rates: Mapping[str, Mapping[float, float]],
+        folder: Path,
+        num_seeds: int | None = None,
+        seeds_per_chunk: int = 32,
+        call: Call = call_trainer,
+    ) -> dict[ControlCell, dict[str, Measured]]:
+        """Trains and measures whatever is missing below `folder`.
+
+        Args:
+          rates: see `found_rates`.
+          folder: of everything.
+          num_seeds: of every agent and cell; that of this object if None.
+          seeds_per_chunk: see `Experiment.train`.
+          call: likewise.
+        """
+        found: dict[ControlCell, dict[str, Measured]] = {}
+        for cell in self.cells():
+            found[cell] = {}
+            for agent, label in AGENTS.items():
+                config = dataclasses.replace(
+                    self.config(agent, cell.task), learning_rate=best_rate(rates[agent])
+                )
+                column = Column(agent, label, config, arguments=tuple(_arguments(cell).items()))
+                place = f"{self.name}/{cell.name}"
+                experiment = Experiment(place, place, cell.task, (), (), (column,))
+
+                def tolerant(trainer: Any, *arguments: Any, **options: Any) -> Any:
+                    return _as_far_as_finite(call, trainer, *arguments, **options)
+
+                seeds = self.num_seeds if num_seeds is None else num_seeds
+                results = experiment.train(folder, seeds, seeds_per_chunk, tolerant)
+                found[cell][agent] = self.measure(
+                    results[column], cell, folder / place / agent / "returns.json"
+                )
+        return found
+
+    def measure(self, result: TrainingResult, cell: ControlCell, file: Path) -> Measured:
+        """Plays the last policies with and without noise, the same episodes for all.
+
+        Args:
+          result: of training in the cell.
+          cell: the cell.
+          file: where returns are kept, and read if it has those that are asked for.
+        """
+        shares, seeds = [0.0, *self.shares], list(result.seeds)
+        asked = {"episodes": self.episodes, "shares": shares, "seeds": seeds}
+        kept = json.loads(file.read_text()) if file.exists() else {}
+        if {name: kept.get(name) for name in asked} != asked:
+            kept = {**asked, "returns": [self._returns(result, cell, share) for share in shares]}
+            write_text_atomically(file, json.dumps(kept))
+        layers = [
+            [x for x in result.actor(seed).layers if hasattr(x, "equivariance_certificate")]
+            for seed in result.seeds
+        ]
+        relaxed = [[x for x in of_seed if hasattr(x, "spread")] for of_seed in layers]
+        return Measured(
+            result,
+            {s: np.array(r, float) for s, r in zip(shares, kept["returns"], strict=True)},
+            np.array([[float(layer.spread()) for layer in of_seed] for of_seed in relaxed]),
+            np.array([[x.equivariance_certificate().slope for x in of_seed] for of_seed in layers]),
+        )
+
+    def _returns(self, result: TrainingResult, cell: ControlCell, share: float) -> list[float]:
+        """Of each seed's policy; NaN of one that became non-finite, and so of its statistics."""
+        scales = TASKS[cell.task].scales
+        env = envs.NoisyObservations(self.make(cell), [share * scale for scale in scales])
+        return [
+            float("nan")
+            if np.isnan(curve[-1])
+            else evaluation.evaluate(result.actor(seed), env, self.episodes).mean
+            for seed, curve in zip(result.seeds, result.returns, strict=True)
+        ]
+
+
+def best_rate(areas: Mapping[float, float]) -> float:
+    """The learning rate of the largest area that is known.
+
+    Raises:
+      ValueError: if none is.
+    """
+    known = {rate: area for rate, area in areas.items() if not np.isnan(area)}
+    if not known:
+        raise ValueError(f"areas must hold a finite one. Received: areas={dict(areas)}")
+    return max(known, key=lambda rate: known[rate])
+
+
+def _arguments(cell: ControlCell) -> dict[str, Any]:
+    return {
+        "breaking": cell.breaking,
+        "policy": "squashed_gaussian",
+        "max_episode_steps": TASKS[cell.task].max_episode_steps,
+    }
+
+
+def _as_far_as_finite(call: Call, trainer: Any, *arguments: Any, **options: Any) -> Any:
+    """The results of a trainer, in which seeds that became non-finite have unknown curves."""
+    try:
+        return call(trainer, *arguments, **options)
+    except NonFiniteError as error:
+        return error.result
