@@ -17,6 +17,12 @@ from tf_equirl.reproductions.approximate.cells import (
     cells_markdown,
 )
 from tf_equirl.reproductions.approximate.plots import plot_cells, plot_theory
+from tf_equirl.reproductions.approximate.stocks import Stocks
+from tf_equirl.reproductions.approximate.stocks_report import (
+    stock_rows,
+    stocks_markdown,
+    weight_rows,
+)
 from tf_equirl.reproductions.approximate.theory import Theory, theory_markdown, theory_rows
 from tf_equirl.reproductions.thesis.outputs import Output, Shown, Work
 
@@ -51,6 +57,16 @@ def write_theory(theory: Theory, found: Any, file: Path) -> Shown:
     yield from _write(theory_markdown(rows), rows, file)
 
 
+def write_stocks(stocks: Stocks, found: Any, file: Path) -> Shown:
+    """The same of traders, without a figure."""
+    rows = stock_rows(stocks, found)
+    page = stocks_markdown(stocks, rows, weight_rows(stocks, found))
+    write_text_atomically(file.with_name(file.name + ".md"), page)
+    write_text_atomically(file.with_name(file.name + ".csv"), to_csv(rows))
+    yield page
+    yield f"table: {file}.md, {file}.csv"
+
+
 def _write(page: str, rows: list[dict[str, Any]], file: Path) -> Shown:
     for suffix, text in ((".md", page), (".csv", to_csv(rows))):
         write_text_atomically(file.with_name(file.name + suffix), text)
@@ -63,4 +79,12 @@ TABLES: dict[str, Output] = {
         APPROXIMATE, Theory, lambda theory, work: theory.gaps(), write_theory
     ),
     "approximate-cartpole": Output(APPROXIMATE, Cells, run_cells, write_cells),
+    "approximate-stocks": Output(
+        APPROXIMATE,
+        Stocks,
+        lambda stocks, work: stocks.run(
+            work.folder, work.num_seeds, work.seeds_per_chunk, work.call
+        ),
+        write_stocks,
+    ),
 }
