@@ -53,22 +53,18 @@ def backtest(
         lambda x: tf.broadcast_to(x, [*members, *x.shape]),
         start,
     )
+    act: Callable[[tf.Tensor], tf.Tensor]
     if isinstance(policy, keras.Model):
         model, distribution = policy, env.action_distribution
 
-        def act(observation: tf.Tensor) -> tf.Tensor:
+        def greedy(observation: tf.Tensor) -> tf.Tensor:
             parameters = model(observation, training=False)
             return distribution.executed(distribution.mode(parameters))
 
+        act = greedy
     elif callable(policy):
         act = policy
-    else:
-        plan = _plan(policy, steps, stocks)
-
-        def act(observation: tf.Tensor) -> tf.Tensor:
-            raise NotImplementedError  # a plan does not look
-
-    follows_plan = not callable(policy)
+    plan = None if callable(policy) else _plan(policy, steps, stocks)
 
     # Without XLA: many are run once.
     @tf.function(autograph=False)
@@ -76,7 +72,7 @@ def backtest(
         values = tf.TensorArray(tf.float32, steps + 1, element_shape=shape)
 
         def step(day: tf.Tensor, state: Any, values: tf.TensorArray) -> Any:
-            if follows_plan:
+            if plan is not None:
                 action = tf.broadcast_to(tf.gather(plan, day), [*shape, stocks])
             else:
                 action = tf.ensure_shape(act(env.observe(state)), [*shape, stocks])

@@ -244,12 +244,12 @@ class StockTrading(Environment):
     def _find_days(self, first_day: Any, last_day: Any, steps: int | None) -> None:
         days = self.market.days
         history = max(indicators.WARM_UP - 1, self.window - 1 + self.scales[-1])
-        first = 0 if first_day is None else int(np.searchsorted(days, _day("first_day", first_day)))
-        self._first = max(first, history) if first_day is None else first
-        end = len(days) if last_day is None else _day("last_day", last_day)
-        self._last = (
-            end - 1 if last_day is None else int(np.searchsorted(days, end, side="right")) - 1
-        )
+        self._first, self._last = history, len(days) - 1
+        if first_day is not None:
+            self._first = int(np.searchsorted(days, _day("first_day", first_day)))
+        if last_day is not None:
+            end = _day("last_day", last_day)
+            self._last = int(np.searchsorted(days, end, side="right")) - 1
         if self._first < history:
             refuse("first_day", f"a day with {history} days of prices before it", str(first_day))
         available = self._last - self._first

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -119,7 +119,11 @@ class Stocks:
           group: see `StockTrading`.
           test: whether it is of the test years, or of paths that no agent has seen.
         """
-        arguments = {"group": group, "window": self.window, "scales": self.scales}
+        arguments: dict[str, Any] = {
+            "group": group,
+            "window": self.window,
+            "scales": self.scales,
+        }
         if market == REAL:
             first, last = TESTED if test else TRAINED
             return StockTrading(
