@@ -17,14 +17,20 @@ from tf_equirl.reproductions.approximate.cells import (
     cell_rows,
     cells_markdown,
 )
+from tf_equirl.reproductions.approximate.control import TASKS, Control, ControlCell, Measured
+from tf_equirl.reproductions.approximate.control_report import control_markdown, control_rows
 from tf_equirl.reproductions.approximate.estimates import (
     Estimates,
     estimate_rows,
     estimates_markdown,
 )
-from tf_equirl.reproductions.approximate.control import TASKS, Control, ControlCell, Measured
-from tf_equirl.reproductions.approximate.control_report import control_markdown, control_rows
 from tf_equirl.reproductions.approximate.plots import plot_cells, plot_control, plot_theory
+from tf_equirl.reproductions.approximate.stocks import Stocks
+from tf_equirl.reproductions.approximate.stocks_report import (
+    stock_rows,
+    stocks_markdown,
+    weight_rows,
+)
 from tf_equirl.reproductions.approximate.theory import Theory, theory_markdown, theory_rows
 from tf_equirl.reproductions.thesis.outputs import Output, Shown, Work
 
@@ -91,6 +97,16 @@ def write_control(control: Control, found: FoundControl, file: Path) -> Shown:
     yield from _write(control_markdown(control, rows, found.rates), rows, file, figure=True)
 
 
+def write_stocks(stocks: Stocks, found: Any, file: Path) -> Shown:
+    """The same of traders, without a figure."""
+    rows = stock_rows(stocks, found)
+    page = stocks_markdown(stocks, rows, weight_rows(stocks, found))
+    write_text_atomically(file.with_name(file.name + ".md"), page)
+    write_text_atomically(file.with_name(file.name + ".csv"), to_csv(rows))
+    yield page
+    yield f"table: {file}.md, {file}.csv"
+
+
 def _write(page: str, rows: list[dict[str, Any]], file: Path, figure: bool = False) -> Shown:
     for suffix, text in ((".md", page), (".csv", to_csv(rows))):
         write_text_atomically(file.with_name(file.name + suffix), text)
@@ -111,4 +127,12 @@ TABLES: dict[str, Output] = {
         )
         for task in TASKS
     },
+    "approximate-stocks": Output(
+        APPROXIMATE,
+        Stocks,
+        lambda stocks, work: stocks.run(
+            work.folder, work.num_seeds, work.seeds_per_chunk, work.call
+        ),
+        write_stocks,
+    ),
 }
