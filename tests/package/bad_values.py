@@ -691,6 +691,19 @@ def constructors() -> list[Subject]:
             for task in (envs.Acrobot, envs.CartPoleSwingup, envs.Reacher)
         ),
         Subject(
+            envs.Pixels,
+            {
+                **{"task": "CartPoleSwingup", "size": 9, "frames": 2, "action_repeat": 2},
+                **{"breaking": "gain", "kappa": 0.5, "policy": "gaussian"},
+                "max_episode_steps": None,
+            },
+            {
+                **{"size": integer(8, 512), "frames": integer(1, 16)},
+                **{"action_repeat": integer(1, 100), "kappa": number(0, 100)},
+                "max_episode_steps": either(none, integer(1, 2**31 - 1)),
+            },
+        ),
+        Subject(
             envs.Catch,
             {
                 **{"rows": 10, "columns": 5, "observation": "flat"},
