@@ -23,6 +23,7 @@
     --table=snake                     CNN and G-CNN in Snake, by PPO and by DQN, with a figure
     --table=approximate-catch         broken symmetries: what they cost in Catch, exactly, and
     --table=approximate-cartpole      PPO on CartPole, by degrees, each with a figure
+    --table=approximate-pixels        DrQ-v2 from pictures, reduced, on a task that is broken
     --table=ways-pendulum-v1          ways to use a symmetry of an environment of gymnasium's:
                                       augmented data, averaged policies, equivariant networks
 
@@ -47,7 +48,7 @@ _TABLES += ["transitions-sizes", "4.5", "4.6", "dyna-cartpole", "dyna-catch"]
 _TABLES += ["race-cartpole", "race-catch", "ways-acrobot-v1", "ways-pendulum-v1"]
 _TABLES += ["ways-mountaincarcontinuous-v0", "ways-inverteddoublependulum-v5", "ways-reacher-v5"]
 _TABLES += ["gridworld", "gridworld-255", "snake"]
-_TABLES += ["approximate-catch", "approximate-cartpole"]
+_TABLES += ["approximate-catch", "approximate-cartpole", "approximate-pixels"]
 _FIGURES = ["4.3", "4.4", "4.5", "4.6", "4.7", "4.9", "4.8", "4.10", "dyna-cartpole", "dyna-catch"]
 _FIGURES += ["5.2", "5.7", "4.11", "4.12"]
 

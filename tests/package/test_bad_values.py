@@ -23,6 +23,7 @@ NOT_CALLED = {
         "TrainingResult",
         "DQNResult",
         "SACResult",
+        "DrQv2Result",
         "DynaResult",
         "TransitionResult",
         "TransitionEquivariance",

@@ -16,6 +16,11 @@ from tf_equirl.reproductions.approximate.cells import (
     cell_rows,
     cells_markdown,
 )
+from tf_equirl.reproductions.approximate.pixels import (
+    FromPixels,
+    pixels_markdown,
+    pixels_rows,
+)
 from tf_equirl.reproductions.approximate.plots import plot_cells, plot_theory
 from tf_equirl.reproductions.approximate.theory import Theory, theory_markdown, theory_rows
 from tf_equirl.reproductions.thesis.outputs import Output, Shown, Work
@@ -51,6 +56,16 @@ def write_theory(theory: Theory, found: Any, file: Path) -> Shown:
     yield from _write(theory_markdown(rows), rows, file)
 
 
+def write_pixels(study: FromPixels, found: Any, file: Path) -> Shown:
+    """The same of agents that see pictures, without a figure."""
+    rows = pixels_rows(found)
+    page = pixels_markdown(rows)
+    for suffix, text in ((".md", page), (".csv", to_csv(rows))):
+        write_text_atomically(file.with_name(file.name + suffix), text)
+    yield page
+    yield f"table: {file}.md, {file}.csv"
+
+
 def _write(page: str, rows: list[dict[str, Any]], file: Path) -> Shown:
     for suffix, text in ((".md", page), (".csv", to_csv(rows))):
         write_text_atomically(file.with_name(file.name + suffix), text)
@@ -63,4 +78,10 @@ TABLES: dict[str, Output] = {
         APPROXIMATE, Theory, lambda theory, work: theory.gaps(), write_theory
     ),
     "approximate-cartpole": Output(APPROXIMATE, Cells, run_cells, write_cells),
+    "approximate-pixels": Output(
+        APPROXIMATE,
+        FromPixels,
+        lambda study, work: study.run(work.folder, work.num_seeds, work.seeds_per_chunk, work.call),
+        write_pixels,
+    ),
 }
