@@ -1,11 +1,9 @@
 """The launcher that trains DrQ-v2, and the table of agents that see pictures, in this process."""
 
 import csv
-import dataclasses
 import json
 
 import pytest
-from drqv2_cases import SMALL
 from in_process import run_here
 
 from tf_equirl.agents import DrQv2Config, load_drqv2_result
@@ -46,7 +44,11 @@ def test_wrong_flags_are_told_in_one_line(flags, message, tmp_path):
 
 
 def test_the_reduced_table_is_written_and_goes_on(tmp_path, monkeypatch):
-    base = dataclasses.replace(SMALL, total_timesteps=60)
+    base = DrQv2Config(
+        **{"filters": (2,), "kernel_sizes": (3,), "strides": (2,), "features": 3},
+        **{"hidden_units": (4,), "batch_size": 4, "learning_starts": 20, "train_every": 20},
+        **{"rollout_steps": 20, "buffer_size": 100, "total_timesteps": 60},
+    )
     study = FromPixels(breakings=("none", "gain"), base=base, budget=None, size=13)
     output = approximate.TABLES["approximate-pixels"]._replace(make=lambda: study)
     monkeypatch.setitem(approximate.TABLES, "approximate-pixels", output)

@@ -940,7 +940,7 @@ def _configs() -> list[Subject]:
         **{k: rule for k, rule in on_policy.items() if not k.startswith("normalize")},
         **networks,
         **pictures,
-        "num_environments": integer(1, 1),  # of which `train_every` is a multiple
+        "num_environments": integer(1, 2),  # of which `train_every` is a multiple
         "max_gradient_norm": either(none, positive),
         "features": integer(1, 2**14),
         "n_steps": integer(1, 1_000),

@@ -209,7 +209,7 @@ class DrQv2Learner(OffPolicyLearner):
         return {"deviation": self.deviation(state.settings, timestep)}
 
     @functools.cached_property
-    def acting_network(self) -> keras.Model:  # type: ignore[override]
+    def acting_network(self) -> keras.Model:
         """Encoder and actor, one after the other."""
         roles, count = self.networks, deviations(self.env)
         return policy_model(roles[ENCODER], roles[ACTOR], self.config.deviation_end, count)
