@@ -132,6 +132,7 @@ setup(
             "equirl-train-dqn = tf_equirl.launchers.train_dqn:run",
             "equirl-train-dyna = tf_equirl.launchers.train_dyna:run",
             "equirl-train-ppo = tf_equirl.launchers.train_ppo:run",
+            "equirl-train-drqv2 = tf_equirl.launchers.train_drqv2:run",
             "equirl-train-sac = tf_equirl.launchers.train_sac:run",
             "equirl-train-transition-model = tf_equirl.launchers.train_transition_model:run",
             "equirl-tune = tf_equirl.launchers.tune:run",

@@ -28,6 +28,7 @@
     --table=approximate-control       SAC on control tasks, with a figure; one task of them:
                                       approximate-control-cartpoleswingup, -reacher, -acrobot
     --table=approximate-stocks        SAC that trades stocks, real and simulated ones
+    --table=approximate-pixels        DrQ-v2 from pictures, reduced, on a task that is broken
     --table=ways-pendulum-v1          ways to use a symmetry of an environment of gymnasium's:
                                       augmented data, averaged policies, equivariant networks
 
@@ -57,6 +58,7 @@ _TABLES += ["approximate-control"]
 _TABLES += ["approximate-control-cartpoleswingup", "approximate-control-reacher"]
 _TABLES += ["approximate-control-acrobot"]
 _TABLES += ["approximate-stocks"]
+_TABLES += ["approximate-pixels"]
 _FIGURES = ["4.3", "4.4", "4.5", "4.6", "4.7", "4.9", "4.8", "4.10", "dyna-cartpole", "dyna-catch"]
 _FIGURES += ["5.2", "5.7", "4.11", "4.12"]
 

@@ -696,6 +696,19 @@ def constructors() -> list[Subject]:
             {"deviation": number(0, 1e30)},
         ),
         Subject(
+            envs.Pixels,
+            {
+                **{"task": "CartPoleSwingup", "size": 9, "frames": 2, "action_repeat": 2},
+                **{"breaking": "gain", "kappa": 0.5, "policy": "gaussian"},
+                "max_episode_steps": None,
+            },
+            {
+                **{"size": integer(8, 512), "frames": integer(1, 16)},
+                **{"action_repeat": integer(1, 100), "kappa": number(0, 100)},
+                "max_episode_steps": either(none, integer(1, 2**31 - 1)),
+            },
+        ),
+        Subject(
             envs.Catch,
             {
                 **{"rows": 10, "columns": 5, "observation": "flat"},
@@ -928,6 +941,30 @@ def _configs() -> list[Subject]:
         "train_every": integer(1, 2),
         "gradient_steps": integer(1, 100_000),
     }
+    drqv2 = {
+        **{k: rule for k, rule in on_policy.items() if not k.startswith("normalize")},
+        **networks,
+        **pictures,
+        "num_environments": integer(1, 2),  # of which `train_every` is a multiple
+        "max_gradient_norm": either(none, positive),
+        "features": integer(1, 2**14),
+        "n_steps": integer(1, 1_000),
+        "tau": lambda value: share(value) and value > 0,
+        "deviation_start": number(0.1),
+        "deviation_end": number(0, 1),
+        "deviation_steps": count,
+        "noise_clip": number(0),
+        "shift": integer(0, 64),
+        "buffer_size": integer(2_000, 2**23),
+        "batch_size": integer(1, 50_000),
+        "learning_starts": integer(0, 50_000),
+        "train_every": integer(1, 2),
+        "gradient_steps": integer(1, 80_000),
+        # There is one of each for the four convolutions.
+        "filters": sequence_of(integer(1, 2**14), range(4, 5)),
+        "kernel_sizes": sequence_of(integer(1, 256), (0, 4)),
+        "strides": sequence_of(integer(1, 256), (0, 4)),
+    }
     ppo = {
         **on_policy,
         **networks,
@@ -1043,6 +1080,7 @@ def _configs() -> list[Subject]:
             "PPOConfig of pictures",
         ),
         Subject(agents.DQNConfig, defaults(agents.DQNConfig()), dqn),
+        Subject(agents.DrQv2Config, defaults(agents.DrQv2Config()), drqv2),
         Subject(agents.SACConfig, defaults(agents.SACConfig()), sac),
         Subject(dynamics.TransitionModelConfig, defaults(dynamics.TransitionModelConfig()), model),
         Subject(dyna.DynaConfig, defaults(dyna.DynaConfig()), planning),

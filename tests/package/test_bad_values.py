@@ -14,7 +14,7 @@ from tf_equirl.models import heads
 NOT_CALLED = {
     *("Distribution", "BaseEnvironment", "Environment", "EquivariantLinear", "Head"),
     *("CartPoleState", "CatchState", "GridWorldState", "SnakeState", "Picture"),
-    *("ControlTask", "ControlState", "ReacherState"),
+    *("ControlTask", "ControlState", "ReacherState", "PixelsState"),
     *("Irrep", "PairOrbits", "Transitions"),
     *("EquivarianceCertificate", "SymmetryGaps", "Recommendation"),
     *("SymmetryReport", "OutcomeReport", "TwoSampleReport", "Discovery", "NearMiss"),
@@ -23,6 +23,7 @@ NOT_CALLED = {
         "TrainingResult",
         "DQNResult",
         "SACResult",
+        "DrQv2Result",
         "DynaResult",
         "TransitionResult",
         "TransitionEquivariance",

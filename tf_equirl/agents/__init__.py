@@ -1,4 +1,4 @@
-"""Agents: PPO, with tf-agents' own loss, double DQN and SAC, for many seeds at once, compiled.
+"""Agents: PPO, with tf-agents' own loss, double DQN, SAC and DrQ-v2, for many seeds, compiled.
 
 Importing this package loads no tf-agents: what needs it, all of PPO, says how to install it where
 it is missing.
@@ -17,6 +17,9 @@ from tf_equirl._tf_agents import prepare_for_tf_agents
 from tf_equirl.agents.dqn.config import DQNConfig
 from tf_equirl.agents.dqn.result import DQNResult
 from tf_equirl.agents.dqn.train import load_dqn_result, train_dqn
+from tf_equirl.agents.drqv2.config import DrQv2Config
+from tf_equirl.agents.drqv2.result import DrQv2Result
+from tf_equirl.agents.drqv2.train import load_drqv2_result, train_drqv2
 from tf_equirl.agents.ppo.config import PPOConfig
 from tf_equirl.agents.sac.config import SACConfig
 from tf_equirl.agents.sac.result import SACResult
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = [
     "DQNConfig",
     "DQNResult",
+    "DrQv2Config",
+    "DrQv2Result",
     "KerasNetwork",
     "NonFiniteError",
     "PPOConfig",
@@ -40,10 +45,12 @@ __all__ = [
     "SACResult",
     "TrainingResult",
     "load_dqn_result",
+    "load_drqv2_result",
     "load_result",
     "load_sac_result",
     "make_ppo_agent",
     "train_dqn",
+    "train_drqv2",
     "train_ppo",
     "train_sac",
 ]

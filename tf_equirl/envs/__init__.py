@@ -29,6 +29,7 @@ from tf_equirl.envs.exact import exact_returns, optimal_return
 from tf_equirl.envs.grid_world import GridWorld, GridWorldState
 from tf_equirl.envs.host import HostEnvironment, observation_representation
 from tf_equirl.envs.noise import NoisyObservations
+from tf_equirl.envs.pixels import Pixels, PixelsState
 from tf_equirl.envs.registry import make, names, register
 from tf_equirl.envs.snake import Snake, SnakeState
 from tf_equirl.envs.symmetries import (
@@ -71,6 +72,8 @@ __all__ = [
     "NearMiss",
     "NoisyObservations",
     "OutcomeReport",
+    "Pixels",
+    "PixelsState",
     "Reacher",
     "ReacherState",
     "Recommendation",

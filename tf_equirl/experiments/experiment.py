@@ -44,11 +44,13 @@ class Column:
 
     @property
     def trainer(self) -> Callable[..., TrainingResult]:
-        """What trains it: `train_ppo`, `train_dqn`, `train_sac`, or `train_dyna` where it plans."""
+        """What trains it: `train_ppo`, `train_dqn`, `train_sac`, `train_drqv2` or `train_dyna`."""
         if isinstance(self.config, agents.DQNConfig):
             return agents.train_dqn
         if isinstance(self.config, agents.SACConfig):
             return agents.train_sac
+        if isinstance(self.config, agents.DrQv2Config):
+            return agents.train_drqv2
         if not isinstance(self.config, DynaConfig):
             return agents.train_ppo
         if self.frozen_model is None:

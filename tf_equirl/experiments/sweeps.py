@@ -17,11 +17,13 @@ from tf_equirl import envs
 from tf_equirl._files import write_text_atomically
 from tf_equirl.agents import (
     DQNConfig,
+    DrQv2Config,
     NonFiniteError,
     PPOConfig,
     SACConfig,
     TrainingResult,
     train_dqn,
+    train_drqv2,
     train_ppo,
     train_sac,
 )
@@ -41,6 +43,7 @@ _TRAINERS: dict[Any, Any] = {
     PPOConfig: train_ppo,
     DQNConfig: train_dqn,
     SACConfig: train_sac,
+    DrQv2Config: train_drqv2,
     DynaConfig: train_dyna,
 }
 _CLASSES: dict[str, Any] = {kind.__name__: kind for kind in _TRAINERS}
@@ -57,7 +60,8 @@ class Sweep:
 
     Attributes:
       config_class: `PPOConfig` for runs of `train_ppo`, `DQNConfig` for those of `train_dqn`,
-        `SACConfig` for those of `train_sac`, `DynaConfig` for those of `train_dyna`.
+        `SACConfig` for those of `train_sac`, `DrQv2Config` for those of `train_drqv2`,
+        `DynaConfig` for those of `train_dyna`.
       environment: the environment, or its name.
       values: list of values by hyperparameter, as `DynaConfig.flat` calls them, the first one
         outermost. Those that are left out have their defaults.
@@ -66,7 +70,9 @@ class Sweep:
         of those that have them, and `frozen_model` of `train_dyna`.
     """
 
-    config_class: type[PPOConfig] | type[DQNConfig] | type[SACConfig] | type[DynaConfig]
+    config_class: (
+        type[PPOConfig] | type[DQNConfig] | type[SACConfig] | type[DrQv2Config] | type[DynaConfig]
+    )
     environment: envs.Environment | str
     values: Mapping[str, Sequence[Any]]
     seeds: Sequence[int]

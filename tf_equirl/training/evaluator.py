@@ -50,7 +50,7 @@ class Evaluator:
         self.every = None if every is None else positive_integer("evaluate_every", every)
         self.episodes = positive_integer("evaluation_episodes", episodes, LARGEST_SAMPLE)
         self.given = dict(given or {})
-        if (every or given) and learner.policy not in learner.networks:
+        if (every or given) and learner.acting_network is None:
             raise ValueError(
                 f'evaluate_every needs a learner with a network "{learner.policy}". Received: '
                 f"evaluate_every={every}, {learner.trainer} with {sorted(learner.networks)}"
@@ -80,8 +80,8 @@ class Evaluator:
         Raises:
           ValueError: if an episode does not end.
         """
-        actor = self.learner.networks[self.learner.policy]
-        weights = self.learner.weights(state)[self.learner.policy]
+        actor: Any = self.learner.acting_network
+        weights = self.learner.acting_weights(state)
         trained = len(actor.trainable_variables)
         split = Weights({"actor": weights[:trained]}, {"actor": weights[trained:]})
         population = Population({"actor": actor})

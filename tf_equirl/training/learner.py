@@ -155,6 +155,15 @@ class Learner(abc.ABC):
                     f"{', '.join(found)}, {count} members"
                 )
 
+    @property
+    def acting_network(self) -> keras.Model | None:
+        """The network that acts, of the role `policy`; None if there is none."""
+        return self.networks.get(self.policy)
+
+    def acting_weights(self, state: Any) -> list[tf.Tensor]:
+        """Its weights in a state, trainable ones first."""
+        return self.weights(state)[self.policy]
+
     def write(self, folder: RunFolder, outcome: Outcome, result: Any) -> None:
         """Writes the results into the run folder; nothing by default."""
         return

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tf_equirl.envs.control.camera import Shape
 from tf_equirl.envs.control.simulation import Capsule, Mass, Pair, runge_kutta, tolerance
 from tf_equirl.envs.control.task import ControlState, ControlTask, mirror
 from tf_equirl.envs.pictures import BLUE, GREY, ORANGE, Picture
@@ -73,6 +74,7 @@ class Acrobot(ControlTask):
     num_uniforms = 2  # for the reset: the dynamics is deterministic
     render_fps = 100  # the time of the dynamics
     time_step = 0.01
+    half_width = 2.3
     symmetry = mirror([-1, -1, 1, 1, -1, -1])
 
     def initial_state(self, uniforms: tf.Tensor) -> ControlState:
@@ -139,6 +141,19 @@ class Acrobot(ControlTask):
         """See `ControlTask.in_region`."""
         upper = state.physics[..., 0]
         return (tf.sin(upper) > 0) & (tf.cos(upper) < 0)
+
+    def shapes(self, observation: tf.Tensor) -> list[Shape]:
+        """See `ControlTask.shapes`: the target, the upper and the lower arm; from the side."""
+        sine, lower_sine, cosine, lower_cosine, *_ = tf.unstack(observation, axis=-1)
+        zero = tf.zeros_like(sine)
+        elbow = (UPPER.length * sine, UPPER.length * cosine)
+        tip = (elbow[0] + LOWER.length * lower_sine, elbow[1] + LOWER.length * lower_cosine)
+        target = (zero, zero + TARGET_HEIGHT)
+        return [
+            Shape(target, target, TARGET_RADIUS, 0.3),
+            Shape((zero, zero), elbow, UPPER.radius, 0.6),
+            Shape(elbow, tip, LOWER.radius, 1.0),
+        ]
 
     def draw(self, state: ControlState, mode: str) -> NDArray[np.uint8]:
         """See `Environment.render`: 80 pixels to the metre, the target a disc above."""

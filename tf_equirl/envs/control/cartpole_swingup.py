@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tf_equirl.envs.control.camera import Shape
 from tf_equirl.envs.control.simulation import (
     Capsule,
     Limit,
@@ -82,6 +83,7 @@ class CartPoleSwingup(ControlTask):
     num_uniforms = 4  # all for the reset: the dynamics is deterministic
     render_fps = 100  # the time of the dynamics
     time_step = 0.01
+    half_width = 2.0
     symmetry = mirror([-1, 1, -1, -1, -1])
 
     def initial_state(self, uniforms: tf.Tensor) -> ControlState:
@@ -141,6 +143,19 @@ class CartPoleSwingup(ControlTask):
         sine, cosine = tf.sin(state.physics[..., 1]), tf.cos(state.physics[..., 1])
         last = sine if self.breaking.kind == "reflect" else tf.zeros_like(sine)
         return (sine >= 0) & (cosine >= last)  # to pi/4, or to pi/2
+
+    def shapes(self, observation: tf.Tensor) -> list[Shape]:
+        """See `ControlTask.shapes`: the rail with its stops, the cart, the pole; from the side."""
+        x, cosine, sine, *_ = tf.unstack(observation, axis=-1)
+        zero, end = tf.zeros_like(x), tf.fill(x.shape, RAIL.bound)
+        tip = (x + POLE.length * sine, POLE.length * cosine)
+        stops = [Shape((s * end, zero - 0.1), (s * end, zero + 0.1), 0.03, 0.3) for s in (-1, 1)]
+        return [
+            Shape((-end, zero), (end, zero), 0.015, 0.3),
+            *stops,
+            Shape((x - 0.1, zero), (x + 0.1, zero), 0.1, 0.6),
+            Shape((x, zero), tip, POLE.radius, 1.0),
+        ]
 
     def draw(self, state: ControlState, mode: str) -> NDArray[np.uint8]:
         """See `Environment.render`: 100 pixels to the metre, ticks where the cart is stopped."""

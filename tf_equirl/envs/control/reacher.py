@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tf_equirl.envs.control.camera import Shape
 from tf_equirl.envs.control.simulation import Capsule, Limit, Mass
 from tf_equirl.envs.control.task import ControlTask
 from tf_equirl.envs.pictures import BLUE, GREY, ORANGE, Picture
@@ -100,6 +101,8 @@ class Reacher(ControlTask):
     num_uniforms = 4  # for the reset: the dynamics is deterministic
     render_fps = 50  # the time of the dynamics
     time_step = TIME_STEP
+    half_width = 0.3
+    motions = ((0, 2, 2, 0), (False, False, True, True))  # of D2: none, turn, y, x
     breakings = ("none", "gain", "reflect", "repeat")
     symmetry = Symmetry(
         dihedral_group(2),
@@ -174,6 +177,23 @@ class Reacher(ControlTask):
         cosine = tf.cos(state.physics[..., 0])
         ahead = cosine <= 0 if self.breaking.kind == "reflect" else cosine >= 0
         return (tf.sin(state.physics[..., 0]) >= 0) & ahead
+
+    def shapes(self, observation: tf.Tensor) -> list[Shape]:
+        """See `ControlTask.shapes`: target, arm, hand and finger; from above."""
+        cosine, sine, wrist, aside, ahead, *_ = tf.unstack(observation, axis=-1)
+        zero, bend, swing = tf.zeros_like(sine), tf.cos(wrist), tf.sin(wrist)
+        elbow = (ARM.length * cosine, ARM.length * sine)
+        finger = (
+            elbow[0] + FINGER_REACH * (cosine * bend - sine * swing),
+            elbow[1] + FINGER_REACH * (sine * bend + cosine * swing),
+        )
+        target = (finger[0] + aside, finger[1] + ahead)
+        return [
+            Shape(target, target, TARGET_RADIUS, 0.4),
+            Shape((zero, zero), elbow, ARM.radius, 0.6),
+            Shape(elbow, finger, HAND.radius, 0.8),
+            Shape(finger, finger, FINGER_RADIUS, 1.0),
+        ]
 
     def draw(self, state: ReacherState, mode: str) -> NDArray[np.uint8]:
         """See `Environment.render`: the plane seen from above, 500 pixels to the metre."""

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tf_equirl._checks import one_of, positive_integer
 from tf_equirl.distributions import Distribution
 from tf_equirl.envs.breaking import BREAKINGS, checked_breaking
+from tf_equirl.envs.control.camera import Shape
 from tf_equirl.envs.environment import Environment, select
 from tf_equirl.envs.host import POLICIES
 from tf_equirl.groups import Symmetry, cyclic_group, signed_permutation_representation
@@ -53,6 +54,10 @@ class ControlTask(Environment):
     breakings: tuple[str, ...] = BREAKINGS
     time_step: float
     """Seconds, of a control step and of a step of the integrator."""
+    half_width: float
+    """Of what a camera sees of the task, in m to each side of the origin."""
+    motions: tuple[Sequence[int], Sequence[bool]] = ((0, 0), (False, True))
+    """Turns and flips by which elements move pictures, see `image_representation`: the mirror."""
 
     def __init__(
         self,
@@ -97,6 +102,10 @@ class ControlTask(Environment):
     @abc.abstractmethod
     def in_region(self, state: Any) -> tf.Tensor:
         """Whether a state is where "reflect" or "repeat" break the symmetry, `[...]`."""
+
+    @abc.abstractmethod
+    def shapes(self, observation: tf.Tensor) -> list[Shape]:
+        """What a camera sees of the task where it observes [..., d]; later ones cover others."""
 
     def transition(
         self, state: Any, action: tf.Tensor, uniforms: tf.Tensor

@@ -64,6 +64,8 @@ def compare_steps(
     states = starts.states
     following, rewards, _ = followed = _step_twice(dynamics, states, starts.actions)
     sizes = sizes_of(np.sqrt(np.mean((following - states) ** 2, axis=0)), states)
+    if dynamics.one_scale:
+        sizes = np.full_like(sizes, np.sqrt(np.mean((following - states) ** 2, axis=0)).max())
     scales = sizes, sizes_of(np.std(rewards), rewards), np.ones(())
     rows: list[tuple[Any, ...]] = []
     cases: dict[str, Case] = {}

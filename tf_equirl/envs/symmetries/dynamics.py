@@ -16,8 +16,10 @@ from tf_equirl.envs.base import BaseEnvironment
 from tf_equirl.envs.declared.names import names_of
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.host import HostEnvironment
+from tf_equirl.envs.pixels import Pixels
 from tf_equirl.envs.registry import make, names
 from tf_equirl.envs.symmetries.interface import Actions, Dynamics, Outcomes, Policy, Steps
+from tf_equirl.envs.symmetries.pictured import StatesOfPictures
 from tf_equirl.envs.symmetries.restoring import Access, Restore, known_access, state_access
 
 COPIES = 32
@@ -29,7 +31,8 @@ _AT_ONCE = 1 << 24  # numbers in the next states of outcomes that are listed, 64
 def dynamics_of(env: Environment | gymnasium.Env | str, restore: Restore | None = None) -> Dynamics:
     """Access to the dynamics of an environment.
 
-    States can be set of an `Environment` that defines `state_from_observation`; of gymnasium's
+    States can be set of an `Environment` that defines `state_from_observation`; of `Pixels` those
+    that were visited, by their pictures, and their images; of gymnasium's
     classic control and its MuJoCo environments of version 5; of one whose `env.unwrapped.state` is
     a vector, which stands for the observation then, also where the two differ; and of any other one
     by `restore`. Of gymnasium's own environments observations are read in float64. Steps go through
@@ -100,7 +103,12 @@ class _Functional(Dynamics):
         low, high = (np.reshape(bound, -1) for bound in env.observation_bounds())
         self.low, self.high = low.astype(np.float64), high.astype(np.float64)
         self.names = names_of(env, self.observation_dim)
-        self.can_step = type(env).state_from_observation is not Environment.state_from_observation
+        self._visited = StatesOfPictures(env) if isinstance(env, Pixels) else None
+        self.one_scale = self._visited is not None
+        self.can_step = (
+            self._visited is not None
+            or type(env).state_from_observation is not Environment.state_from_observation
+        )
         self.lists_outcomes = (
             self.can_step
             and env.random_transitions
@@ -124,6 +132,8 @@ class _Functional(Dynamics):
                 state = self._env.initial_state(self._uniforms(copies, rng))
                 episodes, length = episodes.max() + 1 + np.arange(copies), np.zeros(copies, int)
             states = self._flat(self._env.observe(state))
+            if self._visited is not None:
+                self._visited.keep(state)
             actions = self.choose(policy, states, rng).astype(self._action_type.as_numpy_dtype)
             state, following, reward, terminated, truncated = rollout_step(
                 state, tf.constant(actions), self._uniforms(copies, rng)
@@ -142,7 +152,10 @@ class _Functional(Dynamics):
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
         """All at once; with other random numbers at every call."""
         observations = np.reshape(states, [-1, *self._env.observation_shape]).astype(np.float32)
-        state = self._env.state_from_observation(tf.constant(observations))
+        if self._visited is not None:
+            state = self._visited.states(observations)
+        else:
+            state = self._env.state_from_observation(tf.constant(observations))
         following, reward, terminated = self._env.transition(
             state, tf.constant(actions, self._action_type), self._uniforms(len(states), self._rng)
         )

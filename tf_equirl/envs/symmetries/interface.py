@@ -118,6 +118,8 @@ class Dynamics(abc.ABC):
         precision: np.float32 or np.float64: in which states are kept or observed.
         can_step: Whether states can be set, which `step` does.
         lists_outcomes: Whether transitions are random and `outcomes` lists them.
+        one_scale: Whether all coordinates are of one kind, as the pixels of a camera are, so that
+            errors of each are measured by the steps of the one that moves most.
     """
 
     observation_dim: int
@@ -128,6 +130,7 @@ class Dynamics(abc.ABC):
     precision: type[np.floating]
     can_step: bool = True
     lists_outcomes: bool = False
+    one_scale: bool = False
 
     def visit(
         self, samples: int, rng: np.random.Generator, policy: Policy | None = None

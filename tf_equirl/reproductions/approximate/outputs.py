@@ -24,6 +24,11 @@ from tf_equirl.reproductions.approximate.estimates import (
     estimate_rows,
     estimates_markdown,
 )
+from tf_equirl.reproductions.approximate.pixels import (
+    FromPixels,
+    pixels_markdown,
+    pixels_rows,
+)
 from tf_equirl.reproductions.approximate.plots import plot_cells, plot_control, plot_theory
 from tf_equirl.reproductions.approximate.stocks import Stocks
 from tf_equirl.reproductions.approximate.stocks_report import (
@@ -107,6 +112,16 @@ def write_stocks(stocks: Stocks, found: Any, file: Path) -> Shown:
     yield f"table: {file}.md, {file}.csv"
 
 
+def write_pixels(study: FromPixels, found: Any, file: Path) -> Shown:
+    """The same of agents that see pictures, without a figure."""
+    rows = pixels_rows(found)
+    page = pixels_markdown(rows)
+    for suffix, text in ((".md", page), (".csv", to_csv(rows))):
+        write_text_atomically(file.with_name(file.name + suffix), text)
+    yield page
+    yield f"table: {file}.md, {file}.csv"
+
+
 def _write(page: str, rows: list[dict[str, Any]], file: Path, figure: bool = False) -> Shown:
     for suffix, text in ((".md", page), (".csv", to_csv(rows))):
         write_text_atomically(file.with_name(file.name + suffix), text)
@@ -134,5 +149,11 @@ TABLES: dict[str, Output] = {
             work.folder, work.num_seeds, work.seeds_per_chunk, work.call
         ),
         write_stocks,
+    ),
+    "approximate-pixels": Output(
+        APPROXIMATE,
+        FromPixels,
+        lambda study, work: study.run(work.folder, work.num_seeds, work.seeds_per_chunk, work.call),
+        write_pixels,
     ),
 }

@@ -1,0 +1,64 @@
+"""The launcher that trains DrQ-v2, and the table of agents that see pictures, in this process."""
+
+import csv
+import json
+
+import pytest
+from in_process import run_here
+
+from tf_equirl.agents import DrQv2Config, load_drqv2_result
+from tf_equirl.reproductions import approximate
+from tf_equirl.reproductions.approximate.pixels import FromPixels
+
+pytestmark = pytest.mark.usefixtures("without_xla")
+
+FLAGS = ["--env_arg=size=13", "--env_arg=frames=1", "--filters=2", "--kernel_sizes=3"]
+FLAGS += ["--strides=2", "--hidden_units=4", "--features=3", "--batch_size=4", "--num_seeds=2"]
+FLAGS += ["--learning_starts=20", "--train_every=20", "--rollout_steps=20", "--buffer_size=100"]
+
+
+def test_it_trains_reports_and_resumes(tmp_path):
+    folder = tmp_path / "run"
+    done = run_here("train_drqv2", *FLAGS, "--total_timesteps=60", f"--run_dir={folder}")
+    assert done.returncode == 0, done.stderr
+    run = json.loads((folder / "run.json").read_text())
+    assert (run["trainer"], run["environment"]) == ("train_drqv2", "CartPoleSwingupPixels")
+    assert DrQv2Config.from_json(run["config"]).hidden_units == (4,)
+    assert load_drqv2_result(folder).returns.shape == (2, 60)
+    again = run_here("train_drqv2", "--resume", f"--run_dir={folder}")
+    assert again.returncode == 0, again.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--networks=mlp"], "`networks` must be one of cnn, gcnn, relaxed, rpp"),
+        (["--env_arg=policy=squashed_gaussian"], 'policy="gaussian"'),
+        (["--env_arg=size=44"], "lie symmetrically in the width"),
+    ],
+)
+def test_wrong_flags_are_told_in_one_line(flags, message, tmp_path):
+    done = run_here("train_drqv2", *flags, f"--run_dir={tmp_path / 'run'}")
+    assert done.returncode == 1
+    assert message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_reduced_table_is_written_and_goes_on(tmp_path, monkeypatch):
+    base = DrQv2Config(
+        **{"filters": (2,), "kernel_sizes": (3,), "strides": (2,), "features": 3},
+        **{"hidden_units": (4,), "batch_size": 4, "learning_starts": 20, "train_every": 20},
+        **{"rollout_steps": 20, "buffer_size": 100, "total_timesteps": 60},
+    )
+    study = FromPixels(breakings=("none", "gain"), base=base, budget=None, size=13)
+    output = approximate.TABLES["approximate-pixels"]._replace(make=lambda: study)
+    monkeypatch.setitem(approximate.TABLES, "approximate-pixels", output)
+    flags = ["--table=approximate-pixels", "--num_seeds=2", f"--out_dir={tmp_path}"]
+    first = run_here("reproduce", *flags)
+    assert first.returncode == 0, first.stderr
+    with (tmp_path / "table_approximate-pixels.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [r["agent"] for r in rows] == 2 * ["cnn", "gcnn", "relaxed"]
+    assert [r["breaking"] for r in rows] == 3 * ["none"] + 3 * ["gain"]
+    assert "reduced" in (tmp_path / "table_approximate-pixels.md").read_text()
+    again = run_here("reproduce", *flags)
+    assert again.returncode == 0, again.stderr

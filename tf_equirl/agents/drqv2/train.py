@@ -1,0 +1,140 @@
+"""`train_drqv2`: agents of many seeds, side by side; and their results, read again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, overload
+
+from tf_equirl import envs
+from tf_equirl.agents.drqv2.config import DrQv2Config
+from tf_equirl.agents.drqv2.learner import DrQv2Learner
+from tf_equirl.agents.drqv2.result import DrQv2Result
+from tf_equirl.envs.registry import environment_of
+from tf_equirl.models.on_encoder import OnEncoder
+from tf_equirl.training.members import as_configs
+from tf_equirl.training.progress import Progress
+from tf_equirl.training.run import train
+from tf_equirl.training.saved import read_run
+
+
+@overload
+def train_drqv2(
+    env: envs.BaseEnvironment | str,
+    config: DrQv2Config | None = ...,
+    seeds: Iterable[int] = ...,
+    run_dir: str | os.PathLike | None = ...,
+    *,
+    resume: bool = ...,
+    on_progress: Callable[[Progress], bool | None] | None = ...,
+    evaluate_every: int | None = ...,
+    evaluation_episodes: int = ...,
+    stop_at: float | None = ...,
+) -> DrQv2Result: ...
+
+
+@overload
+def train_drqv2(
+    env: envs.BaseEnvironment | str,
+    config: Sequence[DrQv2Config],
+    seeds: Iterable[int] = ...,
+    run_dir: str | os.PathLike | None = ...,
+    *,
+    resume: bool = ...,
+    on_progress: Callable[[Progress], bool | None] | None = ...,
+    evaluate_every: int | None = ...,
+    evaluation_episodes: int = ...,
+    stop_at: float | None = ...,
+) -> list[DrQv2Result]: ...
+
+
+def train_drqv2(
+    env: envs.BaseEnvironment | str,
+    config: DrQv2Config | Sequence[DrQv2Config] | None = None,
+    seeds: Iterable[int] = range(4),
+    run_dir: str | os.PathLike | None = None,
+    *,
+    resume: bool = False,
+    on_progress: Callable[[Progress], bool | None] | None = None,
+    evaluate_every: int | None = None,
+    evaluation_episodes: int = 10,
+    stop_at: float | None = None,
+) -> DrQv2Result | list[DrQv2Result]:
+    """Trains one DrQ-v2 agent per seed, up to 32 of them side by side.
+
+    DrQ-v2 is Yarats et al. (2021, arXiv 2107.09645): control from pictures, by a policy with noise
+    that decreases, a critic of two values with n-step returns and a target that follows, and one
+    encoder, which the critic's loss trains; pictures that are learned from are shifted at random.
+    In an environment of functions of tensors all seeds are trained in one compiled program; one
+    that is stepped on the host is stepped between compiled programs that act and learn. A seed's
+    curve does not depend on the other seeds, and is the same at every run on the same machine and
+    package versions. Curves are those of the policy that acts, with its noise.
+
+    Args:
+      env: the environment, or its name: one of pictures, such as `envs.Pixels()`, with actions in
+        a box of finite bounds.
+      config: hyperparameters; the defaults if None. A list of configs trains every seed with each
+        of them in the same program; they may differ in learning rates, annealing, Adam's constants,
+        gradient norm, discount, tau, and the deviations and bound of noise.
+      seeds: distinct integers from 0 to 2**31 - 1.
+      run_dir: folder for configuration, checkpoints, results and TensorBoard events; None keeps
+        everything in memory.
+      resume: go on with the run in `run_dir`; the outcome is the one of an uninterrupted run, but
+        on the host, where the episodes that were under way begin anew.
+      on_progress: called with a `Progress` about once a second; where it returns True the run
+        stops.
+      evaluate_every: updates from one evaluation to the next, in which every seed plays greedy
+        episodes in environments of their own; `result.evaluations` has their returns. Training is
+        the same to the last bit without. None evaluates nothing.
+      evaluation_episodes: how many a seed plays, the same ones at every evaluation: the first of
+        those of `evaluation.evaluate(actor, env)`.
+      stop_at: stops the run where the mean over seeds reaches this return: that of the last
+        evaluation, or without evaluations of the last finished episodes. A stopped run
+        has `result.finished` False, and goes on if it is resumed without, or to a higher level.
+
+    Returns:
+      A list for a list of configs, of results as for one: learning curves and weights of all seeds.
+
+    Raises:
+      ValueError: before any work, if an argument breaks its rule, the environment's actions are not
+        such, a model does not fit it, the replay buffers of all seeds are larger than the memory
+        that is free, or `run_dir` holds another run or a damaged one.
+      NonFiniteError: if a seed's numbers become infinite or NaN; what was computed is kept.
+      KeyboardInterrupt: on Ctrl-C, after a checkpoint was written.
+    """
+    env = environment_of(env)
+    config, configs = as_configs(config, DrQv2Config)
+    learner = config.learner(env)
+    return train(
+        learner,
+        seeds,
+        run_dir,
+        configs=configs,
+        resume=resume,
+        on_progress=on_progress,
+        evaluate_every=evaluate_every,
+        evaluation_episodes=evaluation_episodes,
+        stop_at=stop_at,
+    )
+
+
+def load_drqv2_result(run_dir: str | os.PathLike, env: envs.BaseEnvironment | None = None) -> Any:
+    """The result of a run, curves and trained models, from its folder; nothing is written.
+
+    Args:
+      run_dir: folder that `train_drqv2` wrote.
+      env: the environment, where the folder does not say how to make it: its class is none of a
+        module, or its arguments are no plain values.
+
+    Returns:
+      The result up to the last checkpoint; `finished` says whether that is the run's end. A list
+      of results for a run of a list of configs.
+
+    Raises:
+      ValueError: if the folder holds no run of `train_drqv2`, or one of which nothing was saved
+        yet, is damaged, or the environment is another one than the run's.
+    """
+    found = read_run(run_dir, DrQv2Learner.trainer, env)
+    configs = found.configs(DrQv2Config)
+    networks = OnEncoder(**found.networks)
+    return found.result(DrQv2Learner(found.env, configs[0], networks), configs)
