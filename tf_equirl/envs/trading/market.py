@@ -123,7 +123,9 @@ def _tickers(tickers: Any, stocks: int) -> tuple[str, ...]:
 
 def _days(days: Any, count: int) -> NDArray[np.datetime64]:
     if days is None:
-        return np.busday_offset("2000-01-03", np.arange(count)).astype("datetime64[D]")
+        return np.busday_offset(np.datetime64("2000-01-03"), np.arange(count)).astype(
+            "datetime64[D]"
+        )
     rule = f"{count} dates, one for each row of `prices`"
     try:
         array = np.array(days, "datetime64[D]")

@@ -147,7 +147,8 @@ class StockTrading(Environment):
     @property
     def action_distribution(self) -> Distribution:
         """See `Environment.action_distribution`; of the kind that `policy` names."""
-        return POLICIES[self.policy](*self.action_bounds, self.symmetry.action)
+        low, high = self.action_bounds or ((), ())
+        return POLICIES[self.policy](low, high, self.symmetry.action)
 
     @property
     def days(self) -> NDArray[np.datetime64]:
