@@ -42,6 +42,8 @@ DMC = [
 ]
 # Pong. Its licence is GPL-2.0: nothing of the core may need it.
 ATARI = ["ale-py>=0.11"]
+# Prices of stocks, which its wheel brings.
+PRICES = ["skfolio>=0.5"]
 # Somebody else's environments, of docs/somebody_elses.md.
 ROBOTICS = ["gymnasium-robotics>=1.3"]
 # bsuite itself, too, is installed with --no-deps by `make setup`: Catch is tested against its
@@ -114,6 +116,7 @@ setup(
         "dmc": DMC,
         "export": EXPORT,
         "mujoco": MUJOCO,
+        "prices": PRICES,
         "robotics": ROBOTICS,
         "tune": TUNE,
         "video": ["imageio[ffmpeg]"],
