@@ -6,6 +6,7 @@ A launcher imports what it runs when it runs, so that help and wrong flags need 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import warnings
@@ -126,12 +127,14 @@ def describe_parts(result: DynaResult) -> str:
     return f"compiled in {result.compile_seconds:.1f} s; {', '.join(parts)}"
 
 
-def launch(main: Callable[[], None], how_to_go_on: Callable[[], str]) -> None:
+def launch(main: Callable[[], None], how_to_go_on: Callable[[], str], again: bool = False) -> None:
     """Runs `main` under absl; turns expected errors, Ctrl-C and SIGTERM into one clear message.
 
     Args:
       main: the program.
       how_to_go_on: called after Ctrl-C; tells where the checkpoint is and how to resume.
+      again: whether the same command goes on; it does so by itself, in a new process, where this
+        one has no room for further compiled programs.
     """
 
     def guarded(argv: list[str]) -> None:
@@ -142,6 +145,15 @@ def launch(main: Callable[[], None], how_to_go_on: Callable[[], str]) -> None:
             main()
         except (ValueError, ImportError, OSError, FloatingPointError) as error:
             sys.exit(f"error: {error}")
+        except RuntimeError as error:
+            from tf_equirl.training import ProcessFullError
+
+            if not isinstance(error, ProcessFullError):
+                raise
+            if not again:
+                sys.exit(f"error: {error} {how_to_go_on()}")
+            print("\nThis process is full of compiled programs; a new one goes on.", flush=True)
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
         except KeyboardInterrupt as error:
             print(f"\nInterrupted. {how_to_go_on()}", file=sys.stderr)
             # SIGTERM and SIGHUP bring their number; Ctrl-C is SIGINT.

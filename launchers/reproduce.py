@@ -117,7 +117,8 @@ def main() -> None:
 
 def run() -> None:
     """Entry point of the console script."""
-    common.launch(main, lambda: "What was trained is saved: run the same command to go on.")
+    saved = "What was trained is saved: run the same command to go on."
+    common.launch(main, lambda: saved, again=True)
 
 
 def _check_flags(output: Any, received: str) -> None:

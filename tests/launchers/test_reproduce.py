@@ -2,6 +2,8 @@
 
 import csv
 import dataclasses
+import os
+import sys
 
 import matplotlib.image
 import pytest
@@ -9,6 +11,7 @@ from in_process import launcher, run_here
 
 from tf_equirl.agents import PPOConfig
 from tf_equirl.reproductions import approximate, pictures, race, thesis
+from tf_equirl.training import ProcessFullError
 
 pytestmark = pytest.mark.usefixtures("without_xla")
 
@@ -197,3 +200,17 @@ def test_gaps_that_critics_estimate_stand_beside_the_true_ones(tmp_path, monkeyp
     for row in (exact, reflected):
         assert row["critics"] == "2" and float(row["one_rms"]) >= float(row["one_mean"]) > 0
     assert "true and estimated** by 2 critics" in done.stdout
+
+
+def test_a_process_full_of_programs_is_followed_by_a_new_one(monkeypatch):
+    def full():
+        raise ProcessFullError("no room")
+
+    begun = []
+    monkeypatch.setattr(os, "execv", lambda *arguments: begun.append(arguments))
+    done = run_here("reproduce", change=lambda module: monkeypatch.setattr(module, "main", full))
+    assert begun == [(sys.executable, [sys.executable, *sys.orig_argv[1:]])]
+    assert "a new one goes on" in done.stdout
+    done = run_here("tune", change=lambda module: monkeypatch.setattr(module, "main", full))
+    assert len(begun) == 1 and done.returncode == 1
+    assert done.stderr == "error: no room Nothing was trained yet.\n"

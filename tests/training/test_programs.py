@@ -1,5 +1,7 @@
 """Compiled programs are kept, and shared by what is equal in everything that they compute."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -45,6 +47,15 @@ def test_a_program_that_cannot_be_made_is_not_kept():
     with pytest.raises(ValueError, match="no"):
         programs.cached("key", fails)
     assert programs.cached("key", lambda: 1) == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux says it")
+def test_a_process_without_room_refuses_before_anything_is_made(monkeypatch):
+    programs.check_room()
+    monkeypatch.setattr(programs, "_RESERVE", 10**9)
+    with pytest.raises(programs.ProcessFullError, match=r"maps of memory.* resume the run"):
+        programs.cached("key", lambda: pytest.fail("was made"))
+    assert not programs._kept
 
 
 def kept_after(*arguments, **keywords):

@@ -14,6 +14,7 @@ from tf_equirl.training.learner import Learner, RunView, Stage, Trouble
 from tf_equirl.training.off_policy import OffPolicyLearner
 from tf_equirl.training.on_policy import AgentState, OnPolicyLearner, make_networks
 from tf_equirl.training.population import Population, Weights
+from tf_equirl.training.programs import ProcessFullError
 from tf_equirl.training.programs import clear as clear_programs
 from tf_equirl.training.progress import NonFiniteError, Progress, progress_bar
 from tf_equirl.training.replay_config import ReplayConfig
@@ -32,6 +33,7 @@ __all__ = [
     "OnPolicyLearner",
     "Outcome",
     "Population",
+    "ProcessFullError",
     "Progress",
     "ReplayConfig",
     "Result",

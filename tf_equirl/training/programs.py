@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -16,6 +18,33 @@ LIMIT = 64
 
 _kept: OrderedDict[Hashable, Any] = OrderedDict()
 
+_RESERVE = 8_000
+"""Maps of memory; a program of the trainers takes about a thousand."""
+
+
+class ProcessFullError(RuntimeError):
+    """The process has no room for another compiled program; a new one goes on with the run."""
+
+
+def check_room() -> None:
+    """Looks whether another program can be compiled; only Linux says so.
+
+    What XLA compiled stays, in a thousand maps of memory a program, until the process ends. The
+    kernel allows 65,530 of them; beyond that XLA kills the process.
+
+    Raises:
+      ProcessFullError: if it cannot.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        most = int(Path("/proc/sys/vm/max_map_count").read_text())
+        maps = Path("/proc/self/maps").read_bytes().count(b"\n")
+        if maps > most - _RESERVE:
+            raise ProcessFullError(
+                f"this process holds {maps:,} maps of memory, mostly of compiled programs, of "
+                f"{most:,} that the system allows (vm.max_map_count), and has no room for another "
+                "program. Go on in a new process: resume the run."
+            )
+
 
 def cached(key: Hashable, make: Callable[[], Any]) -> Any:
     """What `make` gave when it was first called with this key.
@@ -26,8 +55,12 @@ def cached(key: Hashable, make: Callable[[], Any]) -> Any:
         what they are.
       make: makes a compiled function. It may close over Keras models for their architecture, but
         not over weights or data: those of the first caller would be used by all others.
+
+    Raises:
+      ProcessFullError: if the process has no room for another program.
     """
     if key not in _kept:
+        check_room()
         program = make()
         while len(_kept) >= LIMIT:
             _kept.popitem(last=False)
