@@ -345,5 +345,7 @@ def test_presets_and_json():
 def test_what_cannot_be_trained_is_refused():
     with pytest.raises(ValueError, match="`env` must have continuous actions"):
         train_drqv2("CartPole", SMALL)
+    with pytest.raises(ValueError, match=r"`env` must have pictures .* envs.Pixels\(\)"):
+        train_drqv2("CartPoleSwingup", SMALL)
     with pytest.raises(ValueError, match='policy="gaussian"'):
         train_drqv2(envs.Pixels(size=13, policy="squashed_gaussian"), SMALL)
