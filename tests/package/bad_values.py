@@ -519,7 +519,7 @@ def constructors() -> list[Subject]:
         Subject(
             layers.RelaxedGroupDense,
             {"units": 2, "group": group, "side": "output", **_OF_RELAXED, **_OF_LINEAR},
-            {**_LINEAR, **_RELAXED, "units": integer(1, 2**20)},
+            {**_LINEAR, **_RELAXED, "side": none, "units": integer(1, 2**20)},
         ),
         Subject(
             layers.RelaxedReadout,
@@ -722,7 +722,11 @@ def constructors() -> list[Subject]:
         Subject(envs.make, {"environment": "CartPole"}),
         Subject(envs.check_environment, {"env": envs.make("CartPole")}),
         Subject(envs.declared_symmetry, {"env": "CartPole-v1"}, {"env": text}),
-        Subject(exporting.to_plain, {"model": models.actor(symmetry, hidden_units=(2,))}),
+        Subject(
+            exporting.to_plain,
+            {"model": models.actor(symmetry, hidden_units=(2,))},
+            {"model": keras_model},
+        ),
         Subject(
             lambda **arguments: envs.make("CartPole", **arguments),
             {"dtype": "float32", "max_episode_steps": 500, "breaking": "gain", "kappa": 0.5},
@@ -813,7 +817,7 @@ def _pictures() -> list[Subject]:
         Subject(
             layers.RelaxedGroupConv2D,
             {"group": group, "side": "output", **_OF_RELAXED, **of_motions, **of_windows},
-            {**motions, **free, **_RELAXED},
+            {**motions, **free, **_RELAXED, "side": none},
         ),
         Subject(
             layers.RelaxedSteerableConv2D,
@@ -1207,12 +1211,13 @@ def functions() -> list[Subject]:
         Subject(
             agents.train_drqv2,
             {
-                "env": envs.Pixels(size=9),
+                "env": envs.Pixels(size=37, frames=1),
                 "config": agents.DrQv2Config(
                     **{"filters": (2,), "kernel_sizes": (3,), "strides": (2,)},
                     **{"features": 2, "hidden_units": (2,)},
                 ),
             },
+            {"config": none},
         ),
         Subject(
             dyna.train_dyna,

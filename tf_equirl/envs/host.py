@@ -221,8 +221,8 @@ class HostEnvironment(BaseEnvironment):
                 )
             except (gymnasium.error.Error, TypeError, ImportError) as error:
                 raise ValueError(
-                    f"`env` must be an environment that gymnasium can make: {error}. Received: "
-                    f"env={self._env!r}, kwargs={shown(self._kwargs)}"
+                    f"`env` must be an environment that gymnasium can make: {cut(str(error))}. "
+                    f"Received: env={shown(self._env)}, kwargs={shown(self._kwargs)}"
                 ) from error
         else:
             try:
