@@ -341,7 +341,8 @@ def _amount(name: str, value: Any) -> float:
 
 def _day(name: str, value: Any) -> np.datetime64:
     day = np.datetime64("NaT")
-    if isinstance(value, (str, datetime.date, np.datetime64)):  # NumPy takes numbers, too
+    dated = isinstance(value, (str, datetime.date, np.datetime64))  # NumPy takes numbers, too
+    if dated:
         with contextlib.suppress(ValueError, OverflowError):
             day = np.datetime64(value, "D")
     if np.isnat(day):
