@@ -1,17 +1,21 @@
 """Checks whether an environment has its symmetry, and says by how much it does not.
 
 python -m launchers.check_symmetry --env=CartPole
+python -m launchers.check_symmetry --env=CartPole --env_arg=breaking=gain --env_arg=kappa=0.5
 python -m launchers.check_symmetry --env=Walker2d-v5 --samples=300
 python -m launchers.check_symmetry --table
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from absl import flags
 
 from . import common
 
 _ENV = flags.DEFINE_string("env", None, "the environment: a name of ours or an id of gymnasium's")
+_ENV_ARG = flags.DEFINE_multi_string("env_arg", [], common.ENV_ARG)
 _SAMPLES = flags.DEFINE_integer("samples", 1000, "number of states and actions to compare")
 _SEED = flags.DEFINE_integer("seed", 0, "seed of the exploration")
 _TABLE = flags.DEFINE_bool(
@@ -33,7 +37,10 @@ def main() -> None:
         return
     if _ENV.value is None:
         raise ValueError("--env must be given. Received: none")
-    print(check_symmetry(_ENV.value, samples=_SAMPLES.value, seed=_SEED.value))
+    env: Any = _ENV.value
+    if _ENV_ARG.value:
+        env = common.environment(env, _ENV_ARG.value)
+    print(check_symmetry(env, samples=_SAMPLES.value, seed=_SEED.value))
 
 
 def run() -> None:

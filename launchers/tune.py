@@ -3,6 +3,7 @@
     python -m launchers.tune --search=learning_rate,entropy_coefficient --actor=gcnn
     python -m launchers.tune --agent=dqn --search=learning_rate,target_update_period
     python -m launchers.tune --agent=dyna --search=learning_rate,model_learning_rate
+    python -m launchers.tune --agent=drqv2 --search=learning_rate,tau --env_arg=task=Reacher
     python -m launchers.tune --search='learning_rate:1e-3..1e-1,gae_lambda:0.9|0.95|1'
 
 Flags of hyperparameters say what the others are. Prints the best trials and writes best.json, which
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import rich
 from absl import flags
 
-from tf_equirl.agents import DQNConfig, PPOConfig, SACConfig
+from tf_equirl.agents import DQNConfig, DrQv2Config, PPOConfig, SACConfig
 from tf_equirl.dyna.config import DynaConfig
 from tf_equirl.training.search_space import Space, declared_spaces, parse_space
 
@@ -29,19 +30,30 @@ from . import common, config_flags, run_flags
 if TYPE_CHECKING:
     from tf_equirl.experiments.tuning import Search
 
-_AGENTS: dict[str, Any] = {"ppo": PPOConfig, "dqn": DQNConfig, "sac": SACConfig, "dyna": DynaConfig}
+_AGENTS: dict[str, Any] = {
+    "ppo": PPOConfig,
+    "dqn": DQNConfig,
+    "sac": SACConfig,
+    "drqv2": DrQv2Config,
+    "dyna": DynaConfig,
+}
 _TRAINERS = {name: f"train_{name}" for name in _AGENTS}
-_AGENT = flags.DEFINE_enum("agent", "ppo", [*_AGENTS], "what is tuned")
+_AGENT = flags.DEFINE_enum(
+    "agent",
+    "ppo",
+    [*_AGENTS],
+    "what is tuned; drqv2 in a control task that a camera sees, unless --env says otherwise",
+)
 _SEARCH = flags.DEFINE_list(
     "search",
     None,
     "hyperparameters that are searched: a name searches the space that is declared beside it, "
     "name:low..high another range, name:value|value these values (default: learning_rate, "
-    "anneal_learning_rate and entropy_coefficient, of dqn and sac learning_rate alone)",
+    "anneal_learning_rate and entropy_coefficient, of dqn, sac and drqv2 learning_rate alone)",
 )
 _DEFAULTS = dict.fromkeys(
     ("ppo", "dyna"), ("learning_rate", "anneal_learning_rate", "entropy_coefficient")
-) | dict.fromkeys(("dqn", "sac"), ("learning_rate",))
+) | dict.fromkeys(("dqn", "sac", "drqv2"), ("learning_rate",))
 _TRIALS = flags.DEFINE_integer("trials", 32, "how many trials, at most")
 _METHOD = flags.DEFINE_enum(
     "method",
@@ -67,12 +79,10 @@ run_flags.define(
     "go on with the search in run_dir; flags left out are taken from it",
 )
 flags.FLAGS.set_default("first_seed", 1000)
-config_flags.define_config_flags(DynaConfig)
-config_flags.define_config_flags(DQNConfig, known=config_flags.config_fields(DynaConfig))
-config_flags.define_config_flags(
-    SACConfig,
-    known={**config_flags.config_fields(DynaConfig), **config_flags.config_fields(DQNConfig)},
-)
+_known: set[str] = set()
+for _kind in (DynaConfig, DQNConfig, SACConfig, DrQv2Config):
+    config_flags.define_config_flags(_kind, known=_known)
+    _known |= {*config_flags.config_fields(_kind)}
 config_flags.define_base_flags()
 flags.adopt_module_key_flags(config_flags)  # so that --helpshort shows them
 flags.adopt_module_key_flags(run_flags)
@@ -140,6 +150,8 @@ def _search(found: Search | None) -> Search:
         if found is None or common.given(flag.name)
     }
     if found is None:
+        if kind is DrQv2Config:
+            flags.FLAGS.set_default("env", "tf_equirl.envs.pixels:Pixels")
         env = run_flags.environment(None)
         return Search(env, config, _spaces(config), seeds=run_flags.seeds(None), **options)
     if common.given("env", "env_arg"):
@@ -179,7 +191,7 @@ def _refuse_others(agent: str) -> None:
     for other, kind in _AGENTS.items():
         for name in config_flags.config_fields(kind):
             if name not in own and common.given(name):
-                what = "planning" if other == "dyna" else other.upper()
+                what = {"dyna": "planning", "drqv2": "DrQ-v2"}.get(other, other.upper())
                 raise ValueError(
                     f"--{name} is a hyperparameter of {what}, for --agent={other}. Received: "
                     f"--agent={agent}"

@@ -20,6 +20,7 @@ SMALL = DrQv2Config(
     buffer_size=2002,
     learning_starts=36,
     learning_rate=1e-3,
+    max_gradient_norm=5.0,
     tau=0.05,
     discount=0.9,
     deviation_steps=100,

@@ -2,18 +2,21 @@
 
 import dataclasses
 import json
+import math
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from agent_cases import Stop, assert_same
+from compiling import uncompiled
 from drqv2_cases import SEEDS, SMALL, small_pixels
 
 from tf_equirl import envs, evaluation
 from tf_equirl.agents import DrQv2Config, load_drqv2_result, train_drqv2
 from tf_equirl.agents.drqv2.gradient_steps import Learned
 from tf_equirl.training.memory import Batch
+from tf_equirl.training.randomness import Purpose, member_uniforms
 
 ENV = small_pixels()
 
@@ -77,6 +80,185 @@ def test_losses_and_gradients_equal_an_eager_reference():
         for one, theirs in zip(ours, of_actor["actor"], strict=True):
             np.testing.assert_allclose(one, theirs[member], atol=1e-4)
         np.testing.assert_allclose(total, actor_loss[member], rtol=1e-4, atol=1e-6)
+
+
+class Adam:
+    """The textbook's, for some networks of one member, with a bound on the gradient's norm."""
+
+    def __init__(self, config, state, models, member):
+        self.config, self.models = config, models
+        self.variables = [v for model in models for v in model.trainable_variables]
+        self.first, self.second = ([np.float64(m[member]) for m in x] for x in state[:2])
+
+    def penalty(self):
+        return tf.add_n([tf.zeros([]), *(loss for model in self.models for loss in model.losses)])
+
+    def step(self, gradients, count, rate):
+        c = self.config
+        norm = math.sqrt(sum(np.square(g).sum() for g in map(np.float64, gradients)))
+        for i, (variable, gradient) in enumerate(zip(self.variables, gradients, strict=True)):
+            g = np.float64(gradient) * min(1.0, c.max_gradient_norm / norm)
+            self.first[i] = c.adam_beta_1 * self.first[i] + (1 - c.adam_beta_1) * g
+            self.second[i] = c.adam_beta_2 * self.second[i] + (1 - c.adam_beta_2) * g * g
+            mean = self.first[i] / (1 - c.adam_beta_1**count)
+            root = np.sqrt(self.second[i] / (1 - c.adam_beta_2**count))
+            variable.assign(variable - rate * mean / (root + c.adam_epsilon))
+        return norm
+
+
+def window_of(config, env, rows, start, end):
+    """Of a window, step by step: its rewards, what the value of the rest weighs, and where."""
+    t, copy = start
+    reward, weight = 0.0, 1.0
+    for at in range(t, min(t + config.n_steps, end)):
+        place = (at, copy)
+        reward += weight * rows.reward[place]
+        weight *= config.discount
+        if rows.truncated[place]:  # these tasks do not terminate
+            break
+    state = tf.nest.map_structure(lambda x: tf.constant(x[place]), rows.state)
+    action = env.action_distribution.executed(tf.constant(rows.action[place]))
+    return reward, weight, env.advance(state, action, tf.zeros([env.num_uniforms]))[1]
+
+
+def moved_window(pictures, uniforms, most):
+    """Each picture seen through a window of its size on itself, padded by its edges."""
+    found, size = [], pictures.shape[1]
+    for picture, (down, right) in zip(pictures, np.int32(uniforms * (2 * most + 1)), strict=True):
+        padded = np.pad(picture, [(most, most), (most, most), (0, 0)], "edge")
+        found.append(padded[down : down + size, right : right + size])
+    return tf.constant(np.stack(found))
+
+
+def reference(learner, before, buffer, drawn, index, member):
+    """Update `index` of one member: eager, with plain Keras variables."""
+    c, env = learner.config, learner.env
+    parts = {
+        role: clone(model, before.weights.trained[role], member)
+        for role, model in learner.networks.items()
+    }
+    encoder, actor, critic = (parts[role] for role in ("encoder", "actor", "critic"))
+    target = clone(learner.networks["critic"], before.target["critic"], member)
+    of_critic = Adam(c, before.adam["critic"], [critic, encoder], member)
+    of_actor = Adam(c, before.adam["actor"], [actor], member)
+    rate = c.learning_rate * (1 - index / c.num_updates)
+    length = (index + 1) * c.rollout_steps
+    rows = tf.nest.map_structure(lambda x: x[member].numpy()[: length * c.num_environments], buffer)
+    rows = tf.nest.map_structure(
+        lambda x: x.reshape(length, c.num_environments, *x.shape[1:]), rows
+    )
+    numbers, count, found = drawn(0), (index * c.phases - c.first_phase) * c.gradient_steps, []
+    for phase in range(c.phases):
+        first = index * c.rollout_steps + phase * c.phase_steps
+        end = first + c.phase_steps
+        deviation = c.deviation(index * c.update_timesteps + phase * c.train_every)
+        state = tf.nest.map_structure(lambda x, a=first, b=end: tf.constant(x[a:b]), rows.state)
+        seen = tf.reshape(env.observe(state), [-1, *env.observation_shape])
+        noise = tf.math.ndtri(numbers["acting"][phase, :, member] + 2.0**-24)
+        acted = tf.reshape(actor(encoder(seen)), noise.shape) + deviation * noise
+        np.testing.assert_allclose(np.clip(acted, -1, 1), rows.action[first:end], atol=1e-5)
+        for step in range(c.gradient_steps):
+            count += 1
+            numbers = drawn(count)
+            places = np.int32(numbers["rows"][member, phase, step] * (end * c.num_environments))
+            starts = [(n // c.num_environments, n % c.num_environments) for n in places]
+            reward, weight, states = zip(
+                *(window_of(c, env, rows, start, end) for start in starts), strict=True
+            )
+            state = tf.nest.map_structure(lambda *x: tf.stack(x), *states)
+            shifts = numbers["shifts"][member]
+            following = moved_window(env.observe(state).numpy(), shifts[1], c.shift)
+            state = tf.nest.map_structure(
+                lambda x, p=starts: tf.constant(np.stack([x[q] for q in p])), rows.state
+            )
+            seen = moved_window(env.observe(state).numpy(), shifts[0], c.shift)
+            action = np.stack([rows.action[start] for start in starts])
+            noise = deviation * tf.math.ndtri(numbers["noise"][member] + 2.0**-24)
+            noise = np.clip(noise, -c.noise_clip, c.noise_clip)
+            then = encoder(following)
+            chosen = np.clip(actor(then) + noise[0], -1, 1)
+            values = np.min(target([then, tf.constant(chosen)]), axis=1)
+            goal = np.float32(np.array(reward) + np.array(weight) * values)
+            variables = [v.value for v in of_critic.variables]
+            with tf.GradientTape() as tape:
+                features = encoder(seen)
+                both = critic([features, tf.constant(action)])
+                loss = tf.reduce_sum(tf.reduce_mean((both - goal[:, None]) ** 2, axis=0))
+                total = loss + of_critic.penalty()
+            norm = of_critic.step(tape.gradient(total, variables), count, rate)
+            row = [float(loss), None, float(tf.reduce_mean(both[:, 0])), norm]
+            variables = [v.value for v in of_actor.variables]
+            with tf.GradientTape() as tape:
+                mean = actor(tf.constant(features.numpy())) + noise[1]
+                cut = mean + tf.stop_gradient(tf.clip_by_value(mean, -1, 1) - mean)
+                loss = -tf.reduce_mean(tf.reduce_min(critic([features, cut]), axis=1))
+                total = loss + of_actor.penalty()
+            of_actor.step(tape.gradient(total, variables), count, rate)
+            row[1] = float(loss)
+            found.append(row)
+            for old, new in zip(target.variables, critic.variables, strict=True):
+                old.assign((1 - c.tau) * old + c.tau * new)
+    return parts, target, np.array(found)
+
+
+def check_update(learner, seeds, index=4):
+    """Update `index` of the program that `train_drqv2` uses against the reference."""
+    c, update = learner.config, learner.stages["update"]
+    state, _ = update.run(learner.start(seeds), 0, index)
+    # The next call writes to the buffer of this state, but no row that was written before.
+    after, reports = update.run(state, index, 1)
+    actions = learner.env.action_distribution.num_uniforms
+
+    @tf.function(jit_compile=True)
+    def numbers(count):
+        of_update = learner.numbers(state.seeds, tf.constant(index))
+        acting = of_update.acting[..., :actions]
+        found = {"acting": acting, "rows": of_update.rows}
+        for name, purpose, axes in (
+            ("shifts", Purpose.AUGMENTATION, 2),
+            ("noise", Purpose.LEARNING, actions),
+        ):
+            shape = [2, c.batch_size, axes]
+            found[name] = member_uniforms(state.seeds, purpose, count, shape)
+        return found
+
+    def drawn(count):
+        return {name: x.numpy() for name, x in numbers(tf.constant(count)).items()}
+
+    for member in (0, len(seeds) - 1):
+        parts, target, found = reference(learner, state, after.buffer, drawn, index, member)
+        pairs = [(parts[role], ours) for role, ours in after.weights.trained.items()]
+        for model, ours in [*pairs, (target, after.target["critic"])]:
+            for variable, values in zip(model.trainable_variables, ours, strict=True):
+                # A hundredth of what one step of Adam changes.
+                np.testing.assert_allclose(values[member], variable, atol=1e-5)
+        for name, of_steps in zip(learner.losses, found.T, strict=False):
+            ours = reports[name][0, member]
+            np.testing.assert_allclose(ours, of_steps.mean(), rtol=1e-4, atol=1e-5)
+        assert found[:, -1].max() > c.max_gradient_norm  # and so was bounded
+    assert not np.isnan(reports["returns"][0]).all()  # episodes ended
+    old, new = ({**s.weights.trained, "target": s.target["critic"]} for s in (state, after))
+    for role, least in (("encoder", 5e-4), ("actor", 5e-4), ("critic", 5e-4), ("target", 1e-4)):
+        moved = [np.abs(a - b).max() for a, b in zip(new[role], old[role], strict=True)]
+        assert max(moved) > least
+
+
+# With an Adam by which the rounding of small gradients stays small.
+BOUNDED = dataclasses.replace(
+    SMALL, anneal_learning_rate=True, max_gradient_norm=0.5, adam_epsilon=1e-3
+)
+
+
+def test_an_update_equals_the_eager_unvectorised_reference():
+    check_update(BOUNDED.learner(ENV), SEEDS)
+
+
+def test_so_does_one_of_relaxed_networks_with_their_penalties():
+    fields = {"networks": "relaxed", "relaxation_rate": 3.0, "spread_penalty": 0.1}
+    with uncompiled():
+        check_update(
+            dataclasses.replace(BOUNDED, **fields).learner(small_pixels("Reacher")), [3, 1]
+        )
 
 
 def test_noise_has_the_deviation_of_the_schedule_and_is_cut_off():
@@ -163,5 +345,7 @@ def test_presets_and_json():
 def test_what_cannot_be_trained_is_refused():
     with pytest.raises(ValueError, match="`env` must have continuous actions"):
         train_drqv2("CartPole", SMALL)
+    with pytest.raises(ValueError, match=r"`env` must have pictures .* envs.Pixels\(\)"):
+        train_drqv2("CartPoleSwingup", SMALL)
     with pytest.raises(ValueError, match='policy="gaussian"'):
         train_drqv2(envs.Pixels(size=13, policy="squashed_gaussian"), SMALL)

@@ -170,7 +170,7 @@ def test_whoever_steps_an_environment_says_so_in_words(use):
 
 
 def test_the_check_takes_an_environment_only():
-    with pytest.raises(ValueError, match="env must be an Environment. Received: env='CartPole'"):
+    with pytest.raises(ValueError, match="`env` must be an Environment. Received: env='CartPole'"):
         check_environment("CartPole")
 
 

@@ -272,6 +272,7 @@ def with_price(value):
         ((GOOD[:2], None, ["2000-01-01", "2000-01-01"]), "strictly ascending"),
         ((GOOD[:2], None, ["2000-01-01", "2000-02-01"]), "at most 10 days apart, without gaps"),
         ((GOOD[:2], None, ["2000-01-01", "NaT"]), "`days` must be 2 dates"),
+        ((GOOD[:2], None, [1, 2]), "`days` must be 2 dates"),
     ],
 )
 def test_prices_that_are_none_are_refused(arguments, message):
@@ -291,13 +292,14 @@ def test_prices_that_are_none_are_refused(arguments, message):
         ({"group": "space"}, "`group` must be one of time, scale-time"),
         ({"max_episode_steps": 11}, "`max_episode_steps` must be at most 10"),
         ({"first_day": "2000-01-10"}, "`first_day` must be a day with 59 days of prices"),
+        ({"first_day": "2030-01-01"}, "`first_day` and `last_day` must be two days or more apart"),
         ({"first_day": "soon"}, '`first_day` must be a date such as "2021-01-01"'),
-        ({"last_day": 1.5}, "`last_day` must be a date"),
-        ({"last_day": "1999-01-01"}, "must have prices of two days or more"),
-        ({"initial_cash": 0}, "`initial_cash` must be a positive number"),
-        ({"max_shares": np.inf}, "`max_shares` must be a positive number"),
+        ({"last_day": 20000101}, "`last_day` must be a date"),
+        ({"last_day": "1999-01-01"}, "`last_day` must be two days or more apart, of those from"),
+        ({"initial_cash": 0}, "`initial_cash` must be a number from 1e-12 to 1e12"),
+        ({"max_shares": 1e38}, "`max_shares` must be a number from 1e-12"),
         ({"cost": 1.0}, "`cost` must be a number of at least 0 and below 1"),
-        ({"reward_scale": np.nan}, "`reward_scale` must be a positive number"),
+        ({"reward_scale": np.nan}, "`reward_scale` must be a number from"),
         ({"random_start": 1}, "`random_start` must be True or False"),
         ({"policy": "sac"}, "`policy` must be one of gaussian, squashed_gaussian"),
     ],
@@ -313,7 +315,7 @@ def test_environments_that_cannot_be_are_refused(arguments, message):
         ({"kappa": 1.1}, "kappa"),
         ({"momentum": 1.0}, "momentum"),
         ({"volatility": 0.0}, "volatility"),
-        ({"paths": 10**9}, "paths"),
+        ({"paths": 10**10}, "paths"),
         ({"days": 1}, "days"),
         ({"seed": -1}, "seed"),
         ({"price": -5.0}, "price"),
@@ -324,10 +326,30 @@ def test_simulations_that_cannot_be_are_refused(arguments, name):
         simulated_market(**arguments)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"paths": 10**7}, r"`paths` \* `stocks` \* .* must be at most 100,000,000. Received"),
+        ({"days": 10**9}, r"`days` \+ 41 \* `window`\) must be at most"),
+        ({"volatility": 1e300}, "`volatility` and `price` must be such that all prices are finite"),
+    ],
+)
+def test_simulations_that_are_too_large_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        simulated_market(**arguments)
+
+
 @pytest.mark.parametrize("policy", [None, np.ones(3), np.ones([5, 3]), "buy"])
 def test_policies_that_are_none_are_refused(policy):
     with pytest.raises(ValueError, match="`policy` must be a Keras model, a function"):
         backtest(small(), policy)
+
+
+def test_what_a_policy_gives_is_checked():
+    with pytest.raises(ValueError, match=r"`policy` must make actions \[2, 3\] of observations"):
+        backtest(small(), lambda observation: observation[..., :2])
+    with pytest.raises(ValueError, match="`members` must be leading dimensions"):
+        backtest(small(), lambda observation: observation[..., :3], members=[0])
 
 
 @needs_prices
@@ -340,7 +362,7 @@ def test_real_prices_are_loaded():
     index = buy_and_hold(env, trading.sp500_index())
     # 3,700.65 on the first day and 3,783.22 on the last one, as published.
     assert abs(index[0, -1] / 1e6 * 1.001 - 3783.22 / 3700.65) < 1e-4
-    with pytest.raises(ValueError, match="`tickers` must be some of AAPL"):
+    with pytest.raises(ValueError, match="`tickers` must be a list of some of AAPL"):
         trading.sp500_market(["TSLA"])
 
 

@@ -14,6 +14,13 @@ def test_it_prints_the_report(env):
     assert result.stdout == f"{envs.check_symmetry(env, samples=40, seed=3).text()}\n"
 
 
+def test_a_broken_one_is_told():
+    arguments = ["--env_arg=breaking=gain", "--env_arg=kappa=1"]
+    result = run_here("check_symmetry", "--env=CartPole", *arguments, "--samples=40")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("CartPole under C2: broken")
+
+
 def test_it_prints_the_table(monkeypatch):
     few = {name: symmetries.DECLARED[name] for name in ("MountainCar-v0", "Hopper-v5")}
     monkeypatch.setattr("tf_equirl.envs.symmetries.table.DECLARED", few)

@@ -6,7 +6,7 @@ import json
 import pytest
 from in_process import run_here
 
-from tf_equirl.agents import PPOConfig
+from tf_equirl.agents import DrQv2Config, PPOConfig
 from tf_equirl.dyna import DynaConfig
 
 pytestmark = pytest.mark.usefixtures("without_xla")
@@ -99,6 +99,25 @@ def test_dyna_is_tuned_and_its_best_config_is_trained(tmp_path):
     assert written == {**config.to_json(), "planning_ratio": 1.0}
 
 
+def test_drqv2_is_tuned_on_pictures_and_goes_on_from_the_folder(tmp_path):
+    folder = tmp_path / "search"
+    pictures = [f"--env_arg={x}" for x in ("size=13", "frames=1", "max_episode_steps=15")]
+    small = ["--filters=2", "--kernel_sizes=3", "--strides=2", "--hidden_units=4", "--features=3"]
+    small += ["--batch_size=4", "--learning_starts=20", "--train_every=20", "--rollout_steps=20"]
+    small += ["--buffer_size=100", "--total_timesteps=40", "--trials=2", "--num_seeds=2"]
+    found = run_here(
+        *("tune", "--agent=drqv2", *pictures, *small),
+        *("--search=tau,deviation_end:0.1|0.3", f"--run_dir={folder}"),
+    )
+    assert found.returncode == 0, found.stderr
+    assert "CartPoleSwingupPixels" in found.stdout and "config of train_drqv2" in found.stdout
+    config = DrQv2Config.from_json(json.loads((folder / "best.json").read_text()))
+    assert config.tau in (0.005, 0.01, 0.02, 0.05) and config.deviation_end in (0.1, 0.3)
+    assert (config.hidden_units, config.features) == ((4,), 3)
+    again = run_here("tune", "--resume", f"--run_dir={folder}")
+    assert again.returncode == 0, again.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -109,6 +128,7 @@ def test_dyna_is_tuned_and_its_best_config_is_trained(tmp_path):
         (["--learning_rate=nan"], "`learning_rate` must be a positive number"),
         (["--max_environment_steps=100"], "must be at least that of one trial, 512 over 2 seeds"),
         (["--planning_ratio=2"], "--planning_ratio is a hyperparameter of planning"),
+        (["--features=3"], "--features is a hyperparameter of DrQ-v2, for --agent=drqv2"),
         (["--preset=best"], "`name` must be one of thesis"),
         (["--preset=thesis", "--config=a.json"], "give one of --config, --preset and --resume"),
         (["--config=a.json"], "config must be a JSON file"),

@@ -37,10 +37,12 @@ from tf_equirl import (
     envs,
     evaluation,
     experiments,
+    exporting,
     groups,
     layers,
     models,
 )
+from tf_equirl.envs import trading
 from tf_equirl.models import heads
 from tf_equirl.training import OnPolicyConfig, search_space
 
@@ -467,6 +469,7 @@ def constructors() -> list[Subject]:
             groups.signed_permutation_representation,
             {"group": group, "permutations": table, "signs": [[1, 1], [1, 1]]},
         ),
+        Subject(groups.deviation_representation, {"action": rep}),
         Subject(groups.intertwiner_dimension, {"inputs": rep, "outputs": rep}),
         Subject(groups.intertwiner_basis, {"inputs": rep, "outputs": rep}),
         Subject(
@@ -516,7 +519,7 @@ def constructors() -> list[Subject]:
         Subject(
             layers.RelaxedGroupDense,
             {"units": 2, "group": group, "side": "output", **_OF_RELAXED, **_OF_LINEAR},
-            {**_LINEAR, **_RELAXED, "units": integer(1, 2**20)},
+            {**_LINEAR, **_RELAXED, "side": none, "units": integer(1, 2**20)},
         ),
         Subject(
             layers.RelaxedReadout,
@@ -717,6 +720,13 @@ def constructors() -> list[Subject]:
             {"rows": integer(2, 1000), "kappa": number(0, 1)},
         ),
         Subject(envs.make, {"environment": "CartPole"}),
+        Subject(envs.check_environment, {"env": envs.make("CartPole")}),
+        Subject(envs.declared_symmetry, {"env": "CartPole-v1"}, {"env": text}),
+        Subject(
+            exporting.to_plain,
+            {"model": models.actor(symmetry, hidden_units=(2,))},
+            {"model": keras_model},
+        ),
         Subject(
             lambda **arguments: envs.make("CartPole", **arguments),
             {"dtype": "float32", "max_episode_steps": 500, "breaking": "gain", "kappa": 0.5},
@@ -741,6 +751,7 @@ def constructors() -> list[Subject]:
         ),
         # pictures
         *_pictures(),
+        *_trading(),
         # configs
         *_configs(),
     ]
@@ -806,7 +817,7 @@ def _pictures() -> list[Subject]:
         Subject(
             layers.RelaxedGroupConv2D,
             {"group": group, "side": "output", **_OF_RELAXED, **of_motions, **of_windows},
-            {**motions, **free, **_RELAXED},
+            {**motions, **free, **_RELAXED, "side": none},
         ),
         Subject(
             layers.RelaxedSteerableConv2D,
@@ -863,6 +874,49 @@ def _pictures() -> list[Subject]:
             envs.recommend,
             {"env": table, "symmetry": table.symmetry, "samples": 3, "seed": 0},
             {"symmetry": none, "samples": integer(1, 10**8), "seed": integer(0, 2**64 - 1)},
+        ),
+    ]
+
+
+def _trading() -> list[Subject]:
+    """Stocks."""
+    market = trading.Market(np.full([70, 1], 5.0))
+    positive, amount = number(5e-324), number(1e-12, 1e12)
+    # All others would be too many, or take too long.
+    few = integer(1, 2)
+    return [
+        Subject(
+            trading.Market,
+            {"prices": [[1.0], [2.0]], "tickers": None, "days": None},
+            {"tickers": either(none, texts), "days": none},
+        ),
+        Subject(market.of, {"tickers": ["A0"]}),
+        Subject(
+            trading.StockTrading,
+            {
+                **{"market": market, "group": "time", "window": 2, "scales": (1,)},
+                **{"first_day": None, "last_day": None, "random_start": True},
+                **{"max_episode_steps": 2, "initial_cash": 1e6, "max_shares": 100.0},
+                **{"cost": 0.001, "reward_scale": 1e-4, "policy": "gaussian"},
+            },
+            {
+                **{"window": integer(1, 60), "scales": sequence_of(integer(1, 60))},
+                **{"first_day": none, "last_day": none, "random_start": flag},
+                **{"max_episode_steps": either(none, integer(1, 10)), "initial_cash": amount},
+                **{"max_shares": amount, "cost": number(0, 0.99), "reward_scale": amount},
+            },
+        ),
+        Subject(
+            trading.simulated_market,
+            {
+                **{"paths": 1, "days": 3, "stocks": 1, "kappa": 0.5, "seed": 0, "window": 1},
+                **{"momentum": 0.5, "volatility": 0.01, "price": 10.0},
+            },
+            {
+                **{"paths": few, "days": integer(2, 3), "stocks": few, "window": few},
+                **{"kappa": number(0, 1), "momentum": number(-0.99, 0.99)},
+                **{"seed": integer(0, 2**64 - 1), "volatility": positive, "price": positive},
+            },
         ),
     ]
 
@@ -1116,6 +1170,7 @@ def functions() -> list[Subject]:
     Not tried are seeds of training and the weights of many members.
     """
     env = envs.make("CartPole")
+    stocks = trading.StockTrading(trading.Market(np.full([62, 1], 5.0)), max_episode_steps=2)
     actor = models.actor(env.symmetry, hidden_units=(2,))
     model = models.transition_model(env.symmetry, hidden_units=(2,))
     data = _some_transitions(env)
@@ -1152,6 +1207,17 @@ def functions() -> list[Subject]:
                 "q_function": None,
             },
             {"config": none, "actor": none, "q_function": none},
+        ),
+        Subject(
+            agents.train_drqv2,
+            {
+                "env": envs.Pixels(size=37, frames=1),
+                "config": agents.DrQv2Config(
+                    **{"filters": (2,), "kernel_sizes": (3,), "strides": (2,)},
+                    **{"features": 2, "hidden_units": (2,)},
+                ),
+            },
+            {"config": none},
         ),
         Subject(
             dyna.train_dyna,
@@ -1264,6 +1330,18 @@ def functions() -> list[Subject]:
             {"model": keras_model, "tolerance": number(5e-324)},
         ),
         Subject(
+            trading.backtest,
+            {"env": stocks, "policy": np.zeros([2, 1]), "members": ()},
+            {
+                "policy": lambda value: isinstance(value, keras.layers.Dense),
+                "members": lambda value: (
+                    (isinstance(value, (list, tuple)) and value in ((), []))
+                    or sequence_of(integer(1, 2**20))(value)
+                ),
+            },
+        ),
+        Subject(trading.buy_and_hold, {"env": stocks, "market": None}, {"market": none}),
+        Subject(
             envs.make_tf_agents,
             {"environment": "CartPole", "batch_size": 1, "seed": 0},
             {"batch_size": integer(1, 2**20), "seed": seed},
@@ -1300,6 +1378,7 @@ def _some_transitions(env):
 def no_work():
     """Within it the functions check their arguments and do nothing else."""
     from tf_equirl.agents.dqn import train as dqn
+    from tf_equirl.agents.drqv2 import train as drqv2
     from tf_equirl.agents.ppo import train as ppo
     from tf_equirl.agents.sac import train as sac
     from tf_equirl.dyna import train as of_dyna
@@ -1330,6 +1409,7 @@ def no_work():
         (dqn, "train", done),
         (ppo, "train", done),
         (sac, "train", done),
+        (drqv2, "train", done),
         (of_dyna, "train", done),
         (module["fit"], "train", done),
         (module["collection"], "_play", done),

@@ -8,13 +8,14 @@ import pytest
 import tf_equirl
 from tests.package import bad_values
 from tf_equirl import agents, distributions, dyna, dynamics, envs, groups, layers, models
+from tf_equirl.envs import trading
 from tf_equirl.models import heads
 
 # Base classes, and what the library makes and hands to the user.
 NOT_CALLED = {
     *("Distribution", "BaseEnvironment", "Environment", "EquivariantLinear", "Head"),
     *("CartPoleState", "CatchState", "GridWorldState", "SnakeState", "Picture"),
-    *("ControlTask", "ControlState", "ReacherState", "PixelsState"),
+    *("ControlTask", "ControlState", "ReacherState", "PixelsState", "TradingState"),
     *("Irrep", "PairOrbits", "Transitions"),
     *("EquivarianceCertificate", "SymmetryGaps", "Recommendation"),
     *("SymmetryReport", "OutcomeReport", "TwoSampleReport", "Discovery", "NearMiss"),
@@ -62,7 +63,7 @@ def test_a_wrong_outcome_is_told():
 
 
 def test_every_public_constructor_is_tried():
-    packages = (groups, layers, models, heads, distributions, envs, agents, dynamics, dyna)
+    packages = (groups, layers, models, heads, distributions, envs, trading, agents, dynamics, dyna)
     names = {name for package in packages for name in getattr(package, "__all__", vars(package))}
     public = set()
     for name in names - NOT_CALLED:

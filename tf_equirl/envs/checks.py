@@ -12,6 +12,7 @@ import gymnasium
 import numpy as np
 import tensorflow as tf
 
+from tf_equirl._checks import instance
 from tf_equirl.envs.base import BaseEnvironment
 from tf_equirl.envs.environment import Environment
 from tf_equirl.envs.host import HostEnvironment
@@ -52,8 +53,7 @@ def check_environment(env: BaseEnvironment) -> None:
       >>> from tf_equirl import envs
       >>> envs.check_environment(envs.make("CartPole"))
     """
-    if not isinstance(env, BaseEnvironment):
-        raise ValueError(f"env must be an Environment. Received: env={env!r}")
+    instance("env", env, BaseEnvironment, "an Environment")
     if env in _checked:
         return
     if isinstance(env, HostEnvironment):

@@ -12,7 +12,16 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from tf_equirl._checks import cut, instance, one_of, optional_text, positive_integer, refuse, shown
+from tf_equirl._checks import (
+    cut,
+    instance,
+    one_of,
+    optional_text,
+    positive_integer,
+    refuse,
+    shown,
+    within,
+)
 from tf_equirl.distributions import Categorical, Distribution, Gaussian, SquashedGaussian
 from tf_equirl.envs.base import BaseEnvironment
 from tf_equirl.groups import Representation, Symmetry, cyclic_group, trivial_representation
@@ -147,7 +156,14 @@ class HostEnvironment(BaseEnvironment):
             self._distribution = Categorical(actions)
         else:
             low, high = np.ravel(self.action_space.low), np.ravel(self.action_space.high)
-            self._distribution = POLICIES[policy](low, high, symmetry.action)
+            if policy == "squashed_gaussian" and not np.isfinite([low, high]).all():
+                raise ValueError(
+                    "`env` must have actions in a box whose bounds are finite for a squashed "
+                    'Gaussian, or `policy` be "gaussian". Received: '
+                    f"env.action_space={shown(self.action_space)}, policy={policy}"
+                )
+            with within("env.action_space"):
+                self._distribution = POLICIES[policy](low, high, symmetry.action)
 
     @property
     def action_distribution(self) -> Distribution:
@@ -205,8 +221,8 @@ class HostEnvironment(BaseEnvironment):
                 )
             except (gymnasium.error.Error, TypeError, ImportError) as error:
                 raise ValueError(
-                    f"`env` must be an environment that gymnasium can make: {error}. Received: "
-                    f"env={self._env!r}, kwargs={shown(self._kwargs)}"
+                    f"`env` must be an environment that gymnasium can make: {cut(str(error))}. "
+                    f"Received: env={shown(self._env)}, kwargs={shown(self._kwargs)}"
                 ) from error
         else:
             try:

@@ -328,8 +328,9 @@ def _current_directory_first() -> Iterator[None]:
 def _check_name(argument: str, name: object) -> None:
     if not isinstance(name, str) or not (name in _CONSTRUCTORS or _is_of_gymnasium(name)):
         raise ValueError(
-            f"`{argument}` must be one of: {', '.join(names())}; an id of gymnasium's; or "
-            f"module:Class of your own."
+            f"`{argument}` must be one of: {', '.join(names())}; an id of gymnasium's; "
+            "module:Class of your own; or an environment, of one of gymnasium's "
+            "envs.HostEnvironment(function that makes it, symmetry)."
             f"{_suggestion(name)} Received: {argument}={shown(name)}"
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tf_equirl._checks import shown
 from tf_equirl.layers import (
     EquivariantLinear,
     GroupPooling,
@@ -83,7 +84,7 @@ def _functional(model: keras.Model) -> keras.Model:
     if not isinstance(model, keras.Model) or not kind.__module__.endswith("models.functional"):
         raise ValueError(
             "`model` must be a functional or Sequential model of Keras 3. "
-            f"Received: model={model!r} of type {kind.__module__}.{kind.__name__}"
+            f"Received: model={shown(model)} of type {kind.__module__}.{kind.__name__}"
         )
     return keras.Model(model.input, model.output, name=model.name)
 

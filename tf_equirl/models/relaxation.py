@@ -102,7 +102,7 @@ def maker(kind: str, relaxation: Relaxation | None, order: int) -> Make:
         instance("relaxation", relaxation, Relaxation, "a models.Relaxation or None")
     options = relaxation or Relaxation()
     if kind == "relaxed" and options.banks > order:
-        rule = f"of at most {order} banks, the order of the group"
+        rule = f"of at most {order} banks (a config's relaxation_banks), the order of the group"
         refuse("relaxation", rule, relaxation)
 
     def relaxed(layer: type[EquivariantLinear], *arguments: Any, **kwargs: Any) -> Any:

@@ -12,6 +12,7 @@ from tf_equirl._checks import instance
 from tf_equirl.distributions import Gaussian, SquashedGaussian
 from tf_equirl.distributions.gaussian import LEAST_LOG_DEVIATION, check_box
 from tf_equirl.envs import BaseEnvironment
+from tf_equirl.groups import picture_of
 from tf_equirl.layers import InvariantVector
 from tf_equirl.models.inputs import unconstrained
 from tf_equirl.models.on_encoder import OnEncoder, on_encoder
@@ -28,6 +29,13 @@ def make_networks(env: BaseEnvironment, config: DrQv2Config) -> OnEncoder:
       ValueError: if they cannot be built, or do not fit the environment.
     """
     check_environment(env)
+    if picture_of(env.symmetry.state) is None:
+        raise ValueError(
+            "`env` must have pictures for observations, on which its symmetry acts by an "
+            "image_representation, such as envs.Pixels(); train_sac and train_ppo take vectors. "
+            f"Received: env={env.name}, whose observations have shape {env.observation_shape}, and "
+            f"symmetry.state is {env.symmetry.state}"
+        )
     size = math.prod(env.observation_shape)
     if size != env.symmetry.state.dim:
         raise ValueError(

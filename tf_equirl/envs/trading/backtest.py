@@ -10,9 +10,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tf_equirl._checks import instance, refuse
+from tf_equirl._checks import cut, instance, integers, refuse, shown
 from tf_equirl.envs.trading.market import Market
 from tf_equirl.envs.trading.stock_trading import StockTrading
+
+_MOST_MEMBERS = 2**20
 
 
 def backtest(
@@ -47,6 +49,9 @@ def backtest(
     """
     instance("env", env, StockTrading)
     steps, stocks = len(env.days) - 1, len(env.market.tickers)
+    if not isinstance(members, (list, tuple)) or len(members) > 0:
+        rule = "leading dimensions, positive integers"
+        members = integers("members", members, rule, least=1, most=_MOST_MEMBERS, most_items=8)
     start = env.starts_of_paths()
     shape = [*members, *start.row.shape]
     start = tf.nest.map_structure(
@@ -84,8 +89,16 @@ def backtest(
         return values.stack()
 
     # Called directly, TensorFlow would warn that a new function is traced each time.
-    found = run.get_concrete_function()().numpy().astype(np.float64)
-    return np.moveaxis(found, 0, -1)
+    try:
+        program = run.get_concrete_function()
+    except Exception as error:  # of the policy's own code, or of what it gives
+        observations = [*shape, *env.observation_shape]
+        raise ValueError(
+            f"`policy` must make actions {[*shape, stocks]} of observations {observations}. "
+            f"Received: policy={shown(policy)}, which fails: {type(error).__name__}: "
+            f"{cut(str(error))}"
+        ) from error
+    return np.moveaxis(program().numpy().astype(np.float64), 0, -1)
 
 
 def buy_and_hold(env: StockTrading, market: Market | None = None) -> NDArray[np.float64]:
@@ -97,8 +110,12 @@ def buy_and_hold(env: StockTrading, market: Market | None = None) -> NDArray[np.
 
     Returns:
         Values `[paths, days + 1]`, as `backtest` has them: the cost is paid after the first one.
+
+    Raises:
+        ValueError: If an argument is not one of those.
     """
-    market = env.market if market is None else market
+    instance("env", env, StockTrading)
+    market = env.market if market is None else instance("market", market, Market)
     if not np.array_equal(market.days, env.market.days):
         refuse("market", "a market with the days of `env`", market)
     row = env.days[0] == market.days

@@ -73,10 +73,13 @@ class Market:
         Raises:
             ValueError: If one is none of its stocks.
         """
+        rule = f"a list of some of {', '.join(self.tickers)}"
+        if not isinstance(tickers, (list, tuple)) or not tickers:
+            refuse("tickers", rule, tickers)
         found = []
         for ticker in tickers:
-            if ticker not in self.tickers:
-                refuse("tickers", f"some of {', '.join(self.tickers)}", ticker)
+            if not isinstance(ticker, str) or ticker not in self.tickers:
+                refuse("tickers", rule, ticker)
             found.append(self.tickers.index(ticker))
         return Market(self.prices[..., found], tuple(tickers), self.days)
 
@@ -128,10 +131,11 @@ def _days(days: Any, count: int) -> NDArray[np.datetime64]:
         )
     rule = f"{count} dates, one for each row of `prices`"
     try:
+        numbers = np.asarray(days).dtype.kind in "biufc"  # which NumPy takes for days since 1970
         array = np.array(days, "datetime64[D]")
     except Exception:  # of whatever type
         refuse("days", rule, days)
-    if array.shape != (count,) or np.isnat(array).any():
+    if numbers or array.shape != (count,) or np.isnat(array).any():
         refuse("days", rule, days)
     steps = np.diff(array).astype(int)
     for what, wrong in (

@@ -13,7 +13,7 @@ from tf_equirl.envs.trading.market import Market
 
 DOW = ("AAPL", "CVX", "HD", "JNJ", "JPM", "KO", "MRK", "MSFT", "PG", "UNH", "WMT")
 """Those of skfolio's 20 stocks that were in the Dow Jones Industrial Average in 2021 and 2022."""
-_LARGEST = 10**8  # prices of a simulation
+_LARGEST = 10**8  # returns of a simulation, those before its first day included
 
 
 def sp500_market(tickers: Sequence[str] | None = None) -> Market:
@@ -88,7 +88,8 @@ def simulated_market(
         price: That all stocks have on the first day.
 
     Raises:
-        ValueError: If an argument is not one of those.
+        ValueError: If an argument is not one of those, there would be more than 10^8 returns, or
+            prices would not be finite and positive.
 
     Example:
         >>> from tf_equirl.envs.trading import simulated_market
@@ -97,21 +98,32 @@ def simulated_market(
     """
     days = integer("days", days, 2)
     stocks, window = positive_integer("stocks", stocks), positive_integer("window", window)
-    most = max(1, _LARGEST // (days * stocks))
-    paths = positive_integer("paths", paths, most)
+    paths = positive_integer("paths", paths)
+    # What was at the beginning is forgotten: it counts momentum^40 after so many days.
+    before = 40 * window
+    if paths * stocks * (window + before + days) > _LARGEST:
+        raise ValueError(
+            f"`paths` * `stocks` * (`days` + 41 * `window`) must be at most {_LARGEST:,}. "
+            f"Received: paths={paths}, stocks={stocks}, days={days}, window={window}"
+        )
     kappa = number("kappa", kappa, "a number from 0 to 1", lambda x: 0 <= x <= 1)
     rule = "a number above -1 and below 1"
     momentum = number("momentum", momentum, rule, lambda x: -1 < x < 1)
     volatility, price = number("volatility", volatility), number("price", price)
     generator = np.random.default_rng(integer("seed", seed, 0, LARGEST_SEED))
     weights = momentum * ((1 - kappa) / window + kappa * (np.arange(window) == 0))
-    # What was at the beginning is forgotten: it counts momentum^40 after so many days.
-    before = 40 * window
-    noise = volatility * generator.standard_normal([before + days, paths, stocks])
     returns = np.zeros([window + before + days, paths, stocks])
-    for day in range(before + days):
-        recent = returns[day : day + window][::-1]
-        returns[window + day] = np.tensordot(weights, recent, 1) + noise[day]
-    found = returns[-days:]
-    found[0] = 0
-    return Market(price * np.exp(np.cumsum(found, axis=0)).transpose(1, 0, 2))
+    with np.errstate(all="ignore"):  # what is not finite is told below
+        noise = volatility * generator.standard_normal([before + days, paths, stocks])
+        for day in range(before + days):
+            recent = returns[day : day + window][::-1]
+            returns[window + day] = np.tensordot(weights, recent, 1) + noise[day]
+        found = returns[-days:]
+        found[0] = 0
+        prices = price * np.exp(np.cumsum(found, axis=0)).transpose(1, 0, 2)
+    if not (np.isfinite(prices) & (prices > 0)).all():
+        raise ValueError(
+            "`volatility` and `price` must be such that all prices are finite and positive. "
+            f"Received: volatility={volatility}, price={price}, momentum={momentum}, days={days}"
+        )
+    return Market(prices)

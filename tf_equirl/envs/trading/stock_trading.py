@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
@@ -78,7 +80,8 @@ class StockTrading(Environment):
             and it does so on a random path either way.
         max_episode_steps: Days of an episode; None for 250 if there are as many, or all days where
             episodes begin on the first.
-        initial_cash: With which an episode begins; there are no shares.
+        initial_cash: With which an episode begins; there are no shares. This, `max_shares` and
+            `reward_scale` are numbers from 1e-12 to 1e12.
         max_shares: Shares of a stock that are traded a day at most.
         cost: Of a trade, as a share of it; below 1.
         reward_scale: See above; FinRL's is 1e-4.
@@ -117,16 +120,18 @@ class StockTrading(Environment):
         policy: str = "squashed_gaussian",
     ) -> None:
         """Checks the arguments and computes what is observed of all days."""
-        self.market = instance("market", market, Market, "a tf_equirl.envs.trading.Market")
+        self.market = instance(
+            "market", market, Market, "a tf_equirl.envs.trading.Market, such as Market(prices)"
+        )
         self.group = one_of("group", group, GROUPS)
         self.window = positive_integer("window", window, _LARGEST_WINDOW)
         self.scales = _scales(scales)
         self._random_start = flag("random_start", random_start)
-        self.initial_cash = number("initial_cash", initial_cash)
-        self.max_shares = number("max_shares", max_shares)
+        self.initial_cash = _amount("initial_cash", initial_cash)
+        self.max_shares = _amount("max_shares", max_shares)
         rule = "a number of at least 0 and below 1"
         self.cost = number("cost", cost, rule, lambda x: 0 <= x < 1)
-        self.reward_scale = number("reward_scale", reward_scale)
+        self.reward_scale = _amount("reward_scale", reward_scale)
         self.policy = one_of("policy", policy, POLICIES)
         self._find_days(first_day, last_day, max_episode_steps)
         self._make_tables()
@@ -254,6 +259,12 @@ class StockTrading(Environment):
         if self._first < history:
             refuse("first_day", f"a day with {history} days of prices before it", str(first_day))
         available = self._last - self._first
+        if available < 1 and (first_day, last_day) != (None, None) and history < len(days) - 1:
+            raise ValueError(
+                "`first_day` and `last_day` must be two days or more apart, of those from "
+                f"{days[history]}, which has {history} days of prices before it, to {days[-1]}. "
+                f"Received: first_day={first_day}, last_day={last_day}"
+            )
         if available < 1:
             raise ValueError(
                 "`market` must have prices of two days or more in which there may be trade, after "
@@ -323,11 +334,17 @@ def _scales(scales: Any) -> tuple[int, ...]:
     return found
 
 
+def _amount(name: str, value: Any) -> float:
+    """A number that leaves room for what it is multiplied by, in float32."""
+    return number(name, value, "a number from 1e-12 to 1e12", lambda x: 1e-12 <= x <= 1e12)
+
+
 def _day(name: str, value: Any) -> np.datetime64:
-    try:
-        day = np.datetime64(value, "D")
-    except Exception:  # of whatever type
-        day = np.datetime64("NaT")
+    day = np.datetime64("NaT")
+    dated = isinstance(value, (str, datetime.date, np.datetime64))  # NumPy takes numbers, too
+    if dated:
+        with contextlib.suppress(ValueError, OverflowError):
+            day = np.datetime64(value, "D")
     if np.isnat(day):
         refuse(name, 'a date such as "2021-01-01", or None', value)
     return day

@@ -16,7 +16,7 @@ import numpy as np
 from tf_equirl import envs
 from tf_equirl._checks import instance, integer, one_of, positive_integer, refuse
 from tf_equirl._files import locked, remove_partial, write_text_atomically
-from tf_equirl.agents import DQNConfig, NonFiniteError, PPOConfig, SACConfig
+from tf_equirl.agents import DQNConfig, DrQv2Config, NonFiniteError, PPOConfig, SACConfig
 from tf_equirl.dyna import DynaConfig
 from tf_equirl.dyna.learner import DynaLearner
 from tf_equirl.dyna.schedule import Schedule
@@ -184,14 +184,14 @@ class Search:
 
         Raises:
           ValueError: if there is none, its file is damaged, or its config is none of a `PPOConfig`,
-            a `DQNConfig`, a `SACConfig` and a `DynaConfig`.
+            a `DQNConfig`, a `SACConfig`, a `DrQv2Config` and a `DynaConfig`.
         """
         file = Path(folder) / _FILE
         if not file.exists():
             raise ValueError(f"folder must hold a search (a {_FILE}). Received: folder={folder}")
         found = _load(file)
         try:
-            known = PPOConfig, DQNConfig, SACConfig, DynaConfig
+            known = PPOConfig, DQNConfig, SACConfig, DrQv2Config, DynaConfig
             kinds: dict[str, Any] = {kind.__name__: kind for kind in known}
             names = {f.name for f in dataclasses.fields(cls)} - {"env"}
             fields = {name: found[name] for name in names}

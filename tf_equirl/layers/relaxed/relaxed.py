@@ -64,7 +64,8 @@ class Relaxed(EquivariantLinear):
         *args: Those of the strict layer.
         banks: L, from 1 to the order of the group.
         side: "output" has w depend on the element that is computed, "input" on the one that is
-            read; where a layer has the group's elements on one side only, that is the side.
+            read; where a layer has the group's elements on one side only, that is the side. None
+            is "output" where there are both.
         rate: See above, positive.
         spread_penalty: What the spread of w costs, at least 0: so many times the mean over banks
             and elements of (w_l(g) - mean of w_l)^2, as a regularizer.

@@ -63,8 +63,11 @@ class ResidualPathway(EquivariantLinear):
         """Checks and keeps the arguments."""
         rule = "an EquivariantLinear layer that is not built, or its configuration"
         if isinstance(layer, dict):
-            with within("layer"):
-                layer = keras.saving.deserialize_keras_object(layer)
+            try:
+                with within("layer"):
+                    layer = keras.saving.deserialize_keras_object(layer)
+            except TypeError:  # of a class that Keras does not know
+                refuse("layer", rule, layer)
         inner: EquivariantLinear = instance("layer", layer, EquivariantLinear, rule)
         if inner.built:
             refuse("layer", rule, inner)
