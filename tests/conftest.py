@@ -1,4 +1,5 @@
 import contextlib
+import re
 import zlib
 from unittest import mock
 
@@ -22,6 +23,28 @@ def pytest_runtest_setup(item):
 
     with mock.patch("tensorflow.random.set_seed"):
         keras.utils.set_random_seed(zlib.crc32(item.nodeid.encode()))
+
+
+# Files that train the same programs run in one process, which compiles them once.
+TOGETHER = (
+    r"agents/test_sac_",
+    r"agents/test_dqn_",
+    r"agents/test_(learner|train_ppo)\.",
+    r"training/test_(blocks|more|stopping)\.",
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Shares files out to processes, those that are `TOGETHER` as one."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return next((files for files in TOGETHER if re.search(files, file)), file)
+
+    return Together(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="module")

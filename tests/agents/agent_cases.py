@@ -6,7 +6,7 @@ from tf_equirl.agents import PPOConfig
 
 # Widths and batches that fill no vector register.
 SMALL = PPOConfig(
-    actor="odd",
+    actor="gcnn",
     critic="invariant",
     hidden_units=(7, 5),
     num_environments=4,
