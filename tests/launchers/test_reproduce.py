@@ -75,11 +75,7 @@ def test_a_table_and_a_figure_come_from_the_same_runs(tmp_path):
 
 SHORT_PICTURES = {
     "gridworld": {"agents": ("cnn", "gcnn"), "steps": (80, 160, 240)},
-    "snake": {
-        **{"agents": ("dqn-cnn", "dqn-gcnn"), "steps": (512, 1024, 1280)},
-        # Narrow networks, instead of widths that are matched to the thesis' budget.
-        **{"filters": (2, 3), "hidden_units": (4,), "match_parameters": None},
-    },
+    "snake": {"agents": ("dqn-cnn", "dqn-gcnn"), "steps": (512, 1024, 1280)},
     "pong": {"agents": ("cnn", "gcnn"), "steps": (1024, 2048, 8192)},
 }
 
