@@ -30,6 +30,7 @@ TOGETHER = (
     r"agents/test_sac_",
     r"agents/test_dqn_",
     r"agents/test_(learner|train_ppo)\.",
+    r"agents/test_(augmentation_ppo|configs)\.",
     r"training/test_(blocks|more|stopping)\.",
 )
 

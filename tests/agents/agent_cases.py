@@ -1,5 +1,7 @@
 """What the tests of agents train: one config, one environment and blocks of 8, for few programs."""
 
+import dataclasses
+
 import numpy as np
 
 from tf_equirl.agents import PPOConfig
@@ -16,6 +18,10 @@ SMALL = PPOConfig(
     total_timesteps=60 * 12,
 )
 SEEDS = (5, 0, 3, 9, 2)
+# On images of its data, and consistent: all that may be added to an MLP. Trained 16 at once.
+AUGMENTED = dataclasses.replace(
+    SMALL, actor="mlp", critic="mlp", augmentation="orbit", consistency_coefficient=0.1
+)
 
 
 def assert_same(a, b):
