@@ -6,13 +6,15 @@ import dataclasses
 
 import numpy as np
 import pytest
-from compiling import uncompiled
 
 from tf_equirl import envs, models
 from tf_equirl.agents import PPOConfig, load_result, train_ppo
 from tf_equirl.evaluation import model_equivariance_error
 from tf_equirl.experiments.statistics import paired_difference
 from tf_equirl.reproductions.approximate.cells import AGENTS, Cell, Cells, judge
+
+# XLA compiles their layers in tests/layers/test_conformance.py.
+pytestmark = pytest.mark.usefixtures("without_xla")
 
 ENV = envs.make("CartPole", breaking="gain", kappa=2.0)
 SHORT = PPOConfig(
@@ -64,7 +66,6 @@ def test_a_relaxed_run_is_read_and_resumed_to_the_bit(relaxed, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-@uncompiled()
 def test_penalties_reach_the_agents():
     """Free parts that cost a lot become small."""
     config = dataclasses.replace(SHORT, actor="rpp", critic="rpp", prior_scale=1.0, free_decay=10.0)
