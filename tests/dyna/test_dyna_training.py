@@ -476,8 +476,7 @@ def test_planning_in_the_environment_itself_has_no_model(tmp_path):
 
 def test_configs_of_one_program_give_what_each_gives_alone(tmp_path):
     """Ensembles, whose models are members of their own, too."""
-    # Long enough to fill the buffer, so that the programs are those of the other runs.
-    fields = {**CONFIG.flat(), "total_timesteps": 64 * 4, "dyna_iterations": 2}
+    fields = {**CONFIG.flat(), "total_timesteps": 64 * 2, "dyna_iterations": 1, "ensemble_size": 2}
     values = ({}, {"learning_rate": 1e-2, "gae_lambda": 0.5}, {"model_learning_rate": 1e-4})
     configs = [DynaConfig.from_flat(**{**fields, **changed}) for changed in values]
     together = train_dyna("CartPole", configs, [4], tmp_path / "run")
