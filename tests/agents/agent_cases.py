@@ -1,12 +1,14 @@
 """What the tests of agents train: one config, one environment and blocks of 8, for few programs."""
 
+import dataclasses
+
 import numpy as np
 
 from tf_equirl.agents import PPOConfig
 
 # Widths and batches that fill no vector register.
 SMALL = PPOConfig(
-    actor="odd",
+    actor="gcnn",
     critic="invariant",
     hidden_units=(7, 5),
     num_environments=4,
@@ -16,6 +18,10 @@ SMALL = PPOConfig(
     total_timesteps=60 * 12,
 )
 SEEDS = (5, 0, 3, 9, 2)
+# On images of its data, and consistent: all that may be added to an MLP. Trained 16 at once.
+AUGMENTED = dataclasses.replace(
+    SMALL, actor="mlp", critic="mlp", augmentation="orbit", consistency_coefficient=0.1
+)
 
 
 def assert_same(a, b):

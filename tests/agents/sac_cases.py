@@ -26,6 +26,7 @@ SMALL = SACConfig(
     actor_learning_rate=1e-3,
     tau=0.05,
     discount=0.95,
+    max_gradient_norm=10.0,
     total_timesteps=40 * 12,
 )
 SEEDS = (5, 0, 3, 9, 2)

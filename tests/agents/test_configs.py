@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-from agent_cases import SMALL, assert_same
+from agent_cases import AUGMENTED, assert_same
 
 from tf_equirl import envs, models
 from tf_equirl.agents import PPOConfig, load_result, make_ppo_agent, train_ppo
@@ -13,7 +13,7 @@ from tf_equirl.agents.ppo.learner import PPOLearner
 from tf_equirl.agents.ppo.tf_agents_ppo import MemberAgent, clip_agent
 from tf_equirl.training import programs
 
-BASE = dataclasses.replace(SMALL, actor="mlp", learning_rate=1e-2, consistency_coefficient=0.1)
+BASE = dataclasses.replace(AUGMENTED, learning_rate=1e-2)
 # Each differs in one of the fields that may differ.
 VARIED = {
     "learning_rate": 3e-3,

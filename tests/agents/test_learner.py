@@ -18,7 +18,7 @@ from tf_equirl.training import programs
 # Members at once: a block that `train_ppo` uses, and another number than that of environments.
 MEMBERS = 8
 # Each update has a step size of its own.
-ANNEALED = dataclasses.replace(SMALL, actor="gcnn", anneal_learning_rate=True)
+ANNEALED = dataclasses.replace(SMALL, anneal_learning_rate=True)
 
 
 def _learner(config=ANNEALED, env="CartPole", **fields):
@@ -244,7 +244,7 @@ def test_programs_are_shared_by_what_computes_the_same():
     """Neither a run's length nor what is data of a program counts."""
     key = _learner(SMALL).key
     assert _learner(SMALL, total_timesteps=6000).key == key
-    given = models.actor(envs.make("CartPole").symmetry, "odd", (7, 5))
+    given = models.actor(envs.make("CartPole").symmetry, SMALL.actor, (7, 5))
     config = dataclasses.replace(SMALL, actor="mlp")  # which then says nothing
     networks = config.networks(envs.make("CartPole"), actor=given)
     assert PPOLearner(envs.make("CartPole"), config, *networks).key == key

@@ -13,6 +13,9 @@ from tf_equirl.evaluation import model_equivariance_error
 from tf_equirl.experiments.statistics import paired_difference
 from tf_equirl.reproductions.approximate.cells import AGENTS, Cell, Cells, judge
 
+# XLA compiles their layers in tests/layers/test_conformance.py.
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 ENV = envs.make("CartPole", breaking="gain", kappa=2.0)
 SHORT = PPOConfig(
     actor="relaxed",

@@ -273,8 +273,9 @@ def test_a_temperature_that_is_not_learned_stays():
     )
     learner = fixed.learner(Puck())
     state = learner.start([3, 1])
+    learn = tf.function(learner.learn, autograph=False)
     for index in range(3):
-        after, reports = learner.learn(state._replace(buffer=()), state.buffer, tf.constant(index))
+        after, reports = learn(state._replace(buffer=()), state.buffer, tf.constant(index))
         state = after._replace(buffer=state.buffer)
     np.testing.assert_allclose(reports["temperature"], 0.25, rtol=1e-6)
     assert np.isfinite(reports["critic_loss"]).all()

@@ -335,10 +335,11 @@ def test_progress_is_reported_before_and_after_every_call():
 
 def test_an_equivariant_agent_learns_and_stays_equivariant():
     env = envs.make("CartPole")
-    result = train_ppo(env, PPOConfig(actor="gcnn", total_timesteps=20_480), seeds=range(8))
-    first, last = result.returns[:, 128:256].mean(), result.returns[:, -256:].mean()
-    # A random policy stays near 22; 20,000 steps bring the mean of eight seeds past 100.
-    assert first < 40 and last > 70
+    config = dataclasses.replace(SMALL, learning_rate=3e-3, total_timesteps=60 * 341)
+    result = train_ppo(env, config, seeds=range(8))
+    first, last = result.returns[:, 64:128].mean(), result.returns[:, -256:].mean()
+    # A random policy stays near 22; 20,000 steps bring the mean of eight seeds to some 360.
+    assert first < 40 and last > 150
     actor, symmetry = result.actor(4), env.symmetry
     states = np.random.default_rng(1).normal(size=(100, 4)).astype("float32")
     logits = actor(states).numpy()

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from compiling import uncompiled
 
 from tf_equirl import agents, envs
 from tf_equirl.envs.ball_in_cup import BallInCup, broken_ball_in_cup, restore
@@ -124,6 +125,7 @@ def test_actions_outside_of_the_box_are_cut_off(installed):
         np.testing.assert_array_equal(x, y)
 
 
+@uncompiled()
 def test_ppo_trains_on_the_host(installed):
     config = agents.PPOConfig(
         actor="gcnn", critic="invariant", total_timesteps=256, num_environments=2, rollout_steps=64

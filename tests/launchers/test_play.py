@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from in_process import run_here
 from PIL import Image
-from processes import run_python
 
 from tf_equirl.evaluation import record
 
@@ -28,7 +27,7 @@ def model_file(tmp_path_factory):
 
 
 def test_without_a_terminal_the_frames_stand_one_below_the_other(model_file):
-    result = run_python("-m", "launchers.play", f"--model={model_file}", "--seed=2")
+    result = run_here("play", f"--model={model_file}", "--seed=2")
     assert (result.returncode, result.stderr) == (0, "")
     frames, episode_return = record(
         keras.models.load_model(model_file), "Catch", seed=2, mode="ansi"

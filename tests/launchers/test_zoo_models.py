@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from in_process import run_here
-from processes import ROOT, run_python
+from processes import ROOT
 
 from tf_equirl import publishing, zoo
 from tf_equirl.publishing import card_tables
@@ -40,9 +40,9 @@ def call(folder, *arguments):
     return result.stdout
 
 
-def test_without_further_flags_it_lists_the_models(folder):
-    """In a process of its own, which is quiet."""
-    result = run_python("-m", "launchers.zoo_models", f"--zoo_dir={folder}", COLUMNS="80")
+def test_without_further_flags_it_lists_the_models(folder, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    result = run_here("zoo_models", f"--zoo_dir={folder}")
     assert result.returncode == 0, result.stderr
     (row,) = [line for line in result.stdout.splitlines() if NAME in line]
     mean = zoo_cases.read_card(folder / NAME)["evaluation"]["greedy"]["mean"]

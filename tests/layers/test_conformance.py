@@ -26,7 +26,7 @@ each_group = pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS.keys()
 THREE = {name: GROUPS[name] for name in ("C4", "S3", "Q8")}
 three_groups = pytest.mark.parametrize("group", THREE.values(), ids=THREE.keys())
 non_abelian = pytest.mark.parametrize("group", [GROUPS["S3"], GROUPS["Q8"]], ids=["S3", "Q8"])
-# Of what is compiled or vectorised nothing depends on the group but sizes and indices.
+# Of what is compiled, vectorised or rounded nothing depends on the group but sizes and indices.
 of_s3 = pytest.mark.parametrize("group", [GROUPS["S3"]], ids=["S3"])
 
 
@@ -190,7 +190,7 @@ def test_unknown_leading_dimensions_and_xla(case, group):
 
 
 @each_case
-@three_groups
+@of_s3
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision(case, group, dtype):
     full = case.build(group)

@@ -1,3 +1,5 @@
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -11,24 +13,28 @@ CRITICS = [kind for kind in models.CRITIC_KINDS if kind != "cnn"]
 PICTURES = [kind for kind in models.ACTOR_KINDS if kind not in ("mlp", "odd")]
 
 
-def _built():
+def _builders():
+    """Functions, called when a test runs: every process collects all tests."""
     catch, cartpole = envs.make("Catch"), envs.make("CartPole")
     for kind in models.TRANSITION_KINDS:
         if kind == "cnn":  # of pictures
             continue
-        yield models.transition_model(catch.symmetry, kind, (4, 4), head=catch.transition_head)
+        yield partial(
+            models.transition_model, catch.symmetry, kind, (4, 4), head=catch.transition_head
+        )
     for kind in ACTORS:
-        yield models.actor(cartpole.symmetry, kind, (4, 4))
+        yield partial(models.actor, cartpole.symmetry, kind, (4, 4))
     for kind in CRITICS:
-        yield models.critic(cartpole.symmetry, kind, (4, 4))
+        yield partial(models.critic, cartpole.symmetry, kind, (4, 4))
     board = envs.Snake(height=5, width=5).symmetry
     looks = models.Convolutions((2, 3), pooling="max")
     for kind in PICTURES:
         name = f"{kind}_of_pictures"
-        yield models.actor(board, kind, (4,), convolutions=looks, name=name)
+        yield partial(models.actor, board, kind, (4,), convolutions=looks, name=name)
     for kind in ("cnn", "invariant"):
         name = f"{kind}_critic_of_pictures"
-        yield models.critic(board, kind, (4,), convolutions=looks, name=name)
+        yield partial(models.critic, board, kind, (4,), convolutions=looks, name=name)
+    yield from (_branching, _attention)
 
 
 def _branching():
@@ -45,9 +51,15 @@ def _attention():
     return keras.Model(inputs, keras.layers.MultiHeadAttention(2, 3)(inputs, inputs))
 
 
-@pytest.mark.parametrize("model", [*_built(), _branching(), _attention()], ids=lambda m: m.name)
-def test_many_fresh_weights_are_those_of_each_seed_number_for_number(model):
-    seeds = [7, 0, 123456]
+def _name(build):
+    if not isinstance(build, partial):
+        return build.__name__
+    return build.keywords.get("name", f"{build.args[1]}_{build.func.__name__}")
+
+
+@pytest.mark.parametrize("build", _builders(), ids=_name)
+def test_many_fresh_weights_are_those_of_each_seed_number_for_number(build):
+    model, seeds = build(), [7, 0, 123456]
     before = model.get_weights()
     stacked = models.stacked_fresh_weights([model, model], seeds)
     for k, seed in enumerate(seeds):

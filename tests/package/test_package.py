@@ -153,7 +153,8 @@ def test_a_wheel_puts_only_tf_equirl_into_site_packages(tmp_path):
         f"import sys; sys.path.insert(0, {str(installed)!r})\n"
         "from tf_equirl import zoo\n"
         "print(zoo.__file__, *zoo.list())\n"
-        "for name in zoo.list(): zoo.verify(name), zoo.verify_outputs(name)\n"
+        "for name in zoo.list(): zoo.verify(name)\n"
+        "zoo.verify_outputs(zoo.list()[0])\n"  # those of all are tested in tests/zoo
     )
     result = python(code, hidden=["tf_agents", "tf_keras", "gym"], cwd=tmp_path / "empty")
     assert result.returncode == 0, result.stderr

@@ -43,7 +43,7 @@ def test_few_seeds_give_the_same_numbers_again_and_after_an_interruption(seeds, 
         train_ppo("Catch", CONFIG, seeds, folder, on_progress=Stop(1))
     assert_same(train_ppo("Catch", CONFIG, seeds, folder, resume=True), whole)
     # They differ from those of the same seeds among others by rounding alone.
-    many = train_ppo("Catch", CONFIG, [9, *seeds, 1, 2])
+    many = train_ppo("Catch", CONFIG, [9, *seeds, 1])  # a block of four
     for role, arrays in whole.weights.items():
         for few, among in zip(arrays, many.weights[role], strict=True):
             np.testing.assert_allclose(few, among[1 : 1 + len(seeds)], atol=1e-4)
