@@ -11,7 +11,8 @@ from tf_equirl import envs, models
 from tf_equirl.agents import PPOConfig, load_result, train_ppo
 from tf_equirl.evaluation import model_equivariance_error
 from tf_equirl.experiments.statistics import paired_difference
-from tf_equirl.reproductions.approximate.cells import AGENTS, Cell, Cells, judge
+from tf_equirl.reproductions.approximate.cells import AGENTS, Cell, Cells
+from tf_equirl.reproductions.approximate.cells_report import judge
 
 # XLA compiles their layers in tests/layers/test_conformance.py.
 pytestmark = pytest.mark.usefixtures("without_xla")

@@ -163,6 +163,8 @@ def test_cells_of_a_broken_symmetry_are_tuned_trained_and_judged(tmp_path, monke
     assert [r["breaking"] for r in rows] == 6 * ["none"] + 6 * ["gain"]
     assert {r["recommended"] for r in rows[:6]} == {"exact"}
     assert {r["recommended"] for r in rows[6:]} == {"relaxed"}
+    for row in rows:
+        assert (float(row["spread"] or 0) > 0) == row["agent"].startswith("relaxed")
     page = (tmp_path / "table_approximate-cartpole.md").read_text()
     assert "of 2 cells" in page and "relaxation rate" in page and "prior scale" in page
     assert matplotlib.image.imread(tmp_path / "table_approximate-cartpole.png").shape[1] > 500

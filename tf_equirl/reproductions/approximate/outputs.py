@@ -11,12 +11,8 @@ from tf_equirl._files import write_text_atomically
 from tf_equirl.agents import TrainingResult
 from tf_equirl.experiments.reports import to_csv
 from tf_equirl.experiments.tuning import Tuned
-from tf_equirl.reproductions.approximate.cells import (
-    Cell,
-    Cells,
-    cell_rows,
-    cells_markdown,
-)
+from tf_equirl.reproductions.approximate.cells import Cell, Cells
+from tf_equirl.reproductions.approximate.cells_report import cell_rows, cells_markdown
 from tf_equirl.reproductions.approximate.control import TASKS, Control, ControlCell, Measured
 from tf_equirl.reproductions.approximate.control_report import control_markdown, control_rows
 from tf_equirl.reproductions.approximate.estimates import (

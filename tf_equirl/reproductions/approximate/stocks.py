@@ -233,14 +233,3 @@ def day_shares(env: StockTrading, result: SACResult) -> NDArray[np.float64]:
     observation = env.observe(state)
     found = for_each_member(actor, result.weights["actor"][:count], shares, observation)
     return found["shares"].astype(np.float64)
-
-
-def spreads(result: SACResult) -> NDArray[np.float64]:
-    """Of the weights of relaxed layers, mean over the actor's layers: `[seeds]`."""
-    models = [result.actor(seed) for seed in result.seeds]
-    return np.array(
-        [
-            np.mean([float(x.spread()) for x in model.layers if hasattr(x, "spread")])
-            for model in models
-        ]
-    )

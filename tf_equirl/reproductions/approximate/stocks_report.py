@@ -12,13 +12,13 @@ from tf_equirl.agents.sac.result import SACResult
 from tf_equirl.envs.trading import annualized_return, sharpe_ratio
 from tf_equirl.experiments.statistics import interquartile_mean, mean_and_error, rounded
 from tf_equirl.experiments.tables import markdown_table
+from tf_equirl.reproductions.approximate.measures import spreads
 from tf_equirl.reproductions.approximate.stocks import (
     AGENTS,
     REAL,
     Stocks,
     Traded,
     day_shares,
-    spreads,
 )
 
 Row = dict[str, Any]
