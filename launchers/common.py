@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ENV = "the environment: a name, or module:Class of your own, looked for in this folder too"
 ENV_ARG = "name=value of an argument of its constructor, as --env_arg=wind=0.5; may be repeated"
 
+PIXELS = "tf_equirl.envs.pixels:Pixels"
+"""The environment of DrQ-v2 where none is named."""
 
 ZOO_DIR = "folder of a zoo of your own (default: the one that comes with tf_equirl)"
 

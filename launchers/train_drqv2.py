@@ -26,7 +26,7 @@ run_flags.define(
     "go on with what is in run_dir; flags left out are taken from it",
 )
 run_flags.define_watch()
-flags.FLAGS.set_default("env", "tf_equirl.envs.pixels:Pixels")
+flags.FLAGS.set_default("env", common.PIXELS)
 config_flags.define_config_flags(DrQv2Config, sweep_flags.swept(DrQv2Config))
 config_flags.define_base_flags()
 flags.adopt_module_key_flags(config_flags)  # so that --helpshort shows them

@@ -151,7 +151,7 @@ def _search(found: Search | None) -> Search:
     }
     if found is None:
         if kind is DrQv2Config:
-            flags.FLAGS.set_default("env", "tf_equirl.envs.pixels:Pixels")
+            flags.FLAGS.set_default("env", common.PIXELS)
         env = run_flags.environment(None)
         return Search(env, config, _spaces(config), seeds=run_flags.seeds(None), **options)
     if common.given("env", "env_arg"):

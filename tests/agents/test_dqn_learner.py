@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from compiling import compiles
 from dqn_cases import SMALL, Lottery
+from off_policy_reference import Adam, clone, rows_of, state_at, window_of
 
 from tf_equirl import envs
 from tf_equirl.agents.dqn.gradient_steps import LOSSES, ROLE
@@ -32,72 +33,21 @@ def run(learner, state, first, number):
     return learner.stages["update"].run(state, first, number)
 
 
-def rows_of(learner, buffer, updates, member):
-    """The rows of the first updates as arrays `[steps, envs, ...]`."""
-    c = learner.config
-
-    def part(x):
-        found = x[member, : updates * c.update_timesteps].numpy()
-        return found.reshape(-1, c.num_environments, *found.shape[1:])
-
-    return tf.nest.map_structure(part, buffer)
-
-
-def state_at(rows, place):
-    return tf.nest.map_structure(lambda x: tf.constant(x[place]), rows.state)
-
-
-def network(learner, weights, member):
-    model = keras.models.clone_model(learner.networks[ROLE])
-    for variable, value in zip(model.trainable_variables, weights, strict=True):
-        variable.assign(value[member])
-    return model
-
-
-def window_of(learner, rows, start, end):
-    """Of a window, step by step: its rewards, what the value of the rest weighs, and where."""
-    c, env = learner.config, learner.env
-    t, copy = start
-    reward, weight = 0.0, 1.0
-    for at in range(t, min(t + c.n_steps, end)):
-        place = (at, copy)
-        reward += weight * rows.reward[place]
-        weight *= c.discount
-        if rows.terminated[place]:
-            weight = 0.0
-        if rows.terminated[place] or rows.truncated[place]:
-            break
-    action = tf.constant(rows.action[place])
-    following = env.advance(state_at(rows, place), action, tf.zeros([env.num_uniforms]))[1]
-    return reward, weight, env.observe(following)
-
-
-def goals_of(windows, online, target):
+def goals_of(env, windows, online, target):
     """What the values of windows are learned towards."""
-    reward, weight, observation = zip(*windows, strict=True)
-    observation = tf.stack(observation)
+    reward, weight, states = zip(*windows, strict=True)
+    observation = env.observe(tf.nest.map_structure(lambda *x: tf.stack(x), *states))
     best = np.argmax(online(observation), axis=1)
     values = target(observation).numpy()[np.arange(len(best)), best]
     return np.array(reward) + np.array(weight) * values
 
 
-def adam(config, variables, gradients, first, second, count, rate):
-    """One step of the textbook's Adam, in place."""
-    for i, (variable, gradient) in enumerate(zip(variables, gradients, strict=True)):
-        first[i] = config.adam_beta_1 * first[i] + (1 - config.adam_beta_1) * gradient
-        second[i] = config.adam_beta_2 * second[i] + (1 - config.adam_beta_2) * gradient**2
-        mean = first[i] / (1 - config.adam_beta_1**count)
-        root = np.sqrt(second[i] / (1 - config.adam_beta_2**count))
-        variable.assign(variable - rate * mean / (root + config.adam_epsilon))
-
-
 def reference(learner, before, buffer, draws, index, member):
     """Update `index` of one member: eager, row by row, with plain Keras variables."""
     c, env = learner.config, learner.env
-    online = network(learner, before.weights.trained[ROLE], member)
-    target = network(learner, before.target, member)
-    first = [np.float64(m[member]) for m in before.adam.first]
-    second = [np.float64(m[member]) for m in before.adam.second]
+    online = clone(learner.networks[ROLE], before.weights.trained[ROLE], member)
+    target = clone(learner.networks[ROLE], before.target, member)
+    adam = Adam(c, before.adam, member)
     rate = c.learning_rate * (1 - index / c.num_updates)
     rows = rows_of(learner, buffer, index + 1, member)
     count = max(0, index * c.phases - c.first_phase) * c.gradient_steps
@@ -112,17 +62,15 @@ def reference(learner, before, buffer, draws, index, member):
         for step in range(c.gradient_steps):
             numbers = np.int32(draws[member, phase, step] * np.float32(filled))
             starts = [(oldest + n // c.num_environments, n % c.num_environments) for n in numbers]
-            goal = goals_of([window_of(learner, rows, x, end) for x in starts], online, target)
+            goal = goals_of(env, [window_of(learner, rows, x, end) for x in starts], online, target)
             observation = tf.stack([env.observe(state_at(rows, start)) for start in starts])
             action = [rows.action[start] for start in starts]
             with tf.GradientTape() as tape:
                 value = tf.gather(online(observation), action, batch_dims=1)
                 loss = keras.losses.Huber(c.huber_delta)(goal[:, None], value[:, None])
             gradients = tape.gradient(loss, [v.value for v in online.trainable_variables])
-            norm = float(tf.linalg.global_norm(gradients))
             count += 1
-            scaled = [np.float64(g) * min(1.0, c.max_gradient_norm / norm) for g in gradients]
-            adam(c, online.trainable_variables, scaled, first, second, count, rate)
+            norm = adam.step(online.trainable_variables, gradients, count, rate)
             if count % c.target_update_period == 0:
                 target.set_weights(online.get_weights())
             found.append((float(loss), float(tf.reduce_mean(value)), norm))

@@ -2,15 +2,14 @@
 
 import dataclasses
 import json
-import math
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from agent_cases import Stop, assert_same
 from compiling import uncompiled
 from drqv2_cases import SEEDS, SMALL, small_pixels
+from off_policy_reference import Adam, clone, rows_of, state_at, window_of
 
 from tf_equirl import envs, evaluation
 from tf_equirl.agents import DrQv2Config, load_drqv2_result, train_drqv2
@@ -19,13 +18,6 @@ from tf_equirl.training.memory import Batch
 from tf_equirl.training.randomness import Purpose, member_uniforms
 
 ENV = small_pixels()
-
-
-def clone(model, weights, member):
-    copy = keras.models.clone_model(model)
-    for variable, value in zip(copy.trainable_variables, weights, strict=True):
-        variable.assign(value[member])
-    return copy
 
 
 def test_losses_and_gradients_equal_an_eager_reference():
@@ -82,45 +74,6 @@ def test_losses_and_gradients_equal_an_eager_reference():
         np.testing.assert_allclose(total, actor_loss[member], rtol=1e-4, atol=1e-6)
 
 
-class Adam:
-    """The textbook's, for some networks of one member, with a bound on the gradient's norm."""
-
-    def __init__(self, config, state, models, member):
-        self.config, self.models = config, models
-        self.variables = [v for model in models for v in model.trainable_variables]
-        self.first, self.second = ([np.float64(m[member]) for m in x] for x in state[:2])
-
-    def penalty(self):
-        return tf.add_n([tf.zeros([]), *(loss for model in self.models for loss in model.losses)])
-
-    def step(self, gradients, count, rate):
-        c = self.config
-        norm = math.sqrt(sum(np.square(g).sum() for g in map(np.float64, gradients)))
-        for i, (variable, gradient) in enumerate(zip(self.variables, gradients, strict=True)):
-            g = np.float64(gradient) * min(1.0, c.max_gradient_norm / norm)
-            self.first[i] = c.adam_beta_1 * self.first[i] + (1 - c.adam_beta_1) * g
-            self.second[i] = c.adam_beta_2 * self.second[i] + (1 - c.adam_beta_2) * g * g
-            mean = self.first[i] / (1 - c.adam_beta_1**count)
-            root = np.sqrt(self.second[i] / (1 - c.adam_beta_2**count))
-            variable.assign(variable - rate * mean / (root + c.adam_epsilon))
-        return norm
-
-
-def window_of(config, env, rows, start, end):
-    """Of a window, step by step: its rewards, what the value of the rest weighs, and where."""
-    t, copy = start
-    reward, weight = 0.0, 1.0
-    for at in range(t, min(t + config.n_steps, end)):
-        place = (at, copy)
-        reward += weight * rows.reward[place]
-        weight *= config.discount
-        if rows.truncated[place]:  # these tasks do not terminate
-            break
-    state = tf.nest.map_structure(lambda x: tf.constant(x[place]), rows.state)
-    action = env.action_distribution.executed(tf.constant(rows.action[place]))
-    return reward, weight, env.advance(state, action, tf.zeros([env.num_uniforms]))[1]
-
-
 def moved_window(pictures, uniforms, most):
     """Each picture seen through a window of its size on itself, padded by its edges."""
     found, size = [], pictures.shape[1]
@@ -128,6 +81,10 @@ def moved_window(pictures, uniforms, most):
         padded = np.pad(picture, [(most, most), (most, most), (0, 0)], "edge")
         found.append(padded[down : down + size, right : right + size])
     return tf.constant(np.stack(found))
+
+
+def penalty(*networks):
+    return tf.add_n([tf.zeros([]), *(loss for network in networks for loss in network.losses)])
 
 
 def reference(learner, before, buffer, drawn, index, member):
@@ -139,20 +96,15 @@ def reference(learner, before, buffer, drawn, index, member):
     }
     encoder, actor, critic = (parts[role] for role in ("encoder", "actor", "critic"))
     target = clone(learner.networks["critic"], before.target["critic"], member)
-    of_critic = Adam(c, before.adam["critic"], [critic, encoder], member)
-    of_actor = Adam(c, before.adam["actor"], [actor], member)
+    of_critic, of_actor = (Adam(c, before.adam[role], member) for role in ("critic", "actor"))
     rate = c.learning_rate * (1 - index / c.num_updates)
-    length = (index + 1) * c.rollout_steps
-    rows = tf.nest.map_structure(lambda x: x[member].numpy()[: length * c.num_environments], buffer)
-    rows = tf.nest.map_structure(
-        lambda x: x.reshape(length, c.num_environments, *x.shape[1:]), rows
-    )
+    rows = rows_of(learner, buffer, index + 1, member)
     numbers, count, found = drawn(0), (index * c.phases - c.first_phase) * c.gradient_steps, []
     for phase in range(c.phases):
         first = index * c.rollout_steps + phase * c.phase_steps
         end = first + c.phase_steps
         deviation = c.deviation(index * c.update_timesteps + phase * c.train_every)
-        state = tf.nest.map_structure(lambda x, a=first, b=end: tf.constant(x[a:b]), rows.state)
+        state = state_at(rows, slice(first, end))
         seen = tf.reshape(env.observe(state), [-1, *env.observation_shape])
         noise = tf.math.ndtri(numbers["acting"][phase, :, member] + 2.0**-24)
         acted = tf.reshape(actor(encoder(seen)), noise.shape) + deviation * noise
@@ -163,14 +115,12 @@ def reference(learner, before, buffer, drawn, index, member):
             places = np.int32(numbers["rows"][member, phase, step] * (end * c.num_environments))
             starts = [(n // c.num_environments, n % c.num_environments) for n in places]
             reward, weight, states = zip(
-                *(window_of(c, env, rows, start, end) for start in starts), strict=True
+                *(window_of(learner, rows, start, end) for start in starts), strict=True
             )
             state = tf.nest.map_structure(lambda *x: tf.stack(x), *states)
             shifts = numbers["shifts"][member]
             following = moved_window(env.observe(state).numpy(), shifts[1], c.shift)
-            state = tf.nest.map_structure(
-                lambda x, p=starts: tf.constant(np.stack([x[q] for q in p])), rows.state
-            )
+            state = state_at(rows, tuple(np.transpose(starts)))
             seen = moved_window(env.observe(state).numpy(), shifts[0], c.shift)
             action = np.stack([rows.action[start] for start in starts])
             noise = deviation * tf.math.ndtri(numbers["noise"][member] + 2.0**-24)
@@ -179,21 +129,21 @@ def reference(learner, before, buffer, drawn, index, member):
             chosen = np.clip(actor(then) + noise[0], -1, 1)
             values = np.min(target([then, tf.constant(chosen)]), axis=1)
             goal = np.float32(np.array(reward) + np.array(weight) * values)
-            variables = [v.value for v in of_critic.variables]
+            variables = [v.value for m in (critic, encoder) for v in m.trainable_variables]
             with tf.GradientTape() as tape:
                 features = encoder(seen)
                 both = critic([features, tf.constant(action)])
                 loss = tf.reduce_sum(tf.reduce_mean((both - goal[:, None]) ** 2, axis=0))
-                total = loss + of_critic.penalty()
-            norm = of_critic.step(tape.gradient(total, variables), count, rate)
+                total = loss + penalty(critic, encoder)
+            norm = of_critic.step(variables, tape.gradient(total, variables), count, rate)
             row = [float(loss), None, float(tf.reduce_mean(both[:, 0])), norm]
-            variables = [v.value for v in of_actor.variables]
+            variables = [v.value for v in actor.trainable_variables]
             with tf.GradientTape() as tape:
                 mean = actor(tf.constant(features.numpy())) + noise[1]
                 cut = mean + tf.stop_gradient(tf.clip_by_value(mean, -1, 1) - mean)
                 loss = -tf.reduce_mean(tf.reduce_min(critic([features, cut]), axis=1))
-                total = loss + of_actor.penalty()
-            of_actor.step(tape.gradient(total, variables), count, rate)
+                total = loss + penalty(actor)
+            of_actor.step(variables, tape.gradient(total, variables), count, rate)
             row[1] = float(loss)
             found.append(row)
             for old, new in zip(target.variables, critic.variables, strict=True):

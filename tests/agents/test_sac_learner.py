@@ -3,11 +3,11 @@
 import dataclasses
 import math
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from compiling import compiles
+from off_policy_reference import Adam, clone, rows_of
 from sac_cases import SMALL, Puck
 
 from tf_equirl.agents.sac.gradient_steps import ACTOR, CRITICS, LOSSES
@@ -30,44 +30,6 @@ def run(learner, state, first, number):
     return learner.stages["update"].run(state, first, number)
 
 
-def rows_of(learner, buffer, updates, member):
-    """The rows of the first updates as arrays `[steps, envs, ...]`."""
-    c = learner.config
-
-    def part(x):
-        found = x[member, : updates * c.update_timesteps].numpy()
-        return found.reshape(-1, c.num_environments, *found.shape[1:])
-
-    return tf.nest.map_structure(part, buffer)
-
-
-def network(learner, role, weights, member):
-    model = keras.models.clone_model(learner.networks[role])
-    for variable, value in zip(model.trainable_variables, weights, strict=True):
-        variable.assign(value[member])
-    return model
-
-
-class Adam:
-    """The textbook's, of one optimiser of one member, with a bound on the gradient's norm."""
-
-    def __init__(self, config, state, member):
-        self.config = config
-        self.first, self.second = ([np.float64(m[member]) for m in x] for x in state[:2])
-
-    def step(self, variables, gradients, count, rate):
-        c = self.config
-        norm = math.sqrt(sum(np.square(g).sum() for g in map(np.float64, gradients)))
-        scale = min(1.0, c.max_gradient_norm / norm)
-        for i, (variable, gradient) in enumerate(zip(variables, gradients, strict=True)):
-            g = np.float64(gradient) * scale
-            self.first[i] = c.adam_beta_1 * self.first[i] + (1 - c.adam_beta_1) * g
-            self.second[i] = c.adam_beta_2 * self.second[i] + (1 - c.adam_beta_2) * g * g
-            mean = self.first[i] / (1 - c.adam_beta_1**count)
-            root = np.sqrt(self.second[i] / (1 - c.adam_beta_2**count))
-            variable.assign(variable - rate * mean / (root + c.adam_epsilon))
-
-
 def drawn(actor, observation, uniforms):
     """Squashed actions and their log-probabilities, as the paper writes them (appendix C)."""
     means, logs = tf.split(actor(observation), 2, axis=-1)
@@ -85,9 +47,9 @@ def reference(learner, before, buffer, rows, noise, index, member):
     """Update `index` of one member: eager, with plain Keras variables."""
     c, env = learner.config, learner.env
     weights = before.weights.trained
-    actor = network(learner, ACTOR, weights[ACTOR], member)
-    critics = [network(learner, role, weights[role], member) for role in CRITICS]
-    targets = [network(learner, role, before.target[role], member) for role in CRITICS]
+    actor = clone(learner.networks[ACTOR], weights[ACTOR], member)
+    critics = [clone(learner.networks[role], weights[role], member) for role in CRITICS]
+    targets = [clone(learner.networks[role], before.target[role], member) for role in CRITICS]
     adam = {name: Adam(c, state, member) for name, state in before.adam.items()}
     temperature = tf.Variable(before.log_temperature[member])
     annealed = 1 - index / c.num_updates
@@ -254,7 +216,7 @@ def test_actions_are_uniform_before_the_first_gradient_step_and_the_policys_then
     numbers = tf.function(lambda seeds: learner.numbers(seeds, tf.constant(3)), jit_compile=True)
     uniforms = numbers(state.seeds).acting[0, :, 5, :, :2]
     kept = tf.nest.map_structure(lambda x: x[30:35], rows_of(learner, after.buffer, 4, 5))
-    actor = network(learner, ACTOR, state.weights.trained[ACTOR], 5)
+    actor = clone(learner.networks[ACTOR], state.weights.trained[ACTOR], 5)
     seen = learner.env.observe(tf.nest.map_structure(tf.constant, kept.state))
     parameters = tf.reshape(actor(tf.reshape(seen, [-1, 4])), [5, 4, -1])
     expected = learner.env.action_distribution.sample(parameters, uniforms)

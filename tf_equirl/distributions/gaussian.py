@@ -170,7 +170,8 @@ class SquashedGaussian(Gaussian):
     ):
         super().__init__(low, high, action)
         if not self._bounded:
-            refuse("low", "finite for a squashed Gaussian, as `high`", low)
+            rule = 'finite for a squashed Gaussian, as `high`; policy="gaussian" takes others'
+            refuse("low", rule, low)
 
     def log_prob(self, parameters: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
         """See `Distribution.log_prob`."""

@@ -156,12 +156,6 @@ class HostEnvironment(BaseEnvironment):
             self._distribution = Categorical(actions)
         else:
             low, high = np.ravel(self.action_space.low), np.ravel(self.action_space.high)
-            if policy == "squashed_gaussian" and not np.isfinite([low, high]).all():
-                raise ValueError(
-                    "`env` must have actions in a box whose bounds are finite for a squashed "
-                    'Gaussian, or `policy` be "gaussian". Received: '
-                    f"env.action_space={shown(self.action_space)}, policy={policy}"
-                )
             with within("env.action_space"):
                 self._distribution = POLICIES[policy](low, high, symmetry.action)
 

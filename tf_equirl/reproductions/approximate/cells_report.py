@@ -11,13 +11,13 @@ import numpy as np
 from tf_equirl import envs
 from tf_equirl.agents import TrainingResult
 from tf_equirl.envs.symmetries import Recommendation
-from tf_equirl.experiments.metrics import area_under_curve, return_at
+from tf_equirl.experiments.metrics import area_under_curve
 from tf_equirl.experiments.statistics import mean_and_error, paired_difference, rounded
 from tf_equirl.experiments.tables import markdown_table
 from tf_equirl.experiments.tuning import Tuned
 from tf_equirl.experiments.tuning.trials import short_text
 from tf_equirl.reproductions.approximate.cells import AGENTS, CHOICES, Cell, Cells
-from tf_equirl.reproductions.approximate.measures import spreads
+from tf_equirl.reproductions.approximate.measures import curve_columns, spreads
 
 
 class Judged(NamedTuple):
@@ -67,23 +67,13 @@ def cell_rows(
         areas = {agent: area_under_curve(result) for agent, result in results.items()}
         judged = judge(areas, envs.recommend(cells.make(cell)))
         for agent, result in results.items():
-            area, end = areas[agent], return_at(result, int(result.timesteps[-1]))
-            gain = paired_difference(area, areas["mlp"])
             spread = mean_and_error(spreads(result)) if agent.startswith("relaxed") else ("", "")
             rows.append(
                 {
                     "breaking": cell.kind,
                     "kappa": cell.kappa,
                     "agent": agent,
-                    "seeds": len(area),
-                    "timesteps": int(result.timesteps[-1]),
-                    "area": float(area.mean()),
-                    "area_error": mean_and_error(area)[1],
-                    "end": float(end.mean()),
-                    "end_error": mean_and_error(end)[1],
-                    "minus_mlp": gain.mean,
-                    "minus_mlp_low": gain.low,
-                    "minus_mlp_high": gain.high,
+                    **curve_columns(result, results["mlp"], "mlp"),
                     "spread": spread[0],
                     "spread_error": spread[1],
                     "best": judged.best,

@@ -19,6 +19,7 @@ from tf_equirl.experiments.calls import Call, call_trainer
 from tf_equirl.experiments.experiment import Column, Experiment
 from tf_equirl.experiments.metrics import area_under_curve
 from tf_equirl.models.widths import trained_parameters
+from tf_equirl.reproductions.approximate.measures import layer_spreads
 
 AGENTS: Mapping[str, str] = {
     "mlp": "MLP",
@@ -223,16 +224,15 @@ class Control:
         if {name: kept.get(name) for name in asked} != asked:
             kept = {**asked, "returns": [self._returns(result, cell, share) for share in shares]}
             write_text_atomically(file, json.dumps(kept))
-        layers = [
-            [x for x in result.actor(seed).layers if hasattr(x, "equivariance_certificate")]
-            for seed in result.seeds
+        actors = [result.actor(seed) for seed in result.seeds]
+        bounded = [
+            [x for x in actor.layers if hasattr(x, "equivariance_certificate")] for actor in actors
         ]
-        relaxed = [[x for x in of_seed if hasattr(x, "spread")] for of_seed in layers]
         return Measured(
             result,
             {s: np.array(r, float) for s, r in zip(shares, kept["returns"], strict=True)},
-            np.array([[float(layer.spread()) for layer in of_seed] for of_seed in relaxed]),
-            np.array([[x.equivariance_certificate().slope for x in of_seed] for of_seed in layers]),
+            layer_spreads(actors),
+            np.array([[x.equivariance_certificate().slope for x in layers] for layers in bounded]),
         )
 
     def _returns(self, result: TrainingResult, cell: ControlCell, share: float) -> list[float]:

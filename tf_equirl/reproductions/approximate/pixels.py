@@ -10,10 +10,10 @@ from typing import Any
 from tf_equirl.agents import DrQv2Config, TrainingResult
 from tf_equirl.experiments.calls import Call, call_trainer
 from tf_equirl.experiments.experiment import Column, Experiment
-from tf_equirl.experiments.metrics import area_under_curve, return_at
-from tf_equirl.experiments.statistics import mean_and_error, paired_difference, rounded
+from tf_equirl.experiments.statistics import rounded
 from tf_equirl.experiments.tables import markdown_table
 from tf_equirl.models.widths import trained_parameters
+from tf_equirl.reproductions.approximate.measures import curve_columns
 
 AGENTS: Mapping[str, str] = {"cnn": "CNN", "gcnn": "exact", "relaxed": "relaxed, L = 1"}
 ENVIRONMENT = "tf_equirl.envs.pixels:Pixels"
@@ -75,25 +75,14 @@ def pixels_rows(found: Found) -> list[dict[str, Any]]:
     """A row for each form of the task and agent."""
     rows = []
     for breaking, results in found.items():
-        free = area_under_curve(results["cnn"])
         for agent, result in results.items():
-            area, end = area_under_curve(result), return_at(result, int(result.timesteps[-1]))
-            gain = paired_difference(area, free)
             rows.append(
                 {
                     "environment": result.environment,
                     "breaking": breaking,
                     "agent": agent,
                     "parameters": sum(map(trained_parameters, result.networks.values())),
-                    "seeds": len(area),
-                    "timesteps": int(result.timesteps[-1]),
-                    "area": float(area.mean()),
-                    "area_error": mean_and_error(area)[1],
-                    "end": float(end.mean()),
-                    "end_error": mean_and_error(end)[1],
-                    "minus_cnn": gain.mean,
-                    "minus_cnn_low": gain.low,
-                    "minus_cnn_high": gain.high,
+                    **curve_columns(result, results["cnn"], "cnn"),
                     "seconds": result.run_seconds,
                 }
             )
