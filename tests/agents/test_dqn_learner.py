@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from adam_reference import Adam
 from compiling import compiles
 from dqn_cases import SMALL, Lottery
-from off_policy_reference import Adam, clone, rows_of, state_at, window_of
+from off_policy_reference import clone, rows_of, state_at, window_of
 
 from tf_equirl import envs
 from tf_equirl.agents.dqn.gradient_steps import LOSSES, ROLE

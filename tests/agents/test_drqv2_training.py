@@ -6,10 +6,11 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from adam_reference import Adam
 from agent_cases import Stop, assert_same
 from compiling import uncompiled
 from drqv2_cases import SEEDS, SMALL, small_pixels
-from off_policy_reference import Adam, clone, rows_of, state_at, window_of
+from off_policy_reference import clone, rows_of, state_at, window_of
 
 from tf_equirl import envs, evaluation
 from tf_equirl.agents import DrQv2Config, load_drqv2_result, train_drqv2

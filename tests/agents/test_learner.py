@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from adam_reference import Adam
 from agent_cases import SMALL
 from compiling import compiles
 
@@ -62,8 +63,7 @@ def _reference_update(learner, state, batch, order, index, member):
     variables = [*actor.trainable_variables, *critic.trainable_variables]
     for variable, stacked in zip(variables, _flat(state.weights), strict=True):
         variable.assign(stacked[member])
-    first = [np.float64(m[member]) for m in state.adam.first]
-    second = [np.float64(v[member]) for v in state.adam.second]
+    adam = Adam(config, state.adam, member)
     rate = config.learning_rate
     if config.anneal_learning_rate:
         rate *= 1 - index / config.num_updates
@@ -74,18 +74,8 @@ def _reference_update(learner, state, batch, order, index, member):
         with tf.GradientTape() as tape:
             total, parts = _reference_loss(config, actor, critic, part)
         gradients = tape.gradient(total, [v.value for v in variables])
-        gradients = [np.float64(g) for g in gradients]
-        norm = np.sqrt(sum((g**2).sum() for g in gradients))
         count += 1
-        for i, g in enumerate(gradients):
-            g = g * min(1.0, config.max_gradient_norm / norm)
-            first[i] = config.adam_beta_1 * first[i] + (1 - config.adam_beta_1) * g
-            second[i] = config.adam_beta_2 * second[i] + (1 - config.adam_beta_2) * g**2
-            m_hat = first[i] / (1 - config.adam_beta_1**count)
-            v_hat = second[i] / (1 - config.adam_beta_2**count)
-            variables[i].assign(
-                variables[i].numpy() - rate * m_hat / (np.sqrt(v_hat) + config.adam_epsilon)
-            )
+        norm = adam.step(variables, gradients, count, rate)
         losses.append([*map(float, parts), norm])
     return [v.numpy() for v in variables], np.mean(losses, axis=0)
 

@@ -6,8 +6,9 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
+from adam_reference import Adam
 from compiling import compiles
-from off_policy_reference import Adam, clone, rows_of
+from off_policy_reference import clone, rows_of
 from sac_cases import SMALL, Puck
 
 from tf_equirl.agents.sac.gradient_steps import ACTOR, CRITICS, LOSSES
