@@ -40,6 +40,8 @@ def steps_in_words(steps: Estimate, result: TrainingResult) -> str:
 
 
 def in_words(estimate: Estimate, infinite: str, pattern: str) -> str:
-    """A number with its interval; `infinite` where one of them is."""
+    """A number with its interval; `infinite` where one of them is, "unknown" where it is NaN."""
+    if np.isnan(estimate.value):
+        return "unknown"
     texts = [infinite if np.isinf(x) else pattern.format(x) for x in estimate]
-    return texts[0] if np.isinf(estimate.low) else f"{texts[0]} [{texts[1]}, {texts[2]}]"
+    return f"{texts[0]} [{texts[1]}, {texts[2]}]" if np.isfinite(estimate.low) else texts[0]
