@@ -11,7 +11,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from tf_equirl import envs
+from tf_equirl import envs, evaluation
 from tf_equirl.agents import NonFiniteError, train_sac
 from tf_equirl.agents.sac.networks import make_networks
 from tf_equirl.models.widths import trained_parameters
@@ -23,9 +23,9 @@ from tf_equirl.reproductions.approximate.control import (
     Control,
     ControlCell,
     Measured,
-    best_rate,
 )
 from tf_equirl.reproductions.approximate.control_report import control_markdown, control_rows
+from tf_equirl.reproductions.approximate.measures import best_rate
 from tf_equirl.reproductions.approximate.outputs import run_control, write_control
 from tf_equirl.reproductions.thesis.outputs import Work
 
@@ -124,7 +124,7 @@ def test_cells_are_trained_measured_written_and_not_done_again(small, tmp_path, 
     def not_again(*arguments, **options):
         raise AssertionError("policies were played again")
 
-    monkeypatch.setattr(module.evaluation, "evaluate", not_again)
+    monkeypatch.setattr(evaluation, "evaluate", not_again)
     again = run_control(small, work)
     assert next(iter(write_control(small, again, tmp_path / "again"))) == page
     more = dataclasses.replace(small, episodes=4)
@@ -132,21 +132,26 @@ def test_cells_are_trained_measured_written_and_not_done_again(small, tmp_path, 
         run_control(more, work)
 
 
-def test_noise_is_added_in_the_scales_of_the_task(small, monkeypatch):
+def test_noise_is_added_in_the_scales_of_the_task(small, monkeypatch, tmp_path):
     seen = []
 
     def evaluate(actor, env, episodes):
         seen.append((actor, env.deviation, episodes))
         return SimpleNamespace(mean=2.0)
 
-    monkeypatch.setattr(module.evaluation, "evaluate", evaluate)
+    monkeypatch.setattr(evaluation, "evaluate", evaluate)
     curves = np.array([[0.0, 1.0], [0.0, np.nan]])
-    result = SimpleNamespace(seeds=(7, 8), returns=curves, actor=lambda seed: seed)
-    found = small._returns(result, ControlCell("Reacher", "none"), 0.1)
-    assert found[0] == 2.0 and np.isnan(found[1])  # that one became non-finite
-    ((actor, deviation, episodes),) = seen
-    assert (actor, episodes) == (7, 3)
-    np.testing.assert_allclose(deviation, 0.1 * np.array(TASKS["Reacher"].scales))
+    actors = {seed: SimpleNamespace(layers=[]) for seed in (7, 8)}
+    result = SimpleNamespace(seeds=(7, 8), returns=curves, actor=actors.get)
+    cell = ControlCell("Reacher", "none")
+    found = small.measure(result, cell, tmp_path / "returns.json").returns
+    assert list(found) == [0.0, 0.1, 0.3]
+    for returns in found.values():
+        assert returns[0] == 2.0 and np.isnan(returns[1])  # that one became non-finite
+    played, deviations, episodes = zip(*seen, strict=True)
+    assert played == 3 * (actors[7],) and set(episodes) == {3}
+    scales = np.array(TASKS["Reacher"].scales)
+    np.testing.assert_allclose(deviations, np.outer(list(found), scales))
 
 
 def test_a_search_survives_rates_that_are_too_large(small):
@@ -203,7 +208,7 @@ def test_the_best_seed_need_not_be_of_the_best_agent(small):
 def test_what_is_kept_says_what_it_is_of(small, tmp_path, monkeypatch):
     values = iter(range(100))
     monkeypatch.setattr(
-        module.evaluation,
+        evaluation,
         "evaluate",
         lambda actor, env, episodes: SimpleNamespace(mean=float(next(values))),
     )

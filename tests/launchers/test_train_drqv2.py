@@ -53,7 +53,9 @@ def test_the_reduced_table_is_written_and_goes_on(tmp_path, monkeypatch):
     )
     # Two agents on one form of the task: each of the six programs takes ten seconds.
     monkeypatch.setattr(pixels, "AGENTS", {x: pixels.AGENTS[x] for x in ("cnn", "gcnn")})
-    study = pixels.FromPixels(breakings=("gain",), base=base, budget=None, size=13)
+    # Of the 60 steps an episode has 50.
+    small = {"base": base, "budget": None, "size": 13, "noise": (0.5,), "episodes": 2}
+    study = pixels.FromPixels(breakings=("gain",), action_repeat=20, **small)
     output = approximate.TABLES["approximate-pixels"]._replace(make=lambda: study)
     monkeypatch.setitem(approximate.TABLES, "approximate-pixels", output)
     flags = ["--table=approximate-pixels", "--num_seeds=2", f"--out_dir={tmp_path}"]
@@ -63,11 +65,29 @@ def test_the_reduced_table_is_written_and_goes_on(tmp_path, monkeypatch):
         rows = list(csv.DictReader(file))
     assert [r["agent"] for r in rows] == ["cnn", "gcnn"]
     assert [r["breaking"] for r in rows] == 2 * ["gain"]
-    assert "reduced" in (tmp_path / "table_approximate-pixels.md").read_text()
+    page = (tmp_path / "table_approximate-pixels.md").read_text()
+    assert "reduced" in page and "2 seeds" in page and "held for 20 control steps" in page
     again = run_here("reproduce", *flags)
     assert again.returncode == 0, again.stderr
-    results = study.run(tmp_path, 2)["gain"]
-    rows = pixels.pixels_rows({"none": results, "gain": results})
+    found = study.run(tmp_path, 2)
+    assert list(found.rates) == [3e-4, 1e-3]
+    rate = max(found.rates, key=found.rates.get)
+    for seen in found.seen["gain"].values():
+        assert seen.result.config.learning_rate == rate and seen.result.seeds == (0, 1)
+        assert {x: r.shape for x, r in seen.returns.items()} == {0.0: (2,), 0.5: (2,)}
+    both = found._replace(seen={"none": found.seen["gain"], **found.seen})
+    rows = pixels.pixels_rows(both)
     assert [(r["breaking"], r["agent"]) for r in rows] == [
         (breaking, agent) for breaking in ("none", "gain") for agent in ("cnn", "gcnn")
     ]
+    assert [r["greedy_minus_cnn"] for r in rows if r["agent"] == "cnn"] == [0, 0]
+
+
+def test_relaxation_weights_of_the_study_learn_faster():
+    study = pixels.FromPixels()
+    configs = {agent: study.config(agent, 1e-3) for agent in pixels.AGENTS}
+    rates = {agent: config.relaxation_rate for agent, config in configs.items()}
+    assert rates == {"cnn": 1, "gcnn": 1, "relaxed": 10}
+    assert {config.learning_rate for config in configs.values()} == {1e-3}
+    assert configs["cnn"].match_parameters is None
+    assert not set(study.search_seeds) & set(range(study.num_seeds))

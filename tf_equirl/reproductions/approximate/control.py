@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tf_equirl import envs, evaluation
-from tf_equirl._files import write_text_atomically
+from tf_equirl import envs
 from tf_equirl.agents import NonFiniteError, SACConfig, TrainingResult, train_sac
 from tf_equirl.agents.sac.networks import make_networks
 from tf_equirl.envs.breaking import BREAKINGS
@@ -19,7 +17,11 @@ from tf_equirl.experiments.calls import Call, call_trainer
 from tf_equirl.experiments.experiment import Column, Experiment
 from tf_equirl.experiments.metrics import area_under_curve
 from tf_equirl.models.widths import trained_parameters
-from tf_equirl.reproductions.approximate.measures import layer_spreads
+from tf_equirl.reproductions.approximate.measures import (
+    best_rate,
+    layer_spreads,
+    noisy_returns,
+)
 
 AGENTS: Mapping[str, str] = {
     "mlp": "MLP",
@@ -218,45 +220,19 @@ class Control:
           cell: the cell.
           file: where returns are kept, and read if it has those that are asked for.
         """
-        shares, seeds = [0.0, *self.shares], list(result.seeds)
-        asked = {"episodes": self.episodes, "shares": shares, "seeds": seeds}
-        kept = json.loads(file.read_text()) if file.exists() else {}
-        if {name: kept.get(name) for name in asked} != asked:
-            kept = {**asked, "returns": [self._returns(result, cell, share) for share in shares]}
-            write_text_atomically(file, json.dumps(kept))
+        scales = TASKS[cell.task].scales
+        noise = {share: [share * x for x in scales] for share in (0.0, *self.shares)}
+        returns = noisy_returns(result, self.make(cell), noise, self.episodes, file)
         actors = [result.actor(seed) for seed in result.seeds]
         bounded = [
             [x for x in actor.layers if hasattr(x, "equivariance_certificate")] for actor in actors
         ]
         return Measured(
             result,
-            {s: np.array(r, float) for s, r in zip(shares, kept["returns"], strict=True)},
+            returns,
             layer_spreads(actors),
             np.array([[x.equivariance_certificate().slope for x in layers] for layers in bounded]),
         )
-
-    def _returns(self, result: TrainingResult, cell: ControlCell, share: float) -> list[float]:
-        """Of each seed's policy; NaN of one that became non-finite, and so of its statistics."""
-        scales = TASKS[cell.task].scales
-        env = envs.NoisyObservations(self.make(cell), [share * scale for scale in scales])
-        return [
-            float("nan")
-            if np.isnan(curve[-1])
-            else evaluation.evaluate(result.actor(seed), env, self.episodes).mean
-            for seed, curve in zip(result.seeds, result.returns, strict=True)
-        ]
-
-
-def best_rate(areas: Mapping[float, float]) -> float:
-    """The learning rate of the largest area that is known.
-
-    Raises:
-      ValueError: if none is.
-    """
-    known = {rate: area for rate, area in areas.items() if not np.isnan(area)}
-    if not known:
-        raise ValueError(f"areas must hold a finite one. Received: areas={dict(areas)}")
-    return max(known, key=lambda rate: known[rate])
 
 
 def _arguments(cell: ControlCell) -> dict[str, Any]:

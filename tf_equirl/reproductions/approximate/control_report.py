@@ -20,8 +20,8 @@ from tf_equirl.reproductions.approximate.control import (
     Control,
     ControlCell,
     Measured,
-    best_rate,
 )
+from tf_equirl.reproductions.approximate.measures import best_rate
 
 Row = dict[str, Any]
 _BASELINES = ("exact", "mlp")

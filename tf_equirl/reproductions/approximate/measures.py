@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from tf_equirl import envs, evaluation
+from tf_equirl._files import write_text_atomically
 from tf_equirl.agents import TrainingResult
 from tf_equirl.experiments.metrics import area_under_curve, return_at
 from tf_equirl.experiments.statistics import mean_and_error, paired_difference
@@ -35,6 +39,55 @@ def curve_columns(result: TrainingResult, baseline: TrainingResult, name: str) -
         f"minus_{name}_low": gain.low,
         f"minus_{name}_high": gain.high,
     }
+
+
+def best_rate(areas: Mapping[float, float]) -> float:
+    """The learning rate of the largest area that is known.
+
+    Raises:
+      ValueError: if none is.
+    """
+    known = {rate: area for rate, area in areas.items() if not np.isnan(area)}
+    if not known:
+        raise ValueError(f"areas must hold a finite one. Received: areas={dict(areas)}")
+    return max(known, key=lambda rate: known[rate])
+
+
+def noisy_returns(
+    result: TrainingResult,
+    env: envs.Environment,
+    noise: Mapping[float, float | Sequence[float]],
+    episodes: int,
+    file: Path,
+) -> dict[float, NDArray[np.float64]]:
+    """Plays the last policies through noise that they were not trained with.
+
+    Args:
+        result: Of training.
+        env: Where policies are played, in the same episodes whatever the noise.
+        noise: Deviations, see `envs.NoisyObservations`, by the name of how much that is.
+        episodes: Of each seed and noise.
+        file: Where returns are kept, and read if it has those that are asked for.
+
+    Returns:
+        By the same names mean greedy returns of the seeds; NaN of one that became non-finite.
+    """
+    asked = {"episodes": episodes, "shares": list(noise), "seeds": list(result.seeds)}
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    if {name: kept.get(name) for name in asked} != asked:
+        noisy = [envs.NoisyObservations(env, deviation) for deviation in noise.values()]
+        kept = {**asked, "returns": [_greedy_returns(result, seen, episodes) for seen in noisy]}
+        write_text_atomically(file, json.dumps(kept))
+    return {name: np.array(r, float) for name, r in zip(noise, kept["returns"], strict=True)}
+
+
+def _greedy_returns(result: TrainingResult, env: envs.Environment, episodes: int) -> list[float]:
+    return [
+        float("nan")
+        if np.isnan(curve[-1])
+        else evaluation.evaluate(result.actor(seed), env, episodes).mean
+        for seed, curve in zip(result.seeds, result.returns, strict=True)
+    ]
 
 
 def layer_spreads(actors: Sequence[keras.Model]) -> NDArray[np.float64]:

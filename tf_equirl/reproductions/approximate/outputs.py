@@ -21,6 +21,7 @@ from tf_equirl.reproductions.approximate.estimates import (
     estimates_markdown,
 )
 from tf_equirl.reproductions.approximate.pixels import (
+    FoundFromPixels,
     FromPixels,
     pixels_markdown,
     pixels_rows,
@@ -102,20 +103,13 @@ def write_stocks(stocks: Stocks, found: Any, file: Path) -> Shown:
     """The same of traders, without a figure."""
     rows = stock_rows(stocks, found)
     page = stocks_markdown(stocks, rows, weight_rows(stocks, found))
-    write_text_atomically(file.with_name(file.name + ".md"), page)
-    write_text_atomically(file.with_name(file.name + ".csv"), to_csv(rows))
-    yield page
-    yield f"table: {file}.md, {file}.csv"
+    yield from _write(page, rows, file)
 
 
-def write_pixels(study: FromPixels, found: Any, file: Path) -> Shown:
+def write_pixels(study: FromPixels, found: FoundFromPixels, file: Path) -> Shown:
     """The same of agents that see pictures, without a figure."""
     rows = pixels_rows(found)
-    page = pixels_markdown(rows)
-    for suffix, text in ((".md", page), (".csv", to_csv(rows))):
-        write_text_atomically(file.with_name(file.name + suffix), text)
-    yield page
-    yield f"table: {file}.md, {file}.csv"
+    yield from _write(pixels_markdown(study, rows, found.rates), rows, file)
 
 
 def _write(page: str, rows: list[dict[str, Any]], file: Path, figure: bool = False) -> Shown:
