@@ -55,7 +55,7 @@ def test_the_reduced_table_is_written_and_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(pixels, "AGENTS", {x: pixels.AGENTS[x] for x in ("cnn", "gcnn")})
     # Of the 60 steps an episode has 50.
     small = {"base": base, "budget": None, "size": 13, "noise": (0.5,), "episodes": 2}
-    study = pixels.FromPixels(breakings=("gain",), action_repeat=20, **small)
+    study = pixels.FromPixels(breakings=("gain",), action_repeat=20, search_timesteps=60, **small)
     output = approximate.TABLES["approximate-pixels"]._replace(make=lambda: study)
     monkeypatch.setitem(approximate.TABLES, "approximate-pixels", output)
     flags = ["--table=approximate-pixels", "--num_seeds=2", f"--out_dir={tmp_path}"]
@@ -70,7 +70,7 @@ def test_the_reduced_table_is_written_and_goes_on(tmp_path, monkeypatch):
     again = run_here("reproduce", *flags)
     assert again.returncode == 0, again.stderr
     found = study.run(tmp_path, 2)
-    assert list(found.rates) == [3e-4, 1e-3]
+    assert list(found.rates) == [1e-4, 3e-4]
     rate = max(found.rates, key=found.rates.get)
     for seen in found.seen["gain"].values():
         assert seen.result.config.learning_rate == rate and seen.result.seeds == (0, 1)

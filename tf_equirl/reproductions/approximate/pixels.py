@@ -31,13 +31,14 @@ BUDGET = 87_255
 """Trained parameters of the CNN's encoder, actor and critic in the default config."""
 BASE = DrQv2Config(
     networks="cnn",
-    total_timesteps=12_500,
+    total_timesteps=16_000,
+    discount=0.98,
     learning_starts=1_000,
     train_every=1,
-    deviation_steps=5_000,
+    deviation_steps=12_500,
     buffer_size=12_500,
 )
-"""As many gradient steps, and as many control steps, as 50,000 steps of the default config have."""
+"""The discount is about the published one of control steps, 0.99 after each two of them."""
 
 
 class Seen(NamedTuple):
@@ -74,11 +75,11 @@ class FromPixels:
       base: what all agents have: the CNN's config.
       rates: learning rates of which all agents have the one that is best for the CNN.
       search_seeds: by which that is found, which are none of those that are reported.
+      search_timesteps: environment steps of a seed in that search.
       relaxation_rate: of relaxed networks.
       budget: trained parameters of every agent; None for the widths of `base`.
       size: pixels on a side.
-      action_repeat: control steps for which an action is held, 8 as for this task in Hafner et al.
-        (2019, arXiv 1811.04551) and Kostrikov et al. (2020, arXiv 2004.13649).
+      action_repeat: control steps for which an action is held.
       num_seeds: of every agent and form.
       noise: standard deviations of noise of pixels, by which trained policies are tried; 0.06 is
         the published one for this task.
@@ -88,12 +89,13 @@ class FromPixels:
     task: str = "CartPoleSwingup"
     breakings: tuple[str, ...] = ("none", "reflect")
     base: DrQv2Config = BASE
-    rates: tuple[float, ...] = (3e-4, 1e-3)
+    rates: tuple[float, ...] = (1e-4, 3e-4)
     search_seeds: tuple[int, ...] = (1000, 1001)
+    search_timesteps: int = 12_500
     relaxation_rate: float = 10.0
     budget: int | None = BUDGET
     size: int = 45
-    action_repeat: int = 8
+    action_repeat: int = 4
     num_seeds: int = 4
     noise: tuple[float, ...] = (0.06, 0.2)
     episodes: int = 16
@@ -123,7 +125,10 @@ class FromPixels:
     def found_rates(self, folder: Path, call: Call = call_trainer) -> dict[float, float]:
         """By learning rate the CNN's mean area on the whole task; trains what is missing."""
         env = envs.make(ENVIRONMENT, **self.arguments("none"))
-        configs = [self.config("cnn", rate) for rate in self.rates]
+        configs = [
+            dataclasses.replace(self.config("cnn", rate), total_timesteps=self.search_timesteps)
+            for rate in self.rates
+        ]
         place = folder / self.name / "none-search" / "cnn"
         resume = (place / "run.json").exists()
         results = call(train_drqv2, env, configs, self.search_seeds, place, resume=resume)
