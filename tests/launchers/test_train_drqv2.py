@@ -56,7 +56,7 @@ def test_the_reduced_table_is_written_and_goes_on(tmp_path, monkeypatch):
     # Two agents on one form of the task: each program takes ten seconds.
     monkeypatch.setattr(pixels, "AGENTS", {x: pixels.AGENTS[x] for x in ("cnn", "gcnn")})
     small = {"base": base, "budget": None, "size": 13, "noise": (0.5,), "episodes": 2}
-    study = pixels.FromPixels(breakings=("none",), rates=(3e-4,), search_timesteps=260, **small)
+    study = pixels.FromPixels(breakings=("none",), rates=(3e-4,), **small)
     # Episodes of 250 steps are not played again, without XLA, in an environment for each noise.
     monkeypatch.setattr(
         evaluation,

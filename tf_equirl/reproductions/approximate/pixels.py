@@ -32,7 +32,7 @@ BUDGET = 87_255
 """Trained parameters of the CNN's encoder, actor and critic in the default config."""
 BASE = DrQv2Config(
     networks="cnn",
-    total_timesteps=16_000,
+    total_timesteps=12_500,
     discount=0.98,
     learning_starts=1_000,
     train_every=1,
@@ -76,7 +76,6 @@ class FromPixels:
       base: what all agents have: the CNN's config.
       rates: learning rates of which all agents have the one that is best for the CNN.
       search_seeds: by which that is found, which are none of those that are reported.
-      search_timesteps: environment steps of a seed in that search.
       relaxation_rate: of relaxed networks.
       budget: trained parameters of every agent; None for the widths of `base`.
       size: pixels on a side.
@@ -92,7 +91,6 @@ class FromPixels:
     base: DrQv2Config = BASE
     rates: tuple[float, ...] = (1e-4, 3e-4)
     search_seeds: tuple[int, ...] = (1000, 1001)
-    search_timesteps: int = 12_500
     relaxation_rate: float = 10.0
     budget: int | None = BUDGET
     size: int = 45
@@ -126,10 +124,7 @@ class FromPixels:
     def found_rates(self, folder: Path, call: Call = call_trainer) -> dict[float, float]:
         """By learning rate the CNN's mean area on the whole task; trains what is missing."""
         env = envs.make(ENVIRONMENT, **self.arguments("none"))
-        configs = [
-            dataclasses.replace(self.config("cnn", rate), total_timesteps=self.search_timesteps)
-            for rate in self.rates
-        ]
+        configs = [self.config("cnn", rate) for rate in self.rates]
         place = folder / self.name / "none-search" / "cnn"
         resume = (place / "run.json").exists()
         results = call(train_drqv2, env, configs, self.search_seeds, place, resume=resume)
