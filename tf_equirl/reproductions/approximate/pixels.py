@@ -97,7 +97,7 @@ class FromPixels:
     action_repeat: int = 4
     num_seeds: int = 4
     noise: tuple[float, ...] = (0.06, 0.2)
-    episodes: int = 16
+    episodes: int = 128
 
     name = "approximate-pixels"
     """Folder of the runs."""
