@@ -133,7 +133,8 @@ def test_the_reproduced_tables_are_the_files_that_were_produced():
 
 
 @pytest.mark.parametrize(
-    ("page", "files"), [("ways", 5), ("pictures", 4), ("race", 2), ("approximate_symmetry", 3)]
+    ("page", "files"),
+    [("ways", 5), ("pictures", 4), ("race", 2), ("approximate_symmetry", 3), ("drqv2", 1)],
 )
 def test_tables_that_are_shown_in_part_are_in_the_files_that_were_produced(page, files):
     text = (ROOT / "docs" / f"{page}.md").read_text()

@@ -8,21 +8,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tf_equirl import envs
 from tf_equirl.agents import DrQv2Config, TrainingResult, train_drqv2
 from tf_equirl.experiments.calls import Call, call_trainer
 from tf_equirl.experiments.experiment import Column, Experiment
 from tf_equirl.experiments.metrics import area_under_curve
-from tf_equirl.experiments.statistics import mean_and_error, paired_difference, rounded
+from tf_equirl.experiments.statistics import mean_and_error, rounded
 from tf_equirl.experiments.tables import markdown_table
 from tf_equirl.models.widths import trained_parameters
 from tf_equirl.reproductions.approximate.measures import (
     best_rate,
     curve_columns,
     layer_spreads,
-    noisy_returns,
 )
 
 AGENTS: Mapping[str, str] = {"cnn": "CNN", "gcnn": "exact", "relaxed": "relaxed, L = 1"}
@@ -42,27 +40,15 @@ BASE = DrQv2Config(
 """The discount is about the published one of control steps, 0.99 after each two of them."""
 
 
-class Seen(NamedTuple):
-    """An agent on a form of a task.
-
-    Attributes:
-      result: of training.
-      returns: by deviation of noise, from 0, `[seeds]`: mean greedy returns of the last policies.
-    """
-
-    result: TrainingResult
-    returns: Mapping[float, NDArray[np.float64]]
-
-
 class FoundFromPixels(NamedTuple):
     """Agents of all forms of a task, and how their learning rate was found.
 
     Attributes:
-      seen: by form of the task and agent.
+      trained: results by form of the task and agent.
       rates: mean area under the curve by learning rate.
     """
 
-    seen: Mapping[str, Mapping[str, Seen]]
+    trained: Mapping[str, Mapping[str, TrainingResult]]
     rates: Mapping[float, float]
 
 
@@ -81,9 +67,6 @@ class FromPixels:
       size: pixels on a side.
       action_repeat: control steps for which an action is held.
       num_seeds: of every agent and form.
-      noise: standard deviations of noise of pixels, by which trained policies are tried; 0.06 is
-        the published one for this task.
-      episodes: by which a policy's return is measured.
     """
 
     task: str = "CartPoleSwingup"
@@ -96,8 +79,6 @@ class FromPixels:
     size: int = 45
     action_repeat: int = 4
     num_seeds: int = 4
-    noise: tuple[float, ...] = (0.06, 0.2)
-    episodes: int = 128
 
     name = "approximate-pixels"
     """Folder of the runs."""
@@ -141,47 +122,34 @@ class FromPixels:
         """Trains whatever is missing below `folder`; see `Experiment.train`."""
         rates = self.found_rates(folder, call)
         rate = best_rate(rates)
-        seen: dict[str, dict[str, Seen]] = {}
+        trained: dict[str, dict[str, TrainingResult]] = {}
         seeds = self.num_seeds if num_seeds is None else num_seeds
         for breaking in self.breakings:
-            arguments = self.arguments(breaking)
-            env, noise = envs.make(ENVIRONMENT, **arguments), {x: x for x in (0.0, *self.noise)}
+            arguments = tuple(self.arguments(breaking).items())
+            columns = tuple(
+                Column(agent, label, self.config(agent, rate), arguments=arguments)
+                for agent, label in AGENTS.items()
+            )
             place = f"{self.name}/{breaking}"
-            seen[breaking] = {}
-            for agent, label in AGENTS.items():
-                column = Column(
-                    agent, label, self.config(agent, rate), arguments=tuple(arguments.items())
-                )
-                experiment = Experiment(place, place, ENVIRONMENT, (), (), (column,))
-                result = experiment.train(folder, seeds, seeds_per_chunk, call)[column]
-                file = folder / place / agent / "returns.json"
-                returns = noisy_returns(result, env, noise, self.episodes, file)
-                seen[breaking][agent] = Seen(result, returns)
-        return FoundFromPixels(seen, rates)
+            experiment = Experiment(place, place, ENVIRONMENT, (), (), columns)
+            results = experiment.train(folder, seeds, seeds_per_chunk, call)
+            trained[breaking] = {column.name: results[column] for column in columns}
+        return FoundFromPixels(trained, rates)
 
 
 def pixels_rows(found: FoundFromPixels) -> list[dict[str, Any]]:
     """A row for each form of the task and agent."""
     rows = []
-    for breaking, agents in found.seen.items():
-        for agent, (result, returns) in agents.items():
+    for breaking, agents in found.trained.items():
+        for agent, result in agents.items():
             row = {
                 "environment": result.environment,
                 "breaking": breaking,
                 "agent": agent,
                 "parameters": sum(map(trained_parameters, result.networks.values())),
                 "learning_rate": result.config.learning_rate,
-                **curve_columns(result, agents["cnn"].result, "cnn"),
+                **curve_columns(result, agents["cnn"], "cnn"),
                 "seconds": result.run_seconds,
-            }
-            for deviation, values in returns.items():
-                name = f"noise_{deviation:g}" if deviation else "greedy"
-                row[name], row[f"{name}_error"] = mean_and_error(values)
-            gain = paired_difference(returns[0.0], agents["cnn"].returns[0.0])
-            row |= {
-                "greedy_minus_cnn": gain.mean,
-                "greedy_minus_cnn_low": gain.low,
-                "greedy_minus_cnn_high": gain.high,
             }
             for role in _ROLES:
                 models = [result.model(role, seed) for seed in result.seeds]
@@ -203,26 +171,25 @@ def pixels_markdown(
       rates: by learning rate the area under the curve of the search.
     """
     first, base = rows[0], study.base
-    noises = [f"noise_{deviation:g}" for deviation in study.noise]
-    cells, noisy = [], []
+    cells = []
     for row in rows:
-        name = [row["breaking"], AGENTS[row["agent"]]]
+        spreads = [
+            "-" if np.isnan(row[x]) else rounded(row[x], row[f"{x}_error"])
+            for x in (f"spread_{role}" for role in _ROLES)
+        ]
+        low, high = row["minus_cnn_low"], row["minus_cnn_high"]
         cells.append(
             [
-                *name,
+                row["breaking"],
+                AGENTS[row["agent"]],
                 f"{row['parameters']:,}",
-                *(rounded(row[x], row[f"{x}_error"]) for x in ("area", "greedy")),
-                *(_interval(row, x) for x in ("minus_cnn", "greedy_minus_cnn")),
+                *(rounded(row[x], row[f"{x}_error"]) for x in ("area", "end")),
+                f"{row['minus_cnn']:.0f} [{low:.0f}, {high:.0f}]",
+                *spreads,
             ]
         )
-        of_roles = [f"spread_{role}" for role in _ROLES]
-        spreads = [
-            "-" if np.isnan(row[x]) else rounded(row[x], row[f"{x}_error"]) for x in of_roles
-        ]
-        values = [rounded(row[x], row[f"{x}_error"]) for x in ("greedy", *noises)]
-        noisy.append([*name, *values, *spreads])
-    head = ["broken by", "networks"]
-    differences = ["area minus CNN's", "greedy minus CNN's"]
+    head = ["broken by", "networks", "parameters", "area under the curve", "return at the end"]
+    head += ["area minus CNN's", *(f"spread, {role}" for role in _ROLES)]
     searched = ", ".join(f"{area:.0f} with {rate:g}" for rate, area in rates.items())
     return (
         f"**{first['environment']}, DrQ-v2, reduced.** This is no reproduction of the published "
@@ -231,23 +198,13 @@ def pixels_markdown(
         f"{base.num_gradient_steps:,} gradient steps of {base.batch_size} windows and "
         f"{first['seeds']} seeds. Published are 85 pixels in colours, networks of 3.5 million "
         "parameters, actions of 2 control steps and more than a million of those. Mean ± two "
-        "standard errors, of 1,000: the area is that of the policy that acts, with its noise; "
-        f"greedy is the last policy without it, in {study.episodes} episodes. Differences are over "
-        "the same seeds, with 95 % intervals. Breakings are of the published strength.\n\n"
-        + markdown_table(
-            [*head, "parameters", "area under the curve", "greedy", *differences], cells
-        )
-        + "\n\n**Noise of pixels that was not trained with**, of these standard deviations (pixels "
-        "are from -0.5 to 0.5), and the spreads of the relaxation weights of encoder and actor, "
-        "means over layers, 0 at the start.\n\n"
-        + markdown_table([*head, "no noise", *(f"{x:g}" for x in study.noise), *_ROLES], noisy)
+        "standard errors, of 1,000, of the policy that acts, with its noise; differences are over "
+        "the same seeds, with 95 % intervals. Breakings are of the published strength. Spreads are "
+        "of the relaxation weights, means over layers, 0 at the start.\n\n"
+        + markdown_table(head, cells)
         + f"\n\n**Learning rate**: {first['learning_rate']:g} for all, the CNN's best on the whole "
         f"task by {len(study.search_seeds)} other seeds (area {searched}). By the "
         "CNN on those seeds, too, and by hand were chosen how long actions are held, the discount "
         "and the decrease of noise; nothing else is tuned. Relaxation weights learn "
         f"{study.relaxation_rate:g} times as fast.\n"
     )
-
-
-def _interval(row: Mapping[str, Any], name: str) -> str:
-    return f"{row[name]:.0f} [{row[f'{name}_low']:.0f}, {row[f'{name}_high']:.0f}]"
