@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from tf_equirl.experiments.experiment import Column, Experiment
 from tf_equirl.experiments.metrics import area_under_curve
 from tf_equirl.models.widths import trained_parameters
 from tf_equirl.reproductions.approximate.measures import (
+    areas_by_rate,
     best_rate,
     layer_spreads,
     noisy_returns,
@@ -166,12 +168,8 @@ class Control:
             config = self.config(agent, self.searched.task)
             configs = [dataclasses.replace(config, learning_rate=rate) for rate in self.rates]
             place = folder / self.name / f"{self.searched.name}-search" / agent
-            resume = (place / "run.json").exists()
-            results = _as_far_as_finite(
-                call, train_sac, env, configs, self.search_seeds, place, resume=resume
-            )
-            areas = (float(area_under_curve(result).mean()) for result in results)
-            found[agent] = dict(zip(self.rates, areas, strict=True))
+            train = functools.partial(_as_far_as_finite, call, train_sac)
+            found[agent] = areas_by_rate(train, env, configs, self.search_seeds, place)
         return found
 
     def run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,27 @@ def curve_columns(result: TrainingResult, baseline: TrainingResult, name: str) -
         f"minus_{name}_low": gain.low,
         f"minus_{name}_high": gain.high,
     }
+
+
+def areas_by_rate(
+    train: Callable[..., Any],
+    env: envs.BaseEnvironment,
+    configs: Sequence[Any],
+    seeds: Sequence[int],
+    place: Path,
+) -> dict[float, float]:
+    """By learning rate the mean area under the curve; goes on with what is in the folder.
+
+    Args:
+        train: Called as `agents.train_sac` is.
+        env: The environment.
+        configs: One for each learning rate.
+        seeds: By which rates are compared.
+        place: Folder of the run.
+    """
+    results = train(env, configs, seeds, place, resume=(place / "run.json").exists())
+    areas = (float(area_under_curve(result).mean()) for result in results)
+    return {config.learning_rate: area for config, area in zip(configs, areas, strict=True)}
 
 
 def best_rate(areas: Mapping[float, float]) -> float:

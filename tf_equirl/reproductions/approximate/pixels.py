@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,11 +14,11 @@ from tf_equirl import envs
 from tf_equirl.agents import DrQv2Config, TrainingResult, train_drqv2
 from tf_equirl.experiments.calls import Call, call_trainer
 from tf_equirl.experiments.experiment import Column, Experiment
-from tf_equirl.experiments.metrics import area_under_curve
 from tf_equirl.experiments.statistics import mean_and_error, rounded
 from tf_equirl.experiments.tables import markdown_table
 from tf_equirl.models.widths import trained_parameters
 from tf_equirl.reproductions.approximate.measures import (
+    areas_by_rate,
     best_rate,
     curve_columns,
     layer_spreads,
@@ -107,10 +108,8 @@ class FromPixels:
         env = envs.make(ENVIRONMENT, **self.arguments("none"))
         configs = [self.config("cnn", rate) for rate in self.rates]
         place = folder / self.name / "none-search" / "cnn"
-        resume = (place / "run.json").exists()
-        results = call(train_drqv2, env, configs, self.search_seeds, place, resume=resume)
-        areas = (float(area_under_curve(result).mean()) for result in results)
-        return dict(zip(self.rates, areas, strict=True))
+        train = functools.partial(call, train_drqv2)
+        return areas_by_rate(train, env, configs, self.search_seeds, place)
 
     def run(
         self,
