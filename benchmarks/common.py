@@ -77,7 +77,7 @@ def group_of(name: str) -> FiniteGroup:
     """A cyclic, dihedral or symmetric group by its usual name, or Q8.
 
     Raises:
-      ValueError: if it is none.
+        ValueError: If it is none.
     """
     families = {"C": cyclic_group, "D": dihedral_group, "S": symmetric_group}
     if name == "Q8":
@@ -99,9 +99,9 @@ def alternate(
     """Seconds of every call, `[repeats]` by label; the labels take turns.
 
     Args:
-      calls: what is timed, by label.
-      repeats: timed rounds.
-      warm_up: rounds before them, besides the one that compiles.
+        calls: What is timed, by label.
+        repeats: Timed rounds.
+        warm_up: Rounds before them, besides the one that compiles.
     """
     labels = list(calls)
     times: dict[str, list[float]] = {label: [] for label in labels}

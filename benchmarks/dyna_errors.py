@@ -76,10 +76,10 @@ class Mistaken(DynaLearner):
     """Dyna with one of the mistakes, whose run folder is taken for no other.
 
     Args:
-      condition: name of the mistake.
-      weights: of the models that are planned in, `[seeds, ...]` each and never fitted; None fits.
-      seeds: theirs.
-      *arguments: see `DynaLearner`.
+        condition: Name of the mistake.
+        weights: Of the models that are planned in, `[seeds, ...]` each and never fitted; None fits.
+        seeds: Theirs.
+        *arguments: See `DynaLearner`.
     """
 
     def __init__(self, condition: str, weights: Any, seeds: Sequence[int], *arguments: Any):
@@ -117,10 +117,10 @@ def repeated_key(
     """Random play whose random numbers are drawn once and used at every step.
 
     Args:
-      env: the environment.
-      num_transitions: rows, in the order of time.
-      seed: an integer in [0, 2^31).
-      num_environments: environments side by side.
+        env: The environment.
+        num_transitions: Rows, in the order of time.
+        seed: An integer in [0, 2^31).
+        num_environments: Environments side by side.
     """
     random = np.random.default_rng(seed)
     numbers = random.random((num_environments, 1 + env.num_uniforms), dtype=np.float32)

@@ -97,8 +97,8 @@ def measure_parts(
     """Seconds of every part, and its ratio to a model-free update in the same rounds.
 
     Args:
-      env: the environment.
-      configs: by kind of model; they differ in nothing else.
+        env: The environment.
+        configs: By kind of model; they differ in nothing else.
     """
     calls: dict[str, Callable[[], Any]] = {}
     units: dict[str, int] = {}  # what a call makes
@@ -207,9 +207,9 @@ def describe_memory(
     """Bytes that a run carries for a seed, without allocating them.
 
     Args:
-      env: the environment.
-      config: the run's, but for its length.
-      total_timesteps: its length, by default the thesis'.
+        env: The environment.
+        config: The run's, but for its length.
+        total_timesteps: Its length, by default the thesis'.
     """
     total = _THESIS_STEPS[env.name] if total_timesteps is None else total_timesteps
     shortest = of_length(config, config.agent.batch_size)

@@ -102,7 +102,7 @@ def channels_of(group: FiniteGroup, width: int, size: str) -> int:
     """Channels with which a G-CNN has the MLP's parameters, as nearly as it can, or its features.
 
     Raises:
-      ValueError: if `size` is neither.
+        ValueError: If `size` is neither.
     """
     if size == "width":
         return max(1, round(width / group.order))

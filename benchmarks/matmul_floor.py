@@ -38,16 +38,16 @@ class MatmulFloor:
     That addition is timed too; it is about a hundredth of the operations.
 
     Args:
-      config: the sizes of an update.
-      actor: policy network.
-      critic: value network.
-      members: size of the population.
+        config: The sizes of an update.
+        actor: Policy network.
+        critic: Value network.
+        members: Size of the population.
 
     Attributes:
-      operations: multiplications and additions (each counts) of an update of all members.
+        operations: Multiplications and additions (each counts) of an update of all members.
 
     Raises:
-      ValueError: if a network has a layer with weights that is not linear.
+        ValueError: If a network has a layer with weights that is not linear.
     """
 
     def __init__(self, config: PPOConfig, actor: keras.Model, critic: keras.Model, members: int):
@@ -118,7 +118,7 @@ def linear_shapes(model: keras.Model) -> list[list[tuple[int, int, int]]]:
     basis.
 
     Raises:
-      ValueError: if a layer has weights and is neither `Dense` nor an `EquivariantLinear`.
+        ValueError: If a layer has weights and is neither `Dense` nor an `EquivariantLinear`.
     """
     shapes = []
     for layer in model.layers:

@@ -162,7 +162,7 @@ class EscnnNetwork:
     """The same network of escnn's layers.
 
     Args:
-      case: which one.
+        case: Which one.
     """
 
     def __init__(self, case: Case):

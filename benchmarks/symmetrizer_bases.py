@@ -99,11 +99,11 @@ def measure(
     """One row of the table.
 
     Args:
-      label: names the pair.
-      inputs: input representation.
-      outputs: output representation, of the same group.
-      largest: MB of an array above which the sampled basis is skipped.
-      repeats: runs of each algorithm, of which the fastest counts.
+        label: Names the pair.
+        inputs: Input representation.
+        outputs: Output representation, of the same group.
+        largest: MB of an array above which the sampled basis is skipped.
+        repeats: Runs of each algorithm, of which the fastest counts.
     """
     found, exact_seconds = _fastest(lambda: _exact_rank(inputs, outputs), repeats)
     row = {

@@ -91,12 +91,12 @@ def measure(
     """One row: `count` seeds of one kind of actor; see the module.
 
     Args:
-      env: the environment.
-      config: hyperparameters; its run must be longer than the measurement.
-      actor: policy network.
-      critic: value network.
-      count: number of seeds.
-      repeats: timed calls.
+        env: The environment.
+        config: Hyperparameters; its run must be longer than the measurement.
+        actor: Policy network.
+        critic: Value network.
+        count: Number of seeds.
+        repeats: Timed calls.
     """
     floor = MatmulFloor(config, actor, critic, count)
     floor.seconds(0)

@@ -35,7 +35,7 @@ def environment(name: str, arguments: list[str]) -> envs.Environment:
     """What `--env` and `--env_arg` name.
 
     Raises:
-      ValueError: if an argument is no `name=value`, or the environment cannot be made.
+        ValueError: If an argument is no `name=value`, or the environment cannot be made.
     """
     from tf_equirl import envs
 
@@ -58,7 +58,7 @@ def parse_integers(name: str, texts: list[str]) -> tuple[int, ...]:
     """The integers of a list flag.
 
     Raises:
-      ValueError: if one of them is no integer.
+        ValueError: If one of them is no integer.
     """
     try:
         return tuple(int(text) for text in texts)
@@ -72,7 +72,7 @@ def read_json(name: str, file: str) -> Any:
     """What the JSON file of a flag holds.
 
     Raises:
-      ValueError: if it cannot be read, or is no JSON.
+        ValueError: If it cannot be read, or is no JSON.
     """
     try:
         return json.loads(Path(file).read_text(encoding="utf-8"))
@@ -133,10 +133,10 @@ def launch(main: Callable[[], None], how_to_go_on: Callable[[], str], again: boo
     """Runs `main` under absl; turns expected errors, Ctrl-C and SIGTERM into one clear message.
 
     Args:
-      main: the program.
-      how_to_go_on: called after Ctrl-C; tells where the checkpoint is and how to resume.
-      again: whether the same command goes on; it does so by itself, in a new process, where this
-        one has no room for further compiled programs.
+        main: The program.
+        how_to_go_on: Called after Ctrl-C; tells where the checkpoint is and how to resume.
+        again: Whether the same command goes on; it does so by itself, in a new process, where this
+            one has no room for further compiled programs.
     """
 
     def guarded(argv: list[str]) -> None:

@@ -26,9 +26,9 @@ class Field(NamedTuple):
     """A hyperparameter that a flag stands for.
 
     Attributes:
-      type: its type, as written in the source.
-      default: its value by default.
-      text: what the config's docstring says of it.
+        type: Its type, as written in the source.
+        default: Its value by default.
+        text: What the config's docstring says of it.
     """
 
     type: str
@@ -69,11 +69,11 @@ def define_config_flags(
     """Defines a flag for every hyperparameter of a config, documented by the class docstring.
 
     Args:
-      config_class: the class.
-      swept: names of fields whose flags take a list of values, "none" among them for an optional
-        field.
-      texts: what stands in the place of the docstring's texts, by name.
-      known: names of fields that have a flag already, that of another config.
+        config_class: The class.
+        swept: Names of fields whose flags take a list of values, "none" among them for an optional
+            field.
+        texts: What stands in the place of the docstring's texts, by name.
+        known: Names of fields that have a flag already, that of another config.
     """
     for name, field in config_fields(config_class).items():
         if name in known:
@@ -112,12 +112,12 @@ def base_config(config_class: Any, found: Any = None) -> Any:
     """The config that `--config` or `--preset` names, or else what is found; flags change it.
 
     Args:
-      config_class: the class of the config.
-      found: the config of a run that is resumed, or None.
+        config_class: The class of the config.
+        found: The config of a run that is resumed, or None.
 
     Raises:
-      ValueError: if both are given, or one beside a run that is resumed; if the file or the preset
-        is none of this class.
+        ValueError: If both are given, or one beside a run that is resumed; if the file or the
+            preset is none of this class.
     """
     file, preset = flags.FLAGS.config, flags.FLAGS.preset
     if sum(x is not None for x in (file, preset, found)) > 1:
@@ -140,11 +140,11 @@ def config_from_flags(config_class: type, base: Any = None) -> Any:
     """The config that the flags describe.
 
     Args:
-      config_class: the dataclass that `define_config_flags` was called with.
-      base: a config to start from; only flags given on the command line change it then.
+        config_class: The dataclass that `define_config_flags` was called with.
+        base: A config to start from; only flags given on the command line change it then.
 
     Raises:
-      ValueError: for a list flag that holds no integers, or a field that breaks its rule.
+        ValueError: For a list flag that holds no integers, or a field that breaks its rule.
     """
     fields = fields_from_flags(config_class, only_given=base is not None)
     return config_class(**fields) if base is None else dataclasses.replace(base, **fields)
@@ -156,12 +156,12 @@ def fields_from_flags(
     """Values of a config's hyperparameters by name; of those in `swept`, tuples of values.
 
     Args:
-      config_class: the dataclass that `define_config_flags` was called with.
-      only_given: leave out flags that are not on the command line.
-      swept: as there.
+        config_class: The dataclass that `define_config_flags` was called with.
+        only_given: Leave out flags that are not on the command line.
+        swept: As there.
 
     Raises:
-      ValueError: for a list flag that holds something else than its field does.
+        ValueError: For a list flag that holds something else than its field does.
     """
     values = {}
     for name, field in config_fields(config_class).items():
@@ -195,7 +195,8 @@ def _attribute_docs(config_class: type) -> dict[str, str]:
     texts = {}
     for each in reversed(config_class.__mro__):
         section = (each.__doc__ or "").partition("Attributes:")[2]
-        entries = re.findall(r"^ +(\w[\w, ]*): (.+(?:\n {8,}.+)*)", section, re.MULTILINE)
+        entries = re.findall(r"^ +(\w[\w, ]*): (.+(?:\n {12,}.+)*)", section, re.MULTILINE)
         for names, text in entries:
-            texts.update(dict.fromkeys(names.split(", "), " ".join(text.split())))
+            text = " ".join(text.split())
+            texts.update(dict.fromkeys(names.split(", "), text[0].lower() + text[1:]))
     return texts

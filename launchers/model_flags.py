@@ -36,8 +36,8 @@ def model_and_environment() -> tuple[keras.Model, envs.BaseEnvironment]:
     """What the flags name.
 
     Raises:
-      ValueError: if a name is unknown or a transition model's, the file is no model, or no
-        environment is given and none or several fit.
+        ValueError: If a name is unknown or a transition model's, the file is no model, or no
+            environment is given and none or several fit.
     """
     from tf_equirl import evaluation, zoo
     from tf_equirl.envs.registry import from_recipe

@@ -27,10 +27,10 @@ def define(num_seeds: int, members: str, run_dir: str, resume: str) -> None:
     """Defines the flags.
 
     Args:
-      num_seeds: how many by default.
-      members: what there is one of for each seed.
-      run_dir: the default of `run_dir`, in words.
-      resume: help text of `resume`.
+        num_seeds: How many by default.
+        members: What there is one of for each seed.
+        run_dir: The default of `run_dir`, in words.
+        resume: Help text of `resume`.
     """
     flags.DEFINE_string("env", "CartPole", common.ENV)
     flags.DEFINE_multi_string("env_arg", [], common.ENV_ARG)
@@ -81,7 +81,7 @@ def resumed() -> Path | None:
     """The folder of the run to go on with; None for a new run.
 
     Raises:
-      ValueError: if none is given.
+        ValueError: If none is given.
     """
     if not flags.FLAGS.resume:
         return None
@@ -94,7 +94,7 @@ def description(trainer: str) -> dict[str, Any] | None:
     """What the run to go on with says of itself; None for a new run.
 
     Raises:
-      ValueError: if the folder holds no run of that trainer.
+        ValueError: If the folder holds no run of that trainer.
     """
     from tf_equirl.training.run_folder import read_description
 
@@ -108,10 +108,10 @@ def environment(
     """That of the flags, or of a run that is resumed.
 
     Args:
-      found: the run's description or its environment; None for a new run.
+        found: The run's description or its environment; None for a new run.
 
     Raises:
-      ValueError: if it cannot be made, or arguments are given for that of a run.
+        ValueError: If it cannot be made, or arguments are given for that of a run.
     """
     from tf_equirl.training.run_folder import environment_again
 
@@ -126,7 +126,7 @@ def seeds(found: dict[str, Any] | None) -> list[int]:
     """Those of the flags, or of a run that is resumed.
 
     Raises:
-      ValueError: if there are none.
+        ValueError: If there are none.
     """
     if found is not None and not common.given("num_seeds", "first_seed"):
         return found["seeds"]
@@ -153,8 +153,8 @@ def how_to_go_on(launcher: str, *further: str) -> str:
     """What `launch` tells after Ctrl-C: that a run is saved, and the command to resume it.
 
     Args:
-      launcher: name of the launcher's module.
-      *further: flags that the run needs again.
+        launcher: Name of the launcher's module.
+        *further: Flags that the run needs again.
     """
     if not _chosen or not any((_chosen[-1] / name).exists() for name in _BEGUN):
         return "Nothing was trained yet."

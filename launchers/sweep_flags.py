@@ -27,12 +27,12 @@ def from_flags(config_class: Any, trainer: str, options: Sequence[str]) -> Sweep
     A single run is a sweep in which nothing varies.
 
     Args:
-      config_class: of the hyperparameters.
-      trainer: name of the function that trains.
-      options: names of the flags that are further arguments of it.
+        config_class: Of the hyperparameters.
+        trainer: Name of the function that trains.
+        options: Names of the flags that are further arguments of it.
 
     Raises:
-      ValueError: if a flag breaks its rule, or there is nothing to resume.
+        ValueError: If a flag breaks its rule, or there is nothing to resume.
     """
     from tf_equirl.experiments import Sweep
     from tf_equirl.experiments.sweeps import flat
@@ -90,10 +90,10 @@ def train(config_class: Any, trainer: str, agent: str, kind: str) -> None:
     """Trains what the flags describe, one run or a sweep, prints the table, draws the curves.
 
     Args:
-      config_class: of the hyperparameters.
-      trainer: name of the function of `tf_equirl.agents` that trains, and of the launcher.
-      agent: what run folders call the agent.
-      kind: the hyperparameter that says which network acts, by which curves are called.
+        config_class: Of the hyperparameters.
+        trainer: Name of the function of `tf_equirl.agents` that trains, and of the launcher.
+        agent: What run folders call the agent.
+        kind: The hyperparameter that says which network acts, by which curves are called.
     """
     from tf_equirl import experiments
 
@@ -151,14 +151,14 @@ def train_cells(
     """Trains what is missing of a sweep, prints and writes the table that compares all.
 
     Args:
-      sweep: the sweep.
-      run_dir: folder of all its runs.
-      timesteps: in the table.
-      report: one line on what a run cost.
-      draw: writes the learning curve of a run and says where.
+        sweep: The sweep.
+        run_dir: Folder of all its runs.
+        timesteps: In the table.
+        report: One line on what a run cost.
+        draw: Writes the learning curve of a run and says where.
 
     Raises:
-      FloatingPointError: at the end, if some of the runs failed.
+        FloatingPointError: At the end, if some of the runs failed.
     """
     from tf_equirl import experiments
     from tf_equirl._files import write_text_atomically

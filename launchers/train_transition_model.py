@@ -147,8 +147,8 @@ def _datasets(
     """Training data, validation data, and what the former are called.
 
     Args:
-      env: the environment.
-      how: values of flags that are not given.
+        env: The environment.
+        how: Values of flags that are not given.
     """
 
     from tf_equirl import dynamics

@@ -33,13 +33,13 @@ def locked(folder: Path, argument: str, seconds: float = 0.0) -> Iterator[None]:
     taken over.
 
     Args:
-      folder: which exists.
-      argument: the name by which the user gave it.
-      seconds: how long to wait for another process that has it.
+        folder: Which exists.
+        argument: The name by which the user gave it.
+        seconds: How long to wait for another process that has it.
 
     Raises:
-      InUseError: if another process has it all that time; it says which, on which host, and since
-        when.
+        InUseError: If another process has it all that time; it says which, on which host, and since
+            when.
     """
     file = folder / LOCK
     lock = filelock.FileLock(file, timeout=seconds)

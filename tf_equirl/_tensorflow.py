@@ -11,7 +11,7 @@ def import_keras() -> None:
     """Imports Keras, and with it its backend: TensorFlow, JAX or PyTorch, which have much to say.
 
     Raises:
-      ImportError: if the backend that is set does not exist, or its package cannot be imported.
+        ImportError: If the backend that is set does not exist, or its package cannot be imported.
     """
     try:
         with quiet_imports():

@@ -28,8 +28,8 @@ def require_tf_agents() -> None:
     `TF_USE_LEGACY_KERAS=1` is set before `tf.keras` is first touched; `import keras` stays Keras 3.
 
     Raises:
-      ImportError: if tf-agents or a package that it needs is missing (with the command that
-        installs them), or if `tf.keras` was already resolved to Keras 3 in this process.
+        ImportError: If tf-agents or a package that it needs is missing (with the command that
+            installs them), or if `tf.keras` was already resolved to Keras 3 in this process.
     """
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     try:

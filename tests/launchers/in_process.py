@@ -47,11 +47,11 @@ def run_here(name, *arguments, stdout=None, change=None):
     """What the console script of a launcher does.
 
     Args:
-      name: the launcher.
-      *arguments: of the command line.
-      stdout: a text file to write to, which then is not part of the result.
-      change: called with the launcher's module before it runs; what it changes there and in the
-        modules beside it is changed back.
+        name: The launcher.
+        *arguments: Of the command line.
+        stdout: A text file to write to, which then is not part of the result.
+        change: Called with the launcher's module before it runs; what it changes there and in the
+            modules beside it is changed back.
     """
     output, errors = io.StringIO(), io.StringIO()
     argv = [name, *map(str, arguments)]

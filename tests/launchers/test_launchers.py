@@ -164,7 +164,7 @@ def test_help_documents_every_field():
     assert "Trains PPO agents" in result.stdout
     for flag in ("--learning_rate", "--[no]anneal_learning_rate", "--hidden_units", "--num_seeds"):
         assert flag in result.stdout
-    assert "Adam's step size" in result.stdout and "default: '0.00035'" in result.stdout
+    assert "step size of Adam" in result.stdout and "default: '0.00035'" in result.stdout
     assert "parameter budget of the actor" in result.stdout
     assert not re.search(r"--\S+: *\n", result.stdout), "a flag without a text"
 

@@ -294,7 +294,7 @@ def test_help_documents_every_field():
     for flag in ("--planning_ratio", "--[no]augment", "--learning_rate", "--frozen_model"):
         assert flag in result.stdout
     assert "updates in the model by update" in result.stdout
-    assert "Adam's step size" in result.stdout and "default: '0.00035'" in result.stdout
+    assert "step size of Adam" in result.stdout and "default: '0.00035'" in result.stdout
     assert not re.search(r"--\S+: *\n", result.stdout), "a flag without a text"
 
 

@@ -15,16 +15,16 @@ class Categorical(Distribution):
     Permuting the logits permutes the actions: `p(g a | g logits) = p(a | logits)`.
 
     Args:
-      num_actions: how many actions there are.
+        num_actions: How many actions there are.
 
     Raises:
-      ValueError: if that is no positive integer.
+        ValueError: If that is no positive integer.
 
     Example:
-      >>> import tensorflow as tf
-      >>> from tf_equirl.distributions import Categorical
-      >>> Categorical(3).sample(tf.constant([0.0, 1.0, 0.0]), tf.constant([0.5])).numpy()
-      np.int32(1)
+        >>> import tensorflow as tf
+        >>> from tf_equirl.distributions import Categorical
+        >>> Categorical(3).sample(tf.constant([0.0, 1.0, 0.0]), tf.constant([0.5])).numpy()
+        np.int32(1)
     """
 
     num_uniforms = 1
@@ -48,8 +48,8 @@ class Categorical(Distribution):
         with which it gets there, not to improbable ones behind that.
 
         Args:
-          parameters: logits `[..., num_actions]`.
-          uniforms: `[..., 1]` in [0, 1).
+            parameters: Logits `[..., num_actions]`.
+            uniforms: `[..., 1]` in [0, 1).
         """
         reached = tf.cumsum(tf.nn.softmax(parameters), axis=-1)
         action = _count(reached[..., :-1] <= uniforms)

@@ -17,12 +17,12 @@ class Distribution(abc.ABC):
     functions take any leading dimensions.
 
     Attributes:
-      num_parameters: outputs that a policy network must have.
-      num_uniforms: numbers, uniform in [0, 1), that an action is drawn from.
-      action_shape: shape of one action.
-      action_dtype: its type.
-      parameters: what they are, in words, such as "one logit for each of the actions".
-      outputs: the same in a word or two, such as "logits".
+        num_parameters: Outputs that a policy network must have.
+        num_uniforms: Numbers, uniform in [0, 1), that an action is drawn from.
+        action_shape: Shape of one action.
+        action_dtype: Its type.
+        parameters: What they are, in words, such as "one logit for each of the actions".
+        outputs: The same in a word or two, such as "logits".
     """
 
     num_parameters: int
@@ -37,8 +37,8 @@ class Distribution(abc.ABC):
         """Actions `[..., *action_shape]` drawn from `uniforms` `[..., num_uniforms]`.
 
         Args:
-          parameters: `[..., num_parameters]`.
-          uniforms: numbers in [0, 1); the same numbers give the same actions.
+            parameters: `[..., num_parameters]`.
+            uniforms: Numbers in [0, 1); the same numbers give the same actions.
         """
 
     @abc.abstractmethod

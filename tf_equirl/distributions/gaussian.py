@@ -34,24 +34,24 @@ class Gaussian(Distribution):
     The density is that before cutting off, as is usual with PPO (Schulman et al., 2017).
 
     Args:
-      low: `[d]` lower bounds; minus infinity for none.
-      high: `[d]` upper bounds; infinity for none.
-      action: how a group acts on the executed actions, which decides how many standard deviations
-        there are (`groups.deviation_representation`); one for each coordinate if not given. It
-        must map the box to itself.
+        low: `[d]` lower bounds; minus infinity for none.
+        high: `[d]` upper bounds; infinity for none.
+        action: How a group acts on the executed actions, which decides how many standard deviations
+            there are (`groups.deviation_representation`); one for each coordinate if not given. It
+            must map the box to itself.
 
     Raises:
-      ValueError: if the bounds are not numbers, of one length, with `low < high`, each both finite
-        or both infinite; or if `action` has another dimension, no orthogonal matrices, or does not
-        map the box to itself.
+        ValueError: If the bounds are not numbers, of one length, with `low < high`, each both
+            finite or both infinite; or if `action` has another dimension, no orthogonal matrices,
+            or does not map the box to itself.
 
     Example:
-      >>> import tensorflow as tf
-      >>> from tf_equirl.distributions import Gaussian
-      >>> gaussian = Gaussian(low=[-2.0], high=[2.0])
-      >>> parameters = tf.constant([0.25, 0.0])  # mean, logarithm of the standard deviation
-      >>> gaussian.executed(gaussian.mode(parameters)).numpy()
-      array([0.5], dtype=float32)
+        >>> import tensorflow as tf
+        >>> from tf_equirl.distributions import Gaussian
+        >>> gaussian = Gaussian(low=[-2.0], high=[2.0])
+        >>> parameters = tf.constant([0.25, 0.0])  # mean, logarithm of the standard deviation
+        >>> gaussian.executed(gaussian.mode(parameters)).numpy()
+        array([0.5], dtype=float32)
     """
 
     action_dtype = tf.float32
@@ -101,8 +101,8 @@ class Gaussian(Distribution):
         """Actions `[..., d]`, by inverting the distribution function.
 
         Args:
-          parameters: `[..., d + k]`.
-          uniforms: `[..., d]` in [0, 1).
+            parameters: `[..., d + k]`.
+            uniforms: `[..., d]` in [0, 1).
         """
         means, logs = self.split(parameters)
         # In the middle between multiples of 2^-23 noise is symmetric, and finite at both ends.
@@ -154,12 +154,12 @@ class SquashedGaussian(Gaussian):
     has no closed form; it is integrated numerically (Gauss and Hermite, 32 nodes).
 
     Args:
-      low: `[d]` lower bounds, finite.
-      high: `[d]` upper bounds, finite.
-      action: see `Gaussian`.
+        low: `[d]` lower bounds, finite.
+        high: `[d]` upper bounds, finite.
+        action: See `Gaussian`.
 
     Raises:
-      ValueError: as `Gaussian` does, and if a bound is infinite.
+        ValueError: As `Gaussian` does, and if a bound is infinite.
     """
 
     def __init__(
@@ -195,12 +195,12 @@ def check_box(action: Representation, low: NDArray[Any], high: NDArray[Any]) -> 
     """Checks that a group maps a box to itself.
 
     Args:
-      action: how it acts, dimension d.
-      low: `[d]`.
-      high: `[d]`.
+        action: How it acts, dimension d.
+        low: `[d]`.
+        high: `[d]`.
 
     Raises:
-      ValueError: if an element maps the bounds elsewhere; the message says which, and where to.
+        ValueError: If an element maps the bounds elsewhere; the message says which, and where to.
     """
     if np.isinf(low).all():
         return

@@ -38,41 +38,41 @@ class DynaConfig(Config):
     They are validated on construction: a `ValueError` names the field, the rule and the value.
 
     Attributes:
-      agent: hyperparameters of the agent, of any that learns from rollouts of its own policy.
-      model: the transition model and its optimiser, which goes on from fit to fit; its
-        `predict_change` may be None, which predicts changes of states of real numbers, and
-        `num_epochs` and `anneal_learning_rate` must be the defaults, see `model_epochs`. None plans
-        in the environment itself, a model without error; nothing is fitted then, and what bounds
-        or describes a model has no effect.
-      planning_ratio: updates in the model by update in the environment, fractions too; 0 is the
-        model-free agent.
-      dyna_iterations: how many times the model is fitted and planned in; at most one for every
-        update.
-      warmup_timesteps: environment steps before the first of them; a run that is shorter does not
-        plan.
-      planning_starts: where planned episodes start: "reset" draws the environment's own start
-        states, "buffer" states of the replay buffer.
-      model_rollout_steps: steps after which a planned episode is cut off and its rest estimated by
-        the critic; None for the environment's own limit.
-      max_policy_change: bound on the mean Kullback-Leibler divergence, in nats, from the policy
-        before planning to the policy during it; an update that would exceed it is undone and ends
-        the planning of its iteration. None does not bound it.
-      max_model_error: bound on the model's error (the head's loss: mean square for real states,
-        cross-entropy for categories) on held-out transitions; None does not bound it. That error is
-        optimistic, as held-out transitions are neighbours in time of those that were fitted, and
-        where states are few often equal to them: see "The held-out error is optimistic" in
-        docs/dyna.md.
-      high_error: what happens above that bound: "stop" does not plan, "shrink" plans as many
-        updates less as the error is larger.
-      max_disagreement: bound on how far the models of an ensemble disagree, see
-        `Head.disagreement`; a planned episode is cut off where they disagree more. None does not
-        bound it.
-      ensemble_size: number of models of each seed; their mean is what is planned in.
-      buffer_size: transitions that the replay buffer holds, rounded down to whole updates; the
-        newest replace the oldest. None holds all of the run.
-      augment: train the model on transitions that a random element of the group has moved.
-      model_epochs: passes over the buffer at each fit; fractions too.
-      max_model_steps: bound on the gradient steps of one fit; None does not bound them.
+        agent: Hyperparameters of the agent, of any that learns from rollouts of its own policy.
+        model: The transition model and its optimiser, which goes on from fit to fit; its
+            `predict_change` may be None, which predicts changes of states of real numbers, and
+            `num_epochs` and `anneal_learning_rate` must be the defaults, see `model_epochs`. None
+            plans in the environment itself, a model without error; nothing is fitted then, and what
+            bounds or describes a model has no effect.
+        planning_ratio: Updates in the model by update in the environment, fractions too; 0 is the
+            model-free agent.
+        dyna_iterations: How many times the model is fitted and planned in; at most one for every
+            update.
+        warmup_timesteps: Environment steps before the first of them; a run that is shorter does not
+            plan.
+        planning_starts: Where planned episodes start: "reset" draws the environment's own start
+            states, "buffer" states of the replay buffer.
+        model_rollout_steps: Steps after which a planned episode is cut off and its rest estimated
+            by the critic; None for the environment's own limit.
+        max_policy_change: Bound on the mean Kullback-Leibler divergence, in nats, from the policy
+            before planning to the policy during it; an update that would exceed it is undone and
+            ends the planning of its iteration. None does not bound it.
+        max_model_error: Bound on the model's error (the head's loss: mean square for real states,
+            cross-entropy for categories) on held-out transitions; None does not bound it. That
+            error is optimistic, as held-out transitions are neighbours in time of those that were
+            fitted, and where states are few often equal to them: see "The held-out error is
+            optimistic" in docs/dyna.md.
+        high_error: What happens above that bound: "stop" does not plan, "shrink" plans as many
+            updates less as the error is larger.
+        max_disagreement: Bound on how far the models of an ensemble disagree, see
+            `Head.disagreement`; a planned episode is cut off where they disagree more. None does
+            not bound it.
+        ensemble_size: Number of models of each seed; their mean is what is planned in.
+        buffer_size: Transitions that the replay buffer holds, rounded down to whole updates; the
+            newest replace the oldest. None holds all of the run.
+        augment: Train the model on transitions that a random element of the group has moved.
+        model_epochs: Passes over the buffer at each fit; fractions too.
+        max_model_steps: Bound on the gradient steps of one fit; None does not bound them.
     """
 
     PRESETS = PRESETS
@@ -98,7 +98,7 @@ class DynaConfig(Config):
         """Validates every field.
 
         Raises:
-          ValueError: naming the first field that breaks its rule.
+            ValueError: Naming the first field that breaks its rule.
         """
         instance("agent", self.agent, OnPolicyConfig, "a PPOConfig or another OnPolicyConfig")
         if self.model is not None:
@@ -186,11 +186,11 @@ class DynaConfig(Config):
         """A config with a name; docs/tuning.md says which there are and where they come from.
 
         Args:
-          name: one of `PRESETS`.
-          **changes: hyperparameters of other values, named as in `flat`.
+            name: One of `PRESETS`.
+            **changes: Hyperparameters of other values, named as in `flat`.
 
         Raises:
-          ValueError: if there is none of this name, or a change breaks its rule.
+            ValueError: If there is none of this name, or a change breaks its rule.
         """
         one_of("name", name, cls.PRESETS)
         return cls.from_flat(**{**cls.PRESETS[name], **changes})
@@ -202,7 +202,7 @@ class DynaConfig(Config):
         The agent is PPO.
 
         Raises:
-          ValueError: for a name that does not exist, or a value that breaks its rule.
+            ValueError: For a name that does not exist, or a value that breaks its rule.
         """
         unknown = sorted(set(fields) - set(DynaConfig().flat()))
         if unknown:

@@ -101,10 +101,10 @@ class DynaLearner(Learner):
     its own seed and on nothing of the other members.
 
     Args:
-      agent: the learner of the agent.
-      config: hyperparameters.
-      model: the transition model; None plans in the environment itself.
-      frozen: what a model that is not trained is called; None trains it.
+        agent: The learner of the agent.
+        config: Hyperparameters.
+        model: The transition model; None plans in the environment itself.
+        frozen: What a model that is not trained is called; None trains it.
     """
 
     trainer = "train_dyna"
@@ -277,8 +277,8 @@ class DynaLearner(Learner):
         """Makes `number` updates in the environment, at most 32.
 
         Returns:
-          The next state of the agent, the updates made, and, of each update, what it reports and
-          the rows to keep.
+            The next state of the agent, the updates made, and, of each update, what it reports and
+            the rows to keep.
         """
         learner = self.agent
 
@@ -308,13 +308,13 @@ class DynaLearner(Learner):
         """Measures the model on held-out transitions and starts episodes in it.
 
         Args:
-          state: the state before planning.
-          index: int32 scalar, planned updates that the run made before.
-          filled: int32 scalar, rows that the buffer holds.
-          number: int32 scalar, updates that are to be planned.
+            state: The state before planning.
+            index: int32 scalar, planned updates that the run made before.
+            filled: int32 scalar, rows that the buffer holds.
+            number: int32 scalar, updates that are to be planned.
 
         Returns:
-          The planning, and the head's metrics `[members]`, means over the ensemble.
+            The planning, and the head's metrics `[members]`, means over the ensemble.
         """
         c, members = self.config, state.made.shape[0]
         limit = tf.fill([members], number)
@@ -357,11 +357,11 @@ class DynaLearner(Learner):
         """Makes `number` updates in the model, at most 32.
 
         Args:
-          state: the state before them.
-          index: int32 scalar, planned updates that the run made before.
-          number: int32 scalar.
-          updates: int32 scalar, updates that the run made in the environment.
-          filled: int32 scalar, rows that the buffer holds.
+            state: The state before them.
+            index: int32 scalar, planned updates that the run made before.
+            number: int32 scalar.
+            updates: int32 scalar, updates that the run made in the environment.
+            filled: int32 scalar, rows that the buffer holds.
         """
         env = self._imagined(state, state.planning.bounds, filled)
         # That of the update before.

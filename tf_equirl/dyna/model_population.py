@@ -37,10 +37,10 @@ class ModelPopulation:
     The models of an ensemble are members of their own, next to each other.
 
     Args:
-      env: the environment.
-      config: hyperparameters.
-      model: the Keras model, called with `[observation, action]`; None where there is none, and
-        nothing but `start` may be called.
+        env: The environment.
+        config: Hyperparameters.
+        model: The Keras model, called with `[observation, action]`; None where there is none, and
+            nothing but `start` may be called.
     """
 
     def __init__(self, env: Environment, config: DynaConfig, model: keras.Model | None):
@@ -82,16 +82,16 @@ class ModelPopulation:
         """Makes `number` gradient steps, at most `STEPS_PER_CALL`.
 
         Args:
-          seeds: of the agents, `[members]`.
-          buffer: their transitions.
-          weights: of the models.
-          adam: the moments so far.
-          first: int32 scalar, gradient steps that the run made before.
-          number: int32 scalar.
-          filled: int32 scalar, rows that the buffer holds.
+            seeds: Of the agents, `[members]`.
+            buffer: Their transitions.
+            weights: Of the models.
+            adam: The moments so far.
+            first: int32 scalar, gradient steps that the run made before.
+            number: int32 scalar.
+            filled: int32 scalar, rows that the buffer holds.
 
         Returns:
-          The new weights and moments.
+            The new weights and moments.
         """
         c, size, order = self._config, self._size, self._env.symmetry.group.order
         keys = tf.repeat(-1 - seeds, size)  # negative, which no seed is
@@ -138,13 +138,13 @@ class ModelPopulation:
         """What the mean of each agent's models predicts.
 
         Args:
-          weights: of the models.
-          state: `[members, copies, ...]`.
-          action: `[members, copies]` int32.
+            weights: Of the models.
+            state: `[members, copies, ...]`.
+            action: `[members, copies]` int32.
 
         Returns:
-          The encodings of the next states, `[members, copies, d]`, and how much the models
-          disagree, `[members, copies]`.
+            The encodings of the next states, `[members, copies, d]`, and how much the models
+            disagree, `[members, copies]`.
         """
         members, copies = action.shape
         flat = tf.nest.map_structure(

@@ -10,17 +10,17 @@ class DynaProgress(NamedTuple):
     """How far `train_dyna` is; passed on after every call of the compiled program.
 
     Attributes:
-      part: what is going on: "act and update", "fit" or "plan".
-      done: share of the run's steps, real and planned, that are made, from 0 to 1.
-      timesteps: environment steps done by each seed, of `total_timesteps`.
-      total_timesteps: environment steps of each seed in the run.
-      planned_timesteps: mean over seeds of the steps done in the model.
-      mean_return: mean over seeds of the last finished return; NaN before the first.
-      model_error: mean over seeds of the model's held-out error at the last planning; NaN before.
-        It is optimistic: held-out transitions are neighbours of those that were fitted.
-      steps_per_second: steps of all seeds by second in this part, lately; 0 while fitting.
-      compile_seconds: time that compilation took; 0 before it.
-      evaluated: mean over seeds of the last evaluation; NaN before the first.
+        part: What is going on: "act and update", "fit" or "plan".
+        done: Share of the run's steps, real and planned, that are made, from 0 to 1.
+        timesteps: Environment steps done by each seed, of `total_timesteps`.
+        total_timesteps: Environment steps of each seed in the run.
+        planned_timesteps: Mean over seeds of the steps done in the model.
+        mean_return: Mean over seeds of the last finished return; NaN before the first.
+        model_error: Mean over seeds of the model's held-out error at the last planning; NaN before.
+            It is optimistic: held-out transitions are neighbours of those that were fitted.
+        steps_per_second: Steps of all seeds by second in this part, lately; 0 while fitting.
+        compile_seconds: Time that compilation took; 0 before it.
+        evaluated: Mean over seeds of the last evaluation; NaN before the first.
     """
 
     part: str

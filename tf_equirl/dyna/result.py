@@ -22,17 +22,17 @@ class DynaResult(TrainingResult):
     role "transition_model" are `[seeds, ensemble, ...]`.
 
     Attributes:
-      planning_timesteps: `[iterations]`, environment steps of a seed at the end of each iteration,
-        where planning begins.
-      planned_updates: `[seeds, iterations]`, updates that were made in the model.
-      imagined_returns: `[seeds, iterations]`, the return of the last planned episode that ended,
-        mean over those of the seed's environments that had one; NaN where none ended.
-      model_metrics: by metric of the environment's head `[seeds, iterations]`: the model's error on
-        held-out transitions when planning began, NaN in iterations without planning; empty where
-        planning needs no model. The error is optimistic: held-out transitions are neighbours in
-        time of those that were fitted, and where states are few often equal to them: see "The
-        held-out error is optimistic" in docs/dyna.md.
-      seconds: time by part, of "act and update", "fit" and "plan", compilation left out.
+        planning_timesteps: `[iterations]`, environment steps of a seed at the end of each
+            iteration, where planning begins.
+        planned_updates: `[seeds, iterations]`, updates that were made in the model.
+        imagined_returns: `[seeds, iterations]`, the return of the last planned episode that ended,
+            mean over those of the seed's environments that had one; NaN where none ended.
+        model_metrics: By metric of the environment's head `[seeds, iterations]`: the model's error
+            on held-out transitions when planning began, NaN in iterations without planning; empty
+            where planning needs no model. The error is optimistic: held-out transitions are
+            neighbours in time of those that were fitted, and where states are few often equal to
+            them: see "The held-out error is optimistic" in docs/dyna.md.
+        seconds: Time by part, of "act and update", "fit" and "plan", compilation left out.
     """
 
     planning_timesteps: np.ndarray
@@ -49,11 +49,11 @@ class DynaResult(TrainingResult):
         """The transition model of one seed, a Keras model of its own.
 
         Args:
-          seed: one of the run's seeds.
-          index: of the ensemble's models.
+            seed: One of the run's seeds.
+            index: Of the ensemble's models.
 
         Raises:
-          ValueError: if the run had no such seed or model, or planned in the environment itself.
+            ValueError: If the run had no such seed or model, or planned in the environment itself.
         """
         if ROLE not in self.networks:
             raise ValueError(

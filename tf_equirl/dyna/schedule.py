@@ -19,8 +19,8 @@ class Schedule:
     model is fitted ("fit"), measured ("measure") and planned in ("plan").
 
     Args:
-      config: the hyperparameters.
-      fits: whether a model is fitted.
+        config: The hyperparameters.
+        fits: Whether a model is fitted.
     """
 
     def __init__(self, config: DynaConfig, fits: bool):

@@ -92,43 +92,43 @@ def train_dyna(
     functions of the state. With `planning_ratio=0` it is `train_ppo`, to the last digit.
 
     Args:
-      env: the environment, or its name. To plan in a model it must define `is_terminal`, `reward`,
-        and `decode` or `state_from_observation`.
-      config: hyperparameters; the defaults if None. A list of configs trains every seed with each
-        of them in the same program; they may differ in what the agent's and the model's
-        optimisers are, and in discount, lambda, clipping and coefficients of the agent.
-      seeds: distinct integers from 0 to 2**31 - 1.
-      run_dir: folder for configuration, checkpoints, results and TensorBoard events; None keeps
-        everything in memory.
-      actor: policy network to train instead of the one that `config` describes. It serves as the
-        architecture: every seed starts from fresh weights of its own.
-      critic: value network to train instead, likewise.
-      frozen_model: a trained transition model to plan in, a Keras model or the name of one in the
-        zoo ("Supervised-Dyna"). It is not trained further; `config.model` describes
-        nothing then.
-      start_from: trained networks of the agent that every seed goes on from, see `train_ppo`.
-      start_seed: of a run or a result in `start_from`, see there.
-      resume: go on with the run in `run_dir`; the outcome is the one of an uninterrupted run.
-      on_progress: called with a `DynaProgress` every few seconds; where it returns True the run
-        stops.
-      evaluate_every: updates in the environment from one evaluation to the next, in which every
-        seed plays greedy episodes in environments of their own; `result.evaluations` has their
-        returns. Training is the same to the last bit without. None evaluates nothing.
-      evaluation_episodes: how many a seed plays, the same ones at every evaluation: the first of
-        those of `evaluation.evaluate(actor, env)`.
-      stop_at: stops the run where the mean over seeds reaches this return: that of the last
-        evaluation, or without evaluations of the last finished episodes. A stopped run
-        has `result.finished` False, and goes on if it is resumed without, or to a higher level.
+        env: The environment, or its name. To plan in a model it must define `is_terminal`,
+            `reward`, and `decode` or `state_from_observation`.
+        config: Hyperparameters; the defaults if None. A list of configs trains every seed with each
+            of them in the same program; they may differ in what the agent's and the model's
+            optimisers are, and in discount, lambda, clipping and coefficients of the agent.
+        seeds: Distinct integers from 0 to 2**31 - 1.
+        run_dir: Folder for configuration, checkpoints, results and TensorBoard events; None keeps
+            everything in memory.
+        actor: Policy network to train instead of the one that `config` describes. It serves as the
+            architecture: every seed starts from fresh weights of its own.
+        critic: Value network to train instead, likewise.
+        frozen_model: A trained transition model to plan in, a Keras model or the name of one in the
+            zoo ("Supervised-Dyna"). It is not trained further; `config.model` describes
+            nothing then.
+        start_from: Trained networks of the agent that every seed goes on from, see `train_ppo`.
+        start_seed: Of a run or a result in `start_from`, see there.
+        resume: Go on with the run in `run_dir`; the outcome is the one of an uninterrupted run.
+        on_progress: Called with a `DynaProgress` every few seconds; where it returns True the run
+            stops.
+        evaluate_every: Updates in the environment from one evaluation to the next, in which every
+            seed plays greedy episodes in environments of their own; `result.evaluations` has their
+            returns. Training is the same to the last bit without. None evaluates nothing.
+        evaluation_episodes: How many a seed plays, the same ones at every evaluation: the first of
+            those of `evaluation.evaluate(actor, env)`.
+        stop_at: Stops the run where the mean over seeds reaches this return: that of the last
+            evaluation, or without evaluations of the last finished episodes. A stopped run
+            has `result.finished` False, and goes on if it is resumed without, or to a higher level.
 
     Returns:
-      A list for a list of configs, of results as for one: learning curves, policies and transition
-      models of all seeds.
+        A list for a list of configs, of results as for one: learning curves, policies and
+        transition models of all seeds.
 
     Raises:
-      ValueError: before any work, if an argument breaks its rule, a model does not fit the
-        environment, or `run_dir` holds another run or a damaged one.
-      NonFiniteError: if a seed's numbers become infinite or NaN; what was computed is kept.
-      KeyboardInterrupt: on Ctrl-C, after a checkpoint was written.
+        ValueError: Before any work, if an argument breaks its rule, a model does not fit the
+            environment, or `run_dir` holds another run or a damaged one.
+        NonFiniteError: If a seed's numbers become infinite or NaN; what was computed is kept.
+        KeyboardInterrupt: On Ctrl-C, after a checkpoint was written.
     """
     env = tensor_environment_of(env)
     config, configs = as_configs(config, DynaConfig)
@@ -154,17 +154,17 @@ def load_dyna_result(run_dir: str | os.PathLike, env: envs.Environment | None = 
     """The result of a run, curves and trained models, from its folder; nothing is written.
 
     Args:
-      run_dir: folder that `train_dyna` wrote.
-      env: the environment, where the folder does not say how to make it: its class is none of a
-        module, or its arguments are no plain values.
+        run_dir: Folder that `train_dyna` wrote.
+        env: The environment, where the folder does not say how to make it: its class is none of a
+            module, or its arguments are no plain values.
 
     Returns:
-      The result up to the last checkpoint; `finished` says whether that is the run's end. A list
-      of results for a run of a list of configs.
+        The result up to the last checkpoint; `finished` says whether that is the run's end. A list
+        of results for a run of a list of configs.
 
     Raises:
-      ValueError: if the folder holds no run of `train_dyna`, or one of which nothing was saved yet,
-        is damaged, or the environment is another one than the run's.
+        ValueError: If the folder holds no run of `train_dyna`, or one of which nothing was saved
+            yet, is damaged, or the environment is another one than the run's.
     """
     found = read_run(run_dir, DynaLearner.trainer, env)
     configs = found.configs(DynaConfig)
@@ -181,17 +181,17 @@ def transition_model(
     """The model that a run plans in, and what a frozen one is called.
 
     Args:
-      env: the environment.
-      config: hyperparameters.
-      frozen_model: see `train_dyna`.
+        env: The environment.
+        config: Hyperparameters.
+        frozen_model: See `train_dyna`.
 
     Returns:
-      The model, None where planning is done in the environment itself; and a frozen one's name and
-      what tells its weights apart, or None.
+        The model, None where planning is done in the environment itself; and a frozen one's name
+        and what tells its weights apart, or None.
 
     Raises:
-      ValueError: if the model cannot be built, or does not fit the environment, or the environment
-        lacks what planning in a model needs.
+        ValueError: If the model cannot be built, or does not fit the environment, or the
+            environment lacks what planning in a model needs.
     """
     if frozen_model is None and config.model is None:
         return None, None

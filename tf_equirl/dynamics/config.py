@@ -20,24 +20,24 @@ class TransitionModelConfig(Config):
     They are validated on construction: a `ValueError` names the field, the rule and the value.
 
     Attributes:
-      kind: kind of transition model: mlp, cnn, gcnn-proximal, gcnn-averaged, gcnn-readout, relaxed
-        or rpp, see `models.transition_model`.
-      hidden_units: widths of the hidden layers, at most 100 of them up to 16,384.
-      match_parameters: parameter budget of the model, at most 10^8; `hidden_units` are then the
-        proportions of its widths. None keeps `hidden_units`.
-      predict_change: whether the network predicts the state's change instead of the next state;
-        for environments whose states are real numbers. None does so where they are.
-      selection: of the kind "gcnn-proximal": "hard" or "soft".
-      temperature: of the selection "soft", in units of the distance between states.
-      num_epochs: passes over the data.
-      batch_size: transitions of a gradient step; all of the data if they are fewer. What remains
-        of an epoch's shuffled data after its last whole batch is left out.
-      learning_rate: Adam's step size.
-      anneal_learning_rate: decrease the step size linearly to 0 over the run.
-      adam_beta_1: share of the old mean of gradients that Adam keeps at each step.
-      adam_beta_2: the same for the mean of their squares.
-      adam_epsilon: added to the root of that mean, by which Adam divides.
-      max_gradient_norm: bound on the norm of one gradient; None does not bound it.
+        kind: Kind of transition model: mlp, cnn, gcnn-proximal, gcnn-averaged, gcnn-readout,
+            relaxed or rpp, see `models.transition_model`.
+        hidden_units: Widths of the hidden layers, at most 100 of them up to 16,384.
+        match_parameters: Parameter budget of the model, at most 10^8; `hidden_units` are then the
+            proportions of its widths. None keeps `hidden_units`.
+        predict_change: Whether the network predicts the state's change instead of the next state;
+            for environments whose states are real numbers. None does so where they are.
+        selection: Of the kind "gcnn-proximal": "hard" or "soft".
+        temperature: Of the selection "soft", in units of the distance between states.
+        num_epochs: Passes over the data.
+        batch_size: Transitions of a gradient step; all of the data if they are fewer. What remains
+            of an epoch's shuffled data after its last whole batch is left out.
+        learning_rate: Step size of Adam.
+        anneal_learning_rate: Decrease the step size linearly to 0 over the run.
+        adam_beta_1: Share of the old mean of gradients that Adam keeps at each step.
+        adam_beta_2: The same for the mean of their squares.
+        adam_epsilon: Added to the root of that mean, by which Adam divides.
+        max_gradient_norm: Bound on the norm of one gradient; None does not bound it.
     """
 
     kind: str = "gcnn-readout"
@@ -59,7 +59,7 @@ class TransitionModelConfig(Config):
         """Validates every field.
 
         Raises:
-          ValueError: naming the first field that breaks its rule.
+            ValueError: Naming the first field that breaks its rule.
         """
         self._check_choice("kind", TRANSITION_KINDS)
         self._check_hidden_units()

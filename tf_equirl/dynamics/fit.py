@@ -69,30 +69,31 @@ def fit_transition_model(
     seeds, and is the same at every run on the same machine and package versions.
 
     Args:
-      env: the environment, or its name.
-      data: the transitions to learn from. Those from terminal states are left out.
-      config: hyperparameters; the defaults if None. A list of configs trains every seed with each
-        of them in the same program; they may differ in learning rate, annealing, Adam's constants
-        and gradient norm.
-      seeds: distinct integers from 0 to 2**31 - 1.
-      run_dir: folder for configuration, checkpoints, results and TensorBoard events; None keeps
-        everything in memory.
-      validation: transitions that every seed is measured on after each epoch; None measures
-        nothing but the training loss.
-      model: Keras model to train instead of the one that `config` describes, called with
-        `[observation, one-hot action]`. It serves as the architecture: every seed starts from fresh
-        weights of its own.
-      resume: go on with the run in `run_dir`; the outcome is the one of an uninterrupted run.
-      on_progress: called with a `FitProgress` every few seconds.
+        env: The environment, or its name.
+        data: The transitions to learn from. Those from terminal states are left out.
+        config: Hyperparameters; the defaults if None. A list of configs trains every seed with each
+            of them in the same program; they may differ in learning rate, annealing, Adam's
+            constants and gradient norm.
+        seeds: Distinct integers from 0 to 2**31 - 1.
+        run_dir: Folder for configuration, checkpoints, results and TensorBoard events; None keeps
+            everything in memory.
+        validation: Transitions that every seed is measured on after each epoch; None measures
+            nothing but the training loss.
+        model: Keras model to train instead of the one that `config` describes, called with
+            `[observation, one-hot action]`. It serves as the architecture: every seed starts from
+            fresh weights of its own.
+        resume: Go on with the run in `run_dir`; the outcome is the one of an uninterrupted run.
+        on_progress: Called with a `FitProgress` every few seconds.
 
     Returns:
-      A list for a list of configs, of results as for one: learning curves and weights of all seeds.
+        A list for a list of configs, of results as for one: learning curves and weights of all
+        seeds.
 
     Raises:
-      ValueError: before any work, if an argument breaks its rule, the data are not of this
-        environment, the model does not fit it, or `run_dir` holds another run or a damaged one.
-      NonFiniteError: if a seed's numbers become infinite or NaN; what was computed is kept.
-      KeyboardInterrupt: on Ctrl-C, after a checkpoint of the last finished epoch was written.
+        ValueError: Before any work, if an argument breaks its rule, the data are not of this
+            environment, the model does not fit it, or `run_dir` holds another run or a damaged one.
+        NonFiniteError: If a seed's numbers become infinite or NaN; what was computed is kept.
+        KeyboardInterrupt: On Ctrl-C, after a checkpoint of the last finished epoch was written.
     """
     env = tensor_environment_of(env)
     config, configs = as_configs(config, TransitionModelConfig)
@@ -110,12 +111,12 @@ def build_model(
     """The model that a config describes.
 
     Args:
-      env: the environment.
-      config: the config.
-      **options: further arguments of `models.transition_model`.
+        env: The environment.
+        config: The config.
+        **options: Further arguments of `models.transition_model`.
 
     Raises:
-      ValueError: as `models.transition_model` does.
+        ValueError: As `models.transition_model` does.
     """
     head, change = env.transition_head, config.predict_change
     return models.transition_model(

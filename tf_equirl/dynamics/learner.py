@@ -64,15 +64,15 @@ class TransitionLearner(Learner):
     A run has two stages: "step", gradient steps, and "validate", after each epoch.
 
     Args:
-      env: the environment.
-      config: hyperparameters.
-      model: Keras model, called with `[observation, action]`.
-      data: the transitions to learn from.
-      validation: the transitions to be measured on after each epoch; None measures nothing.
+        env: The environment.
+        config: Hyperparameters.
+        model: Keras model, called with `[observation, action]`.
+        data: The transitions to learn from.
+        validation: The transitions to be measured on after each epoch; None measures nothing.
 
     Raises:
-      ValueError: if the model does not fit the environment, or no transition of a dataset starts
-        from a state that is not terminal.
+        ValueError: If the model does not fit the environment, or no transition of a dataset starts
+            from a state that is not terminal.
     """
 
     trainer = "fit_transition_model"
@@ -160,13 +160,13 @@ class TransitionLearner(Learner):
         """One gradient step of every member.
 
         Args:
-          state: the state before it.
-          rows: all the data.
-          numbers: of the rows to learn from, `[members, batch_size]`.
-          count: float scalar, the number of this step, from 1.
+            state: The state before it.
+            rows: All the data.
+            numbers: Of the rows to learn from, `[members, batch_size]`.
+            count: Float scalar, the number of this step, from 1.
 
         Returns:
-          The state after it, and the losses.
+            The state after it, and the losses.
         """
         gradients, losses = self.loss.gradients(state.weights, self.batch(rows, numbers))
         rate = state.adam.settings.learning_rate(count - 1.0)
@@ -288,8 +288,8 @@ class TransitionLearner(Learner):
         many there are.
 
         Args:
-          state: of the run.
-          rows: the validation data in parts, or None.
+            state: Of the run.
+            rows: The validation data in parts, or None.
         """
         finite = state.sound & finite_weights(state.weights)
         if rows is None:
@@ -318,7 +318,7 @@ def check_transition_model(
     """Checks that a transition model fits an environment; see `check_model`.
 
     Raises:
-      ValueError: if it does not.
+        ValueError: If it does not.
     """
     check_model(
         name,

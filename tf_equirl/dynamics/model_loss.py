@@ -35,8 +35,8 @@ class ModelLoss:
     """The loss of the environment's head for a Keras model, as functions of its weights.
 
     Args:
-      env: the environment.
-      model: Keras model, called with `[observation, action]`.
+        env: The environment.
+        model: Keras model, called with `[observation, action]`.
     """
 
     def __init__(self, env: Environment, model: keras.Model):
@@ -60,11 +60,11 @@ class ModelLoss:
         """Gradient of the head's loss for every member.
 
         Args:
-          weights: stacked weights.
-          batch: `[members, rows, ...]`.
+            weights: Stacked weights.
+            batch: `[members, rows, ...]`.
 
         Returns:
-          Gradients of the shapes of the trained weights, and the losses `[members]`.
+            Gradients of the shapes of the trained weights, and the losses `[members]`.
         """
 
         def loss(batch):
@@ -96,7 +96,7 @@ def predict(
     """Outputs `[N, d]` of a transition model for what `model_inputs` returns.
 
     Raises:
-      ValueError: if the model does not map these to `[N, d]`.
+        ValueError: If the model does not map these to `[N, d]`.
     """
     rows, dim = observation.shape[0], env.transition_head.representation.dim
     outputs = model([tf.reshape(observation, [rows, *env.observation_shape]), action])

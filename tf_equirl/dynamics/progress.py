@@ -9,13 +9,13 @@ class FitProgress(NamedTuple):
     """How far `fit_transition_model` is; passed on before and after compilation and every call.
 
     Attributes:
-      epochs: epochs that all seeds have finished, of `num_epochs`.
-      num_epochs: epochs in the run.
-      done: share of the run's gradient steps and validations that are made, from 0 to 1.
-      loss: mean over seeds of the last call's training loss; NaN before the first.
-      validation: mean over seeds by metric, after the last finished epoch.
-      steps_per_second: gradient steps of all seeds by second, lately; 0 before the first.
-      compile_seconds: time that compilation took; 0 before it.
+        epochs: Epochs that all seeds have finished, of `num_epochs`.
+        num_epochs: Epochs in the run.
+        done: Share of the run's gradient steps and validations that are made, from 0 to 1.
+        loss: Mean over seeds of the last call's training loss; NaN before the first.
+        validation: Mean over seeds by metric, after the last finished epoch.
+        steps_per_second: Gradient steps of all seeds by second, lately; 0 before the first.
+        compile_seconds: Time that compilation took; 0 before it.
     """
 
     epochs: int

@@ -25,11 +25,11 @@ class TransitionResult(Result):
     """The outcome of `fit_transition_model`: learning curves and weights of every seed.
 
     Attributes:
-      metric_names: the metrics of the environment's head; the first one is the loss.
-      loss: `[seeds, epochs]`, the training loss, mean over an epoch's gradient steps. NaN from the
-        epoch on in which a seed became non-finite.
-      validation: by metric `[seeds, epochs]`, on the validation data after each epoch; empty
-        without such data.
+        metric_names: The metrics of the environment's head; the first one is the loss.
+        loss: `[seeds, epochs]`, the training loss, mean over an epoch's gradient steps. NaN from
+            the epoch on in which a seed became non-finite.
+        validation: By metric `[seeds, epochs]`, on the validation data after each epoch; empty
+            without such data.
     """
 
     metric_names: tuple[str, ...]
@@ -40,7 +40,7 @@ class TransitionResult(Result):
         """The trained model of one seed; `model(3)` is `model("transition_model", 3)`.
 
         Raises:
-          ValueError: if the run had no such network or seed.
+            ValueError: If the run had no such network or seed.
         """
         if not isinstance(role, str):
             return super().model(ROLE, role)
@@ -58,17 +58,17 @@ def load_transition_result(run_dir: str | os.PathLike, env: envs.Environment | N
     """The result of a run, curves and trained models, from its folder; nothing is written.
 
     Args:
-      run_dir: folder that `fit_transition_model` wrote.
-      env: the environment, where the folder does not say how to make it: its class is none of a
-        module, or its arguments are no plain values.
+        run_dir: Folder that `fit_transition_model` wrote.
+        env: The environment, where the folder does not say how to make it: its class is none of a
+            module, or its arguments are no plain values.
 
     Returns:
-      The result up to the last checkpoint; `finished` says whether that is the run's end. A list
-      of results for a run of a list of configs.
+        The result up to the last checkpoint; `finished` says whether that is the run's end. A list
+        of results for a run of a list of configs.
 
     Raises:
-      ValueError: if the folder holds no run of `fit_transition_model`, or one of which nothing was
-        saved yet, is damaged, or the environment is another one than the run's.
+        ValueError: If the folder holds no run of `fit_transition_model`, or one of which nothing
+            was saved yet, is damaged, or the environment is another one than the run's.
     """
     found = read_run(run_dir, "fit_transition_model", env)
     configs = found.configs(TransitionModelConfig)

@@ -39,19 +39,19 @@ def check_environment(env: BaseEnvironment) -> None:
     and rewards of the declared shape, and the same ones again after a reset with the same seed.
 
     Args:
-      env: the environment; one that was found right is not looked at again.
+        env: The environment; one that was found right is not looked at again.
 
     Raises:
-      ValueError: naming the attribute that is missing, or the function of the environment that
-        returns something else than it should, or raises an error, and what it returned.
+        ValueError: Naming the attribute that is missing, or the function of the environment that
+            returns something else than it should, or raises an error, and what it returned.
 
     Warns:
-      RuntimeWarning: where an environment on the host takes another course after a reset with the
-        same seed: it can be trained in, but no run can be repeated.
+        RuntimeWarning: Where an environment on the host takes another course after a reset with the
+            same seed: it can be trained in, but no run can be repeated.
 
     Example:
-      >>> from tf_equirl import envs
-      >>> envs.check_environment(envs.make("CartPole"))
+        >>> from tf_equirl import envs
+        >>> envs.check_environment(envs.make("CartPole"))
     """
     instance("env", env, BaseEnvironment, "an Environment")
     if env in _checked:

@@ -22,13 +22,14 @@ class Column:
     """One kind of agent.
 
     Attributes:
-      name: folder of its runs.
-      label: heading in tables and plots.
-      config: hyperparameters.
-      thesis: what the thesis prints at each of the experiment's timesteps, mean and error; empty
-        for an agent that it does not have.
-      frozen_model: transition model of the zoo that a Dyna agent plans in; None lets it learn one.
-      arguments: of the environment, by name, where an agent has its own.
+        name: Folder of its runs.
+        label: Heading in tables and plots.
+        config: Hyperparameters.
+        thesis: What the thesis prints at each of the experiment's timesteps, mean and error; empty
+            for an agent that it does not have.
+        frozen_model: Transition model of the zoo that a Dyna agent plans in; None lets it learn
+            one.
+        arguments: Of the environment, by name, where an agent has its own.
     """
 
     name: str
@@ -63,14 +64,14 @@ class Experiment:
     """Several kinds of agents on one environment. The first one is the baseline.
 
     Attributes:
-      name: folder of its runs.
-      title: heading of its table and figure.
-      environment: registered name.
-      timesteps: rows of the table, environment steps of a seed.
-      levels: mean returns whose first timestep is reported.
-      columns: the agents.
-      comparisons: further pairs of column names to compare, beside each agent with the baseline.
-      num_seeds: seeds of every agent unless others are asked for.
+        name: Folder of its runs.
+        title: Heading of its table and figure.
+        environment: Registered name.
+        timesteps: Rows of the table, environment steps of a seed.
+        levels: Mean returns whose first timestep is reported.
+        columns: The agents.
+        comparisons: Further pairs of column names to compare, beside each agent with the baseline.
+        num_seeds: Seeds of every agent unless others are asked for.
     """
 
     name: str
@@ -96,14 +97,14 @@ class Experiment:
         """Trains whatever is missing below `folder`; see `train_in_chunks`.
 
         Args:
-          folder: the agents' runs are in `folder/<name of the experiment>/<name of the column>`.
-          num_seeds: the seeds are 0 to `num_seeds - 1`, the same for every agent; the experiment's
-            own number if None.
-          seeds_per_chunk: seeds that are trained side by side.
-          call: called with a column's trainer and its arguments; it may show progress.
+            folder: The agents' runs are in `folder/<name of the experiment>/<name of the column>`.
+            num_seeds: The seeds are 0 to `num_seeds - 1`, the same for every agent; the
+                experiment's own number if None.
+            seeds_per_chunk: Seeds that are trained side by side.
+            call: Called with a column's trainer and its arguments; it may show progress.
 
         Raises:
-          ValueError: if an argument breaks its rule or a folder holds another run.
+            ValueError: If an argument breaks its rule or a folder holds another run.
         """
         return {
             column: train_in_chunks(

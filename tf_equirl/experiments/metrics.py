@@ -26,17 +26,17 @@ def return_at(result: TrainingResult, timestep: int, window: int = 500) -> np.nd
     """Return of every seed at a timestep.
 
     Args:
-      result: a training result.
-      timestep: environment steps of a seed.
-      window: steps on each side that are averaged; clipped to the run, and to what of it follows
-        the end of the seed's first episode.
+        result: A training result.
+        timestep: Environment steps of a seed.
+        window: Steps on each side that are averaged; clipped to the run, and to what of it follows
+            the end of the seed's first episode.
 
     Returns:
-      `[seeds]`; NaN where no episode has ended by the end of the window, or the seed became
-      non-finite by then.
+        `[seeds]`; NaN where no episode has ended by the end of the window, or the seed became
+        non-finite by then.
 
     Raises:
-      ValueError: if the timestep lies outside of the run.
+        ValueError: If the timestep lies outside of the run.
     """
     _check_timestep(result, timestep)
     steps = result.timesteps
@@ -53,10 +53,10 @@ def single_environment_return_at(result: TrainingResult, timestep: int) -> np.nd
     environment is the one that the thesis reads wherever `num_environments` divides `timestep`.
 
     Returns:
-      `[seeds]`; NaN where that environment has not finished an episode by then.
+        `[seeds]`; NaN where that environment has not finished an episode by then.
 
     Raises:
-      ValueError: if the timestep lies outside of the run.
+        ValueError: If the timestep lies outside of the run.
     """
     _check_timestep(result, timestep)
     column = min(timestep // result.num_environments, result.returns.shape[1] - 1)
@@ -69,7 +69,7 @@ def area_under_curve(result: TrainingResult) -> np.ndarray:
     Nothing is made up for the steps before: they do not count, neither above nor below the line.
 
     Returns:
-      `[seeds]`; NaN for a seed that finished no episode or became non-finite.
+        `[seeds]`; NaN for a seed that finished no episode or became non-finite.
     """
     return mean_from_first_known(result.returns)
 
@@ -90,7 +90,7 @@ def first_timestep_reaching(result: TrainingResult, level: float, window: int = 
     ends of all seeds' first episodes.
 
     Returns:
-      The timestep, or None if the run never gets there.
+        The timestep, or None if the run never gets there.
     """
     width = max(1, window // result.num_environments)
     curve = result.returns.mean(axis=0)
@@ -105,7 +105,7 @@ def common_part(results: Sequence[TrainingResult]) -> list[TrainingResult]:
     """The runs, cut to the length of the shortest; unknown stretches of their curves stay unknown.
 
     Raises:
-      ValueError: if they have different numbers of environments.
+        ValueError: If they have different numbers of environments.
     """
     counts = {result.num_environments for result in results}
     if len(counts) > 1:

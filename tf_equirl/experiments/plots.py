@@ -40,15 +40,15 @@ def plot_learning_curves(
     where every seed has finished an episode.
 
     Args:
-      results: training results by label.
-      path: the file to write.
-      title: text above the plots.
-      thesis: by label, the (timestep, mean, error) that the thesis prints; drawn on the left as
-        circles in the colour of the label.
-      marks: timesteps with a thin vertical line each, where planning was done.
+        results: Training results by label.
+        path: The file to write.
+        title: Text above the plots.
+        thesis: By label, the (timestep, mean, error) that the thesis prints; drawn on the left as
+            circles in the colour of the label.
+        marks: Timesteps with a thin vertical line each, where planning was done.
 
     Raises:
-      ValueError: if there is no result to draw.
+        ValueError: If there is no result to draw.
     """
     if not results or not all(result.returns.size for result in results.values()):
         raise ValueError(f"results must hold at least one trained run. Received: {list(results)}")
@@ -96,9 +96,9 @@ def plot_training(
     """Draws every metric of the validation set by epoch, and writes a PNG.
 
     Args:
-      result: a run with validation data.
-      path: the file to write.
-      kept_seed: a seed that has a line of its own beside the mean over all.
+        result: A run with validation data.
+        path: The file to write.
+        kept_seed: A seed that has a line of its own beside the mean over all.
     """
     figure = new_figure(5.5 * len(result.validation), 4.2)
     panels = figure.subplots(1, len(result.validation), squeeze=False)[0]
@@ -146,11 +146,11 @@ def draw_mean(
     """Mean over seeds with a band of two standard errors, where every seed is known.
 
     Args:
-      axes: where to draw.
-      times: `[points]`.
-      values: `[seeds, points]`; the line has a gap where one is NaN.
-      label: in the legend.
-      color: of line and band.
+        axes: Where to draw.
+        times: `[points]`.
+        values: `[seeds, points]`; the line has a gap where one is NaN.
+        label: In the legend.
+        color: Of line and band.
     """
     mean = values.mean(axis=0)
     axes.plot(times, mean, label=label, color=color)
@@ -168,11 +168,11 @@ def smoothed(result: TrainingResult) -> tuple[np.ndarray, np.ndarray]:
     and ends half a window inside of what it shows, and a sudden rise starts half a window early.
 
     Args:
-      result: a training result.
+        result: A training result.
 
     Returns:
-      Timesteps `[points]` and means `[seeds, points]`, at most 200 points; none where no step is
-      known of every seed. NaN where a window reaches into what is not known of a seed.
+        Timesteps `[points]` and means `[seeds, points]`, at most 200 points; none where no step is
+        known of every seed. NaN where a window reaches into what is not known of a seed.
     """
     returns = result.returns
     known = np.flatnonzero(~np.isnan(returns).any(axis=0))

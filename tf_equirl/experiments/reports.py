@@ -41,11 +41,11 @@ def summary_table(experiment: Experiment, results: Results) -> Table:
     """Mean returns with two standard errors and numbers of weights; a row for each agent.
 
     Args:
-      experiment: the experiment.
-      results: as `Experiment.train` returns them.
+        experiment: The experiment.
+        results: As `Experiment.train` returns them.
 
     Returns:
-      A `rich` table that fits a terminal.
+        A `rich` table that fits a terminal.
     """
     seeds = len(next(iter(results.values())).seeds)
     table = Table(title=f"{experiment.title}, {seeds} seeds (in brackets: the thesis)")
@@ -70,13 +70,13 @@ def tidy_rows(experiment: Experiment, results: Results) -> list[dict[str, object
     """All statistics, one row for each agent and timestep.
 
     Args:
-      experiment: the experiment.
-      results: as `Experiment.train` returns them.
+        experiment: The experiment.
+        results: As `Experiment.train` returns them.
 
     Returns:
-      Dictionaries with equal keys. Errors are two standard errors, `_low` and `_high` the ends of
-      95 % intervals, `thesis_reading` the mean of `single_environment_return_at`, and
-      `minus_baseline` the paired difference to the first agent.
+        Dictionaries with equal keys. Errors are two standard errors, `_low` and `_high` the ends of
+        95 % intervals, `thesis_reading` the mean of `single_environment_return_at`, and
+        `minus_baseline` the paired difference to the first agent.
     """
     full, results = results, _common(results)
     cut = any(full[column] is not results[column] for column in results)
@@ -132,9 +132,9 @@ def to_markdown(experiment: Experiment, results: Results, rows: Sequence[Mapping
     """The report: returns, differences, first timesteps, sizes and costs, as Markdown tables.
 
     Args:
-      experiment: the experiment.
-      results: as `Experiment.train` returns them.
-      rows: what `tidy_rows` makes of both.
+        experiment: The experiment.
+        results: As `Experiment.train` returns them.
+        rows: What `tidy_rows` makes of both.
     """
     seeds = len(next(iter(results.values())).seeds)
     labels = [column.label for column in results]

@@ -22,14 +22,14 @@ def first_timesteps(
     key: results of the same seeds are resampled alike.
 
     Args:
-      result: a training result.
-      level: mean return.
-      window: steps that are averaged.
-      resamples: how many times seeds are drawn.
+        result: A training result.
+        level: Mean return.
+        window: Steps that are averaged.
+        resamples: How many times seeds are drawn.
 
     Returns:
-      `[1 + resamples]`, that of the seeds themselves first; infinity where the level is not reached
-      within the run.
+        `[1 + resamples]`, that of the seeds themselves first; infinity where the level is not
+        reached within the run.
     """
     width = max(1, window // result.num_environments)
     seeds, length = result.returns.shape
@@ -64,12 +64,13 @@ def steps_of_half(result: TrainingResult, level: float, window: int = 2048) -> E
     A seed that never learns moves a mean as far as many others do; it is one seed here.
 
     Args:
-      result: a training result.
-      level: mean return.
-      window: steps that are averaged, of each seed.
+        result: A training result.
+        level: Mean return.
+        window: Steps that are averaged, of each seed.
 
     Returns:
-      The steps with a 95 % bootstrap interval over seeds; infinity where they are never that many.
+        The steps with a 95 % bootstrap interval over seeds; infinity where they are never that
+        many.
     """
     width = max(1, window // result.num_environments)
     seeds, length = result.returns.shape
@@ -92,13 +93,13 @@ def saving(result: TrainingResult, baseline: TrainingResult, level: float) -> Es
     """How many times fewer real steps a run needs for a level than another one.
 
     Args:
-      result: the run.
-      baseline: the other one; resampled alike where it has the same seeds.
-      level: mean return.
+        result: The run.
+        baseline: The other one; resampled alike where it has the same seeds.
+        level: Mean return.
 
     Returns:
-      The ratio with a 95 % bootstrap interval over seeds. Infinity where the baseline does not
-      reach the level within its run, 0 where the run itself does not; NaN where both do not.
+        The ratio with a 95 % bootstrap interval over seeds. Infinity where the baseline does not
+        reach the level within its run, 0 where the run itself does not; NaN where both do not.
     """
     ours, theirs = first_timesteps(result, level), first_timesteps(baseline, level)
     both = np.isinf(ours) & np.isinf(theirs)

@@ -38,19 +38,19 @@ def train_in_chunks(
     depend on its chunk.
 
     Args:
-      env: the environment, or its name.
-      config: hyperparameters.
-      num_seeds: number of seeds.
-      folder: holds the chunks' run folders.
-      seeds_per_chunk: seeds in a chunk; the last may be smaller. A rest of one or two seeds joins
-        the chunk before, since so few alone would round differently.
-      train: called as `train_ppo` is, with the config; `train_ppo` if None.
+        env: The environment, or its name.
+        config: Hyperparameters.
+        num_seeds: Number of seeds.
+        folder: Holds the chunks' run folders.
+        seeds_per_chunk: Seeds in a chunk; the last may be smaller. A rest of one or two seeds joins
+            the chunk before, since so few alone would round differently.
+        train: Called as `train_ppo` is, with the config; `train_ppo` if None.
 
     Returns:
-      One result for all seeds.
+        One result for all seeds.
 
     Raises:
-      ValueError: if an argument breaks its rule or a chunk's folder holds another run.
+        ValueError: If an argument breaks its rule or a chunk's folder holds another run.
     """
     num_seeds = positive_integer("num_seeds", num_seeds)
     seeds_per_chunk = positive_integer("seeds_per_chunk", seeds_per_chunk)
@@ -73,7 +73,7 @@ def join_seeds(results: Sequence[_Result]) -> _Result:
     Of evaluations it has those that all runs made.
 
     Raises:
-      ValueError: if there is none, they are not runs of one kind, or a seed occurs twice.
+        ValueError: If there is none, they are not runs of one kind, or a seed occurs twice.
     """
     if not results:
         raise ValueError("results must hold at least one run. Received: none")

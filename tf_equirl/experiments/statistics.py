@@ -62,10 +62,10 @@ def interquartile_mean(values: np.ndarray) -> Estimate:
     data give the same table.
 
     Args:
-      values: `[seeds]`.
+        values: `[seeds]`.
 
     Returns:
-      The estimate; the interval of a single seed is NaN, and all of it where a seed's number is.
+        The estimate; the interval of a single seed is NaN, and all of it where a seed's number is.
     """
     if np.isnan(values).any():  # which would be trimmed away as if it were the best
         return _UNKNOWN
@@ -88,12 +88,12 @@ def ratio_of_means(values: np.ndarray, baseline: np.ndarray) -> Estimate:
     The interval comes from 10,000 resamplings of either side's seeds with a fixed random key.
 
     Args:
-      values: `[seeds]`, positive.
-      baseline: `[seeds]` of the other one, positive; not necessarily as many.
+        values: `[seeds]`, positive.
+        baseline: `[seeds]` of the other one, positive; not necessarily as many.
 
     Returns:
-      The estimate; the interval is NaN where one side has a single seed, and all of it where a
-      seed's number is.
+        The estimate; the interval is NaN where one side has a single seed, and all of it where a
+        seed's number is.
     """
     if np.isnan(values).any() or np.isnan(baseline).any():  # resamplings may miss it
         return _UNKNOWN
@@ -114,14 +114,15 @@ def paired_difference(values: np.ndarray, baseline: np.ndarray) -> Difference:
     """Mean of `values - baseline`, both of the same seeds, with Student's interval.
 
     Args:
-      values: `[seeds]` of one agent.
-      baseline: `[seeds]` of the other one, in the same order of seeds.
+        values: `[seeds]` of one agent.
+        baseline: `[seeds]` of the other one, in the same order of seeds.
 
     Returns:
-      The difference; all but the mean are NaN for a single seed, and all where a seed's number is.
+        The difference; all but the mean are NaN for a single seed, and all where a seed's number
+        is.
 
     Raises:
-      ValueError: if the numbers of seeds differ.
+        ValueError: If the numbers of seeds differ.
     """
     if np.shape(values) != np.shape(baseline):
         raise ValueError(

@@ -59,15 +59,15 @@ class Sweep:
     """Which runs a sweep is made of: the product of all lists of values, a cell for each.
 
     Attributes:
-      config_class: `PPOConfig` for runs of `train_ppo`, `DQNConfig` for those of `train_dqn`,
-        `SACConfig` for those of `train_sac`, `DrQv2Config` for those of `train_drqv2`,
-        `DynaConfig` for those of `train_dyna`.
-      environment: the environment, or its name.
-      values: list of values by hyperparameter, as `DynaConfig.flat` calls them, the first one
-        outermost. Those that are left out have their defaults.
-      seeds: the same for every cell.
-      options: further arguments of the trainer that JSON can say: `start_from` and `start_seed`
-        of those that have them, and `frozen_model` of `train_dyna`.
+        config_class: `PPOConfig` for runs of `train_ppo`, `DQNConfig` for those of `train_dqn`,
+            `SACConfig` for those of `train_sac`, `DrQv2Config` for those of `train_drqv2`,
+            `DynaConfig` for those of `train_dyna`.
+        environment: The environment, or its name.
+        values: List of values by hyperparameter, as `DynaConfig.flat` calls them, the first one
+            outermost. Those that are left out have their defaults.
+        seeds: The same for every cell.
+        options: Further arguments of the trainer that JSON can say: `start_from` and `start_seed`
+            of those that have them, and `frozen_model` of `train_dyna`.
     """
 
     config_class: (
@@ -88,8 +88,8 @@ class Sweep:
         """The configs, by the name of their run folder: "planning_ratio=0.5,dyna_iterations=5".
 
         Raises:
-          ValueError: if a field breaks its rule in any of them, or a field of a model that learns
-            is varied with a frozen one.
+            ValueError: If a field breaks its rule in any of them, or a field of a model that learns
+                is varied with a frozen one.
         """
         cells = {}
         unused = [field for field in self.varied if field in _MODEL_FIELDS]
@@ -112,7 +112,7 @@ class Sweep:
         """The sweep that was begun in a folder.
 
         Raises:
-          ValueError: if there is none, or its file is damaged.
+            ValueError: If there is none, or its file is damaged.
         """
         file = Path(folder) / _FILE
         if not file.exists():
@@ -142,9 +142,9 @@ class Sweep:
         cells that it had already are kept.
 
         Raises:
-          ValueError: if the folder is not empty and `resume` is False, or it holds no sweep to
-            resume, or one that differs in more than its values, or a cell's models cannot be
-            made.
+            ValueError: If the folder is not empty and `resume` is False, or it holds no sweep to
+                resume, or one that differs in more than its values, or a cell's models cannot be
+                made.
         """
         env = environment_of(self.environment)
         networks: list[Any] = []
@@ -189,12 +189,12 @@ class Sweep:
         """Trains whatever is missing of the cells, each in a run folder of its own below `folder`.
 
         Args:
-          folder: the one that was claimed.
-          call: called with the trainer and its arguments; it may show progress.
+            folder: The one that was claimed.
+            call: Called with the trainer and its arguments; it may show progress.
 
         Returns:
-          Results by cell, and what went wrong in cells whose numbers became infinite or NaN; these
-          do not keep the others from being trained.
+            Results by cell, and what went wrong in cells whose numbers became infinite or NaN;
+            these do not keep the others from being trained.
         """
         env = environment_of(self.environment)
         trainer = _TRAINERS[self.config_class]
@@ -237,14 +237,14 @@ def sweep_rows(
     """A row for each cell: mean returns, and two standard errors of them over seeds.
 
     Args:
-      results: by cell.
-      varied: names of the fields that tell the cells apart.
-      timesteps: where the return is read, see `return_at`.
+        results: By cell.
+        varied: Names of the fields that tell the cells apart.
+        timesteps: Where the return is read, see `return_at`.
 
     Returns:
-      Dictionaries with equal keys: the varied fields as texts, `seeds`, `return_at_<timestep>` and
-      `return_at_<timestep>_error` for each timestep, and `whole_run` and `whole_run_error`, the
-      same of the area under the curve. Of timesteps that a stopped run did not come to, NaN.
+        Dictionaries with equal keys: the varied fields as texts, `seeds`, `return_at_<timestep>`
+        and `return_at_<timestep>_error` for each timestep, and `whole_run` and `whole_run_error`,
+        the same of the area under the curve. Of timesteps that a stopped run did not come to, NaN.
     """
     rows = []
     for result in results.values():

@@ -36,15 +36,15 @@ def returns_table(
     """Mean return with two standard errors over seeds, a column for each result.
 
     Args:
-      results: training results by label.
-      timesteps: the rows.
-      title: text above the table.
+        results: Training results by label.
+        timesteps: The rows.
+        title: Text above the table.
 
     Returns:
-      A `rich` table; print it with `rich.print`.
+        A `rich` table; print it with `rich.print`.
 
     Raises:
-      ValueError: if a timestep lies outside of a run.
+        ValueError: If a timestep lies outside of a run.
     """
     table = Table(title=title, title_justify="left", min_width=len(title or ""))
     table.add_column("timestep", justify="right")
@@ -66,13 +66,13 @@ def transition_table(result: TransitionResult, rollouts: np.ndarray, title: str)
     """What a run's models are worth: means over seeds with two standard errors.
 
     Args:
-      result: a run with validation data.
-      rollouts: `[seeds, steps]`, as `rollout_errors` returns them; shown after 1, 5, 10, ... steps
-        and the last one, as long as episodes go on. May have no steps.
-      title: text above the table.
+        result: A run with validation data.
+        rollouts: `[seeds, steps]`, as `rollout_errors` returns them; shown after 1, 5, 10, ...
+            steps and the last one, as long as episodes go on. May have no steps.
+        title: Text above the table.
 
     Returns:
-      A `rich` table; print it with `rich.print`.
+        A `rich` table; print it with `rich.print`.
     """
     table = Table(title=title, title_justify="left", min_width=len(title))
     table.add_column("measure")

@@ -112,46 +112,46 @@ def actor(
     Symmetrizer begin with convolutions that turn with it, as `"cnn"` does with ordinary ones.
 
     Args:
-      symmetry: the group and how it acts on observations and actions.
-      kind: one of `ACTOR_KINDS`, as above.
-      hidden_units: widths of the hidden layers, at most 100 of them up to 16,384.
-      match_parameters: if given, `hidden_units` are only proportions, scaled so that the model
-        comes closest to this number of trained parameters, at most 10^8; the choice is printed.
-      kernel_initializer: a Keras initialiser, its name or its configuration, for every kernel. If
-        None it is the one of the paper for the Symmetrizer (see `SymmetrizerDense`), otherwise
-        `"he_normal"`.
-      name: the model's name.
-      observation_shape: shape of an observation; None is that of its pictures where
-        `symmetry.state` is an `image_representation`, and flat elsewhere. The group acts on its
-        `symmetry.state.dim` numbers in row-major order.
-      activation: name of the Keras activation of the hidden layers, a pointwise one such as "tanh"
-        or "elu": those commute with the regular representation. Of the kind `"odd"` it must be odd.
-        None is "relu", and "tanh" of that kind.
-      standard_deviation: for continuous actions: `"constant"` gives, after the mean, logarithms of
-        standard deviations that are trained and do not depend on the observation (0 at the start),
-        `"state"` such that the network computes. The mean starts near 0 then (Andrychowicz et al.,
-        2021, section 3.2). None gives the mean alone, or logits.
-      normalize: put an `InputNormalization` before all else, which trainers keep up to date.
-      convolutions: of a picture; None for some that fit its size. Their filters are scaled
-        with `hidden_units` to meet `match_parameters`.
-      relaxation: of `"relaxed"` and `"rpp"`; None for the defaults. Standard deviations that do not
-        depend on the observation keep their law.
+        symmetry: The group and how it acts on observations and actions.
+        kind: One of `ACTOR_KINDS`, as above.
+        hidden_units: Widths of the hidden layers, at most 100 of them up to 16,384.
+        match_parameters: If given, `hidden_units` are only proportions, scaled so that the model
+            comes closest to this number of trained parameters, at most 10^8; the choice is printed.
+        kernel_initializer: A Keras initialiser, its name or its configuration, for every kernel. If
+            None it is the one of the paper for the Symmetrizer (see `SymmetrizerDense`), otherwise
+            `"he_normal"`.
+        name: The model's name.
+        observation_shape: Shape of an observation; None is that of its pictures where
+            `symmetry.state` is an `image_representation`, and flat elsewhere. The group acts on its
+            `symmetry.state.dim` numbers in row-major order.
+        activation: Name of the Keras activation of the hidden layers, a pointwise one such as
+            "tanh" or "elu": those commute with the regular representation. Of the kind `"odd"` it
+            must be odd. None is "relu", and "tanh" of that kind.
+        standard_deviation: For continuous actions: `"constant"` gives, after the mean, logarithms
+            of standard deviations that are trained and do not depend on the observation (0 at the
+            start), `"state"` such that the network computes. The mean starts near 0 then
+            (Andrychowicz et al., 2021, section 3.2). None gives the mean alone, or logits.
+        normalize: Put an `InputNormalization` before all else, which trainers keep up to date.
+        convolutions: Of a picture; None for some that fit its size. Their filters are scaled
+            with `hidden_units` to meet `match_parameters`.
+        relaxation: Of `"relaxed"` and `"rpp"`; None for the defaults. Standard deviations that do
+            not depend on the observation keep their law.
 
     Returns:
-      A Keras functional model.
+        A Keras functional model.
 
     Raises:
-      ValueError: for an unknown kind, widths that are not positive integers, a budget that is too
-        small, an `observation_shape` of another size than the state or shape than its pictures,
-        convolutions that do not fit them or where there are none, more banks than the group has
-        elements, an activation that is not pointwise, or a symmetry or an activation for which
-        `"odd"` is not equivariant.
+        ValueError: For an unknown kind, widths that are not positive integers, a budget that is too
+            small, an `observation_shape` of another size than the state or shape than its pictures,
+            convolutions that do not fit them or where there are none, more banks than the group has
+            elements, an activation that is not pointwise, or a symmetry or an activation for which
+            `"odd"` is not equivariant.
 
     Example:
-      >>> from tf_equirl import envs, models
-      >>> actor = models.actor(envs.make("CartPole").symmetry, kind="gcnn", hidden_units=(32, 32))
-      >>> actor.output_shape
-      (None, 2)
+        >>> from tf_equirl import envs, models
+        >>> actor = models.actor(envs.make("CartPole").symmetry, kind="gcnn", hidden_units=(32, 32))
+        >>> actor.output_shape
+        (None, 2)
     """
     check_description(symmetry, kind, ACTOR_KINDS, name, observation_shape)
     flag("normalize", normalize)

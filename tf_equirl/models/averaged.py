@@ -35,26 +35,26 @@ def averaged(
     kernels, of which the first has d_state^2 numbers. The weights are the actor's own.
 
     Args:
-      actor: from observations `[batch, *observation_shape]`, of any shape with the numbers of a
-        state, to logits `[batch, num_actions]`, or to means `[batch, d]` that the parameters of
-        standard deviations may follow.
-      symmetry: the group and how it acts on observations, about its center, and actions.
-      continuous: whether actions are continuous.
-      name: the model's name.
+        actor: From observations `[batch, *observation_shape]`, of any shape with the numbers of a
+            state, to logits `[batch, num_actions]`, or to means `[batch, d]` that the parameters of
+            standard deviations may follow.
+        symmetry: The group and how it acts on observations, about its center, and actions.
+        continuous: Whether actions are continuous.
+        name: The model's name.
 
     Returns:
-      A Keras functional model of the shapes of `actor`.
+        A Keras functional model of the shapes of `actor`.
 
     Raises:
-      ValueError: if the actor does not fit the symmetry, or the group does not permute discrete
-        actions.
+        ValueError: If the actor does not fit the symmetry, or the group does not permute discrete
+            actions.
 
     Example:
-      >>> from tf_equirl import envs, models
-      >>> symmetry = envs.make("CartPole").symmetry
-      >>> policy = models.averaged(models.actor(symmetry, "mlp"), symmetry)
-      >>> policy.output_shape
-      (None, 2)
+        >>> from tf_equirl import envs, models
+        >>> symmetry = envs.make("CartPole").symmetry
+        >>> policy = models.averaged(models.actor(symmetry, "mlp"), symmetry)
+        >>> policy.output_shape
+        (None, 2)
     """
     instance("symmetry", symmetry, Symmetry, "a tf_equirl.groups.Symmetry")
     if "/" in (optional_text("name", name) or ""):

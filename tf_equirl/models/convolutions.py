@@ -37,17 +37,17 @@ class Convolutions:
     """Convolutions of a picture, one after another, and what is made of the last one's outputs.
 
     Attributes:
-      filters: channels of each convolution, per group element; None for convolutions that fit the
-        picture, see `fitted`.
-      kernel_sizes: rows and columns of each one's windows, an integer or two; None: 3.
-      strides: pixels from one window to the next, likewise; None: 1.
-      padding: of all of them, see `LiftingConv2D`: "valid", "same" or "circular".
-      pooling: "flatten" keeps what every place of the last picture has, "max" and "mean" keep the
-        largest and the mean over all places, for which it does not matter where something is.
-      picture_scale: what the numbers of a picture are multiplied by first; 1/255 for bytes.
+        filters: Channels of each convolution, per group element; None for convolutions that fit the
+            picture, see `fitted`.
+        kernel_sizes: Rows and columns of each one's windows, an integer or two; None: 3.
+        strides: Pixels from one window to the next, likewise; None: 1.
+        padding: Of all of them, see `LiftingConv2D`: "valid", "same" or "circular".
+        pooling: "flatten" keeps what every place of the last picture has, "max" and "mean" keep the
+            largest and the mean over all places, for which it does not matter where something is.
+        picture_scale: What the numbers of a picture are multiplied by first; 1/255 for bytes.
 
     Raises:
-      ValueError: naming the field that breaks its rule.
+        ValueError: Naming the field that breaks its rule.
     """
 
     filters: Sequence[int] | None = None
@@ -105,7 +105,7 @@ class Convolutions:
         first, then 32.
 
         Args:
-          picture: how the group acts on it.
+            picture: How the group acts on it.
         """
         if self.filters is not None:
             return self
@@ -130,14 +130,14 @@ def convolutions_for(
     """The convolutions of a network; None if it has none.
 
     Args:
-      symmetry: the symmetry.
-      kind: of the network. "mlp" and "odd" have no convolutions.
-      convolutions: what is asked for; None for those that fit the picture.
-      observation_shape: shape of an observation, or None.
+        symmetry: The symmetry.
+        kind: Of the network. "mlp" and "odd" have no convolutions.
+        convolutions: What is asked for; None for those that fit the picture.
+        observation_shape: Shape of an observation, or None.
 
     Raises:
-      ValueError: if there are convolutions, or a "cnn", and no picture, or if observations have
-        another shape than the pictures, such as one whose channels come first.
+        ValueError: If there are convolutions, or a "cnn", and no picture, or if observations have
+            another shape than the pictures, such as one whose channels come first.
     """
     picture = picture_of(symmetry.state)
     if convolutions is not None:
@@ -185,18 +185,18 @@ def picture_features(
     """What the convolutions make of flat pictures.
 
     Args:
-      convolutions: which ones.
-      layer: `GroupConv2D`, before which a `LiftingConv2D` stands, or `SymmetrizerConv2D`.
-      representation: an `image_representation`.
-      widths: of the network, of which the first are the filters of the convolutions.
-      x: `[batch, d]`.
-      arguments: gives the arguments of a layer, such as its activation.
-      make: makes a layer, or what stands for it, of its class and arguments, see `maker`.
+        convolutions: Which ones.
+        layer: `GroupConv2D`, before which a `LiftingConv2D` stands, or `SymmetrizerConv2D`.
+        representation: An `image_representation`.
+        widths: Of the network, of which the first are the filters of the convolutions.
+        x: `[batch, d]`.
+        arguments: Gives the arguments of a layer, such as its activation.
+        make: Makes a layer, or what stands for it, of its class and arguments, see `maker`.
 
     Returns:
-      Regular features `[batch, n, C]`, where they were pooled, or else flat ones, `[batch, d']`, of
-      the Symmetrizer `[batch, d', C]`; how the group acts on their rows; and the widths that are
-      left.
+        Regular features `[batch, n, C]`, where they were pooled, or else flat ones, `[batch, d']`,
+        of the Symmetrizer `[batch, d', C]`; how the group acts on their rows; and the widths that
+        are left.
     """
     picture: Picture = picture_of(representation)  # type: ignore[assignment]
     group, regular = representation.group, regular_representation(representation.group)

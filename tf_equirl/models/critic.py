@@ -54,30 +54,30 @@ def critic(
       `models.actor`: invariant at the start.
 
     Args:
-      symmetry: the group and how it acts on observations.
-      kind: one of `CRITIC_KINDS`, as above.
-      hidden_units: widths of the hidden layers, at most 100 of them up to 16,384; channels
-        per group element for `"invariant"`.
-      match_parameters: if given, `hidden_units` are only proportions, scaled so that the model
-        comes closest to this number of trained parameters, at most 10^8; the choice is printed.
-      kernel_initializer: a Keras initialiser, its name or its configuration, for every kernel.
-      name: the model's name.
-      observation_shape: shape of an observation; None is that of its pictures where
-        `symmetry.state` is an `image_representation`, and flat elsewhere. The group acts on its
-        `symmetry.state.dim` numbers in row-major order.
-      activation: name of the Keras activation of the hidden layers, a pointwise one such as "tanh"
-        or "elu"; None is "relu".
-      normalize: put an `InputNormalization` before all else, which trainers keep up to date.
-      convolutions: see `models.actor`.
-      relaxation: see `models.actor`.
+        symmetry: The group and how it acts on observations.
+        kind: One of `CRITIC_KINDS`, as above.
+        hidden_units: Widths of the hidden layers, at most 100 of them up to 16,384; channels
+            per group element for `"invariant"`.
+        match_parameters: If given, `hidden_units` are only proportions, scaled so that the model
+            comes closest to this number of trained parameters, at most 10^8; the choice is printed.
+        kernel_initializer: A Keras initialiser, its name or its configuration, for every kernel.
+        name: The model's name.
+        observation_shape: Shape of an observation; None is that of its pictures where
+            `symmetry.state` is an `image_representation`, and flat elsewhere. The group acts on its
+            `symmetry.state.dim` numbers in row-major order.
+        activation: Name of the Keras activation of the hidden layers, a pointwise one such as
+            "tanh" or "elu"; None is "relu".
+        normalize: Put an `InputNormalization` before all else, which trainers keep up to date.
+        convolutions: See `models.actor`.
+        relaxation: See `models.actor`.
 
     Returns:
-      A Keras functional model.
+        A Keras functional model.
 
     Raises:
-      ValueError: for an unknown kind, widths that are not positive integers, a budget that is too
-        small, an `observation_shape` of another size than the state, or an activation that is not
-        pointwise.
+        ValueError: For an unknown kind, widths that are not positive integers, a budget that is too
+            small, an `observation_shape` of another size than the state, or an activation that is
+            not pointwise.
     """
     check_description(symmetry, kind, CRITIC_KINDS, name, observation_shape)
     return value_model(
@@ -112,22 +112,22 @@ def value_model(
     """A network of one value: of observations, or of pairs of an observation and an action.
 
     Args:
-      symmetry: see `critic`, as what follows.
-      kind: "mlp", "cnn", "gcnn", which is invariant, "relaxed" or "rpp".
-      hidden_units: widths of the hidden layers.
-      match_parameters: a budget, or None.
-      kernel_initializer: of every kernel.
-      name: the model's name.
-      observation_shape: shape of an observation, or None.
-      activation: of the hidden layers, or None.
-      normalize: whether observations are normalised first; actions are not.
-      convolutions: of a picture, or None.
-      relaxation: of the kinds that are relaxed, or None.
-      of_actions: whether the action, `[batch, symmetry.action.dim]`, is a second input, which joins
-        the state, or what convolutions made of it.
+        symmetry: See `critic`, as what follows.
+        kind: "mlp", "cnn", "gcnn", which is invariant, "relaxed" or "rpp".
+        hidden_units: Widths of the hidden layers.
+        match_parameters: A budget, or None.
+        kernel_initializer: Of every kernel.
+        name: The model's name.
+        observation_shape: Shape of an observation, or None.
+        activation: Of the hidden layers, or None.
+        normalize: Whether observations are normalised first; actions are not.
+        convolutions: Of a picture, or None.
+        relaxation: Of the kinds that are relaxed, or None.
+        of_actions: Whether the action, `[batch, symmetry.action.dim]`, is a second input, which
+            joins the state, or what convolutions made of it.
 
     Raises:
-      ValueError: see `critic`.
+        ValueError: See `critic`.
     """
     initializer = check_initializer(kernel_initializer)
     activation = check_activation(activation)

@@ -37,15 +37,15 @@ def fresh_weights(models: Sequence[keras.Model], seed: int) -> list[np.ndarray]:
     from different weights.
 
     Args:
-      models: Keras models whose layers serialise. An initialiser that was given a fixed seed gives
-        the same values for every `seed`.
-      seed: any Python int.
+        models: Keras models whose layers serialise. An initialiser that was given a fixed seed
+            gives the same values for every `seed`.
+        seed: Any Python int.
 
     Returns:
-      One array per trainable variable, model by model, in the order of `trainable_variables`.
+        One array per trainable variable, model by model, in the order of `trainable_variables`.
 
     Raises:
-      ValueError: if a model cannot be built anew from its configuration.
+        ValueError: If a model cannot be built anew from its configuration.
     """
     weights = []
     with seeded(seed):
@@ -71,14 +71,14 @@ def stacked_fresh_weights(models: Sequence[keras.Model], seeds: Sequence[int]) -
     built, is cloned for every seed.
 
     Args:
-      models: see `fresh_weights`.
-      seeds: any Python ints, at least one.
+        models: See `fresh_weights`.
+        seeds: Any Python ints, at least one.
 
     Returns:
-      One array `[seeds, ...]` per trainable variable, in the order of `fresh_weights`.
+        One array `[seeds, ...]` per trainable variable, in the order of `fresh_weights`.
 
     Raises:
-      ValueError: if there are no seeds, or a model cannot be built anew from its configuration.
+        ValueError: If there are no seeds, or a model cannot be built anew from its configuration.
     """
     seeds = list(seeds)
     if not seeds:

@@ -31,8 +31,8 @@ def check_description(
     """Checks the arguments that all builders have and that cost nothing to check.
 
     Raises:
-      ValueError: unless `symmetry` is a `Symmetry`, `kind` one of `kinds`, `name` a name for a
-        model or None, and `observation_shape` that of a state or None.
+        ValueError: Unless `symmetry` is a `Symmetry`, `kind` one of `kinds`, `name` a name for a
+            model or None, and `observation_shape` that of a state or None.
     """
     instance("symmetry", symmetry, Symmetry, "a tf_equirl.groups.Symmetry")
     one_of("kind", kind, kinds)
@@ -45,7 +45,7 @@ def check_initializer(initializer: Any) -> keras.initializers.Initializer:
     """The Keras initialiser that a name, a configuration or an initialiser stands for.
 
     Raises:
-      ValueError: if it stands for none.
+        ValueError: If it stands for none.
     """
     try:
         found = keras.initializers.get(initializer)
@@ -61,13 +61,13 @@ def check_activation(activation: Any, default: str = "relu", odd: bool = False) 
     """The name of an activation that commutes with every permutation of features.
 
     Args:
-      activation: its name; None is the default.
-      default: what None stands for.
-      odd: whether it must be an odd function, too.
+        activation: Its name; None is the default.
+        default: What None stands for.
+        odd: Whether it must be an odd function, too.
 
     Raises:
-      ValueError: if it is no name of a Keras activation, one that is not pointwise (as softmax), or
-        not odd.
+        ValueError: If it is no name of a Keras activation, one that is not pointwise (as softmax),
+            or not odd.
     """
     if activation is None:
         return default
@@ -94,7 +94,7 @@ def observation_axes(symmetry: Symmetry, shape: Sequence[int] | None) -> tuple[i
     """The axes of an observation: `shape`, or if that is None those of a picture, or one axis.
 
     Raises:
-      ValueError: unless `shape` is None or has as many numbers as the state's representation.
+        ValueError: Unless `shape` is None or has as many numbers as the state's representation.
     """
     dim = symmetry.state.dim
     if shape is None:
@@ -117,12 +117,12 @@ def observation_input(
     The flat one is measured from the symmetry's center, if there is one.
 
     Args:
-      symmetry: the symmetry.
-      shape: see `observation_axes`.
-      normalize: by which representation a running mean and scale keep to a law; None for none.
+        symmetry: The symmetry.
+        shape: See `observation_axes`.
+        normalize: By which representation a running mean and scale keep to a law; None for none.
 
     Raises:
-      ValueError: see `observation_axes`.
+        ValueError: See `observation_axes`.
     """
     dim = symmetry.state.dim
     shape = observation_axes(symmetry, shape)

@@ -34,9 +34,9 @@ class OnEncoder(NamedTuple):
     """An encoder and what is on it.
 
     Attributes:
-      encoder: from pictures `[batch, *observation_shape]` to features `[batch, f]`.
-      actor: from features to actions `[batch, d]`, of a box as if it were [-1, 1] everywhere.
-      critic: from `[features, action]` to two values `[batch, 2]`.
+        encoder: From pictures `[batch, *observation_shape]` to features `[batch, f]`.
+        actor: From features to actions `[batch, d]`, of a box as if it were [-1, 1] everywhere.
+        critic: From `[features, action]` to two values `[batch, 2]`.
     """
 
     encoder: keras.Model
@@ -73,19 +73,19 @@ def on_encoder(
     scale and a shift for each feature.)
 
     Args:
-      symmetry: the group, and how it acts on pictures and actions.
-      kind: "cnn", "gcnn", "relaxed" or "rpp", see `models.actor`.
-      features: width of both trunks, for each element of the group.
-      hidden_units: widths of the hidden layers of the actor and of each value, likewise.
-      match_parameters: a budget for all three networks together; filters, `features` and
-        `hidden_units` are then proportions. See `models.actor`.
-      observation_shape: see `models.actor`.
-      convolutions: see `models.actor`.
-      relaxation: see `models.actor`.
+        symmetry: The group, and how it acts on pictures and actions.
+        kind: "cnn", "gcnn", "relaxed" or "rpp", see `models.actor`.
+        features: Width of both trunks, for each element of the group.
+        hidden_units: Widths of the hidden layers of the actor and of each value, likewise.
+        match_parameters: A budget for all three networks together; filters, `features` and
+            `hidden_units` are then proportions. See `models.actor`.
+        observation_shape: See `models.actor`.
+        convolutions: See `models.actor`.
+        relaxation: See `models.actor`.
 
     Raises:
-      ValueError: if an argument breaks its rule, the state is no picture, or convolutions do not
-        fit it.
+        ValueError: If an argument breaks its rule, the state is no picture, or convolutions do not
+            fit it.
     """
     check_description(symmetry, kind, ENCODER_KINDS, None, observation_shape)
     one_of("kind", kind, ENCODER_KINDS)

@@ -61,36 +61,36 @@ def q_function(
     $$ Q(\rho_S(g) s, \rho_A(g) a) = Q(s, a). $$
 
     Args:
-      symmetry: the group and how it acts on observations and actions.
-      kind: one of `Q_FUNCTION_KINDS`, see `models.actor`; for continuous actions one of
-        `CONTINUOUS_Q_FUNCTION_KINDS`, as above.
-      hidden_units: widths of the hidden layers, at most 100 of them up to 16,384.
-      match_parameters: see `models.actor`.
-      kernel_initializer: see `models.actor`.
-      name: the model's name.
-      observation_shape: see `models.actor`.
-      activation: see `models.actor`.
-      normalize: see `models.actor`.
-      convolutions: see `models.actor`.
-      relaxation: see `models.actor`.
-      continuous: whether actions are continuous.
+        symmetry: The group and how it acts on observations and actions.
+        kind: One of `Q_FUNCTION_KINDS`, see `models.actor`; for continuous actions one of
+            `CONTINUOUS_Q_FUNCTION_KINDS`, as above.
+        hidden_units: Widths of the hidden layers, at most 100 of them up to 16,384.
+        match_parameters: See `models.actor`.
+        kernel_initializer: See `models.actor`.
+        name: The model's name.
+        observation_shape: See `models.actor`.
+        activation: See `models.actor`.
+        normalize: See `models.actor`.
+        convolutions: See `models.actor`.
+        relaxation: See `models.actor`.
+        continuous: Whether actions are continuous.
 
     Returns:
-      A Keras functional model; for continuous actions it is called with a list
-      `[observation, action]`.
+        A Keras functional model; for continuous actions it is called with a list
+        `[observation, action]`.
 
     Raises:
-      ValueError: as `models.actor` does, and where the group does not permute actions that are
-        discrete.
+        ValueError: As `models.actor` does, and where the group does not permute actions that are
+            discrete.
 
     Example:
-      >>> from tf_equirl import envs, models
-      >>> model = models.q_function(envs.make("Catch").symmetry, observation_shape=(10, 5))
-      >>> model.output_shape
-      (None, 3)
-      >>> model = models.q_function(envs.make("Pendulum-v1").symmetry, continuous=True)
-      >>> model.input_shape, model.output_shape
-      ([(None, 3), (None, 1)], (None, 1))
+        >>> from tf_equirl import envs, models
+        >>> model = models.q_function(envs.make("Catch").symmetry, observation_shape=(10, 5))
+        >>> model.output_shape
+        (None, 3)
+        >>> model = models.q_function(envs.make("Pendulum-v1").symmetry, continuous=True)
+        >>> model.input_shape, model.output_shape
+        ([(None, 3), (None, 1)], (None, 1))
     """
     kinds = CONTINUOUS_Q_FUNCTION_KINDS if flag("continuous", continuous) else Q_FUNCTION_KINDS
     instance("symmetry", symmetry, Symmetry, "a tf_equirl.groups.Symmetry")

@@ -45,20 +45,20 @@ class Relaxation:
     """How the layers of a network of the kind "relaxed" or "rpp" differ from strict ones.
 
     Attributes:
-      banks: of "relaxed", filter banks of each layer, at most the order of the group. 1 is that of
-        the published experiments (Park et al., 2025, appendix D.1.1).
-      side: of "relaxed", "output" or "input": whose elements have weights, see `GroupDense`'s
-        relaxed form.
-      rate: of "relaxed", how many times as fast the relaxation's weights move as others, under
-        Adam: their learning rate in units of the others'.
-      spread_penalty: of "relaxed", what the spread of those weights costs, see `Relaxed`.
-      spread_limit: of "relaxed", a spread that is allowed; the penalty's factor is learned then.
-      prior_scale: of "rpp", the scale of the free parts at the start.
-      strict_decay: of "rpp", the factor of an L2 penalty on the kernels of the equivariant parts.
-      free_decay: of "rpp", that on the free parts. (Finzi et al., 2021, have 1e-6 for both.)
+        banks: Of "relaxed", filter banks of each layer, at most the order of the group. 1 is that
+            of the published experiments (Park et al., 2025, appendix D.1.1).
+        side: Of "relaxed", "output" or "input": whose elements have weights, see `GroupDense`'s
+            relaxed form.
+        rate: Of "relaxed", how many times as fast the relaxation's weights move as others, under
+            Adam: their learning rate in units of the others'.
+        spread_penalty: Of "relaxed", what the spread of those weights costs, see `Relaxed`.
+        spread_limit: Of "relaxed", a spread that is allowed; the penalty's factor is learned then.
+        prior_scale: Of "rpp", the scale of the free parts at the start.
+        strict_decay: Of "rpp", the factor of an L2 penalty on the kernels of the equivariant parts.
+        free_decay: Of "rpp", that on the free parts. (Finzi et al., 2021, have 1e-6 for both.)
 
     Raises:
-      ValueError: naming the field that breaks its rule.
+        ValueError: Naming the field that breaks its rule.
     """
 
     banks: int = 1
@@ -91,12 +91,12 @@ def maker(kind: str, relaxation: Relaxation | None, order: int) -> Make:
     """What makes the layers of a network.
 
     Args:
-      kind: of the network; but for "relaxed" and "rpp" its layers are strict ones.
-      relaxation: how those are relaxed; None for the defaults.
-      order: elements of the group.
+        kind: Of the network; but for "relaxed" and "rpp" its layers are strict ones.
+        relaxation: How those are relaxed; None for the defaults.
+        order: Elements of the group.
 
     Raises:
-      ValueError: if `relaxation` is no `Relaxation`, or has more banks than there are elements.
+        ValueError: If `relaxation` is no `Relaxation`, or has more banks than there are elements.
     """
     if relaxation is not None:
         instance("relaxation", relaxation, Relaxation, "a models.Relaxation or None")

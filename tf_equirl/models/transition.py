@@ -87,43 +87,43 @@ def transition_model(
     convolutions of `models.actor`; the action comes in after them.
 
     Args:
-      symmetry: the group and how it acts on observations and actions.
-      kind: one of `TRANSITION_KINDS`, as above.
-      hidden_units: widths of the hidden layers, at most 100 of them up to 16,384; channels
-        per group element for `"gcnn-..."`.
-      match_parameters: if given, `hidden_units` are only proportions, scaled so that the model
-        comes closest to this number of trained parameters, at most 10^8; the choice is printed.
-      kernel_initializer: a Keras initialiser, its name or its configuration, for every kernel.
-      name: the model's name.
-      observation_shape: shape of an observation; None is that of its pictures where
-        `symmetry.state` is an `image_representation`, and flat elsewhere. The group acts on its
-        `symmetry.state.dim` numbers in row-major order.
-      head: what is predicted, an environment's `transition_head`. None is the next observation as
-        real numbers.
-      predict_change: whether the network predicts the state's change, to which the model adds the
-        state. Its output is the next state all the same. For a `RealHead`.
-      distance: of `"gcnn-proximal"`, see `ProximalPooling`; None is the head's.
-      selection: of `"gcnn-proximal"`: `"hard"` or `"soft"`.
-      temperature: of the selection `"soft"`, in units of the distance.
-      average_ties: of `"gcnn-proximal"`: see `ProximalPooling`. False is the thesis' model.
-      convolutions: of a picture, see `models.actor`; None for some that fit its size.
-      relaxation: of `"relaxed"` and `"rpp"`, see `models.actor`.
+        symmetry: The group and how it acts on observations and actions.
+        kind: One of `TRANSITION_KINDS`, as above.
+        hidden_units: Widths of the hidden layers, at most 100 of them up to 16,384; channels
+            per group element for `"gcnn-..."`.
+        match_parameters: If given, `hidden_units` are only proportions, scaled so that the model
+            comes closest to this number of trained parameters, at most 10^8; the choice is printed.
+        kernel_initializer: A Keras initialiser, its name or its configuration, for every kernel.
+        name: The model's name.
+        observation_shape: Shape of an observation; None is that of its pictures where
+            `symmetry.state` is an `image_representation`, and flat elsewhere. The group acts on its
+            `symmetry.state.dim` numbers in row-major order.
+        head: What is predicted, an environment's `transition_head`. None is the next observation as
+            real numbers.
+        predict_change: Whether the network predicts the state's change, to which the model adds the
+            state. Its output is the next state all the same. For a `RealHead`.
+        distance: Of `"gcnn-proximal"`, see `ProximalPooling`; None is the head's.
+        selection: Of `"gcnn-proximal"`: `"hard"` or `"soft"`.
+        temperature: Of the selection `"soft"`, in units of the distance.
+        average_ties: Of `"gcnn-proximal"`: see `ProximalPooling`. False is the thesis' model.
+        convolutions: Of a picture, see `models.actor`; None for some that fit its size.
+        relaxation: Of `"relaxed"` and `"rpp"`, see `models.actor`.
 
     Returns:
-      A Keras functional model, called with a list `[observation, action]`.
+        A Keras functional model, called with a list `[observation, action]`.
 
     Raises:
-      ValueError: for an unknown kind, widths that are not positive integers, a budget that is too
-        small, an `observation_shape` of another size than the state, a head that does not fit the
-        symmetry, arguments that `ProximalPooling` refuses, such as a distance that is not
-        invariant, `predict_change` with categories, or convolutions without a picture.
+        ValueError: For an unknown kind, widths that are not positive integers, a budget that is too
+            small, an `observation_shape` of another size than the state, a head that does not fit
+            the symmetry, arguments that `ProximalPooling` refuses, such as a distance that is not
+            invariant, `predict_change` with categories, or convolutions without a picture.
 
     Example:
-      >>> from tf_equirl import envs, models
-      >>> env = envs.make("Catch")
-      >>> model = models.transition_model(env.symmetry, head=env.transition_head)
-      >>> model.output_shape
-      (None, 55)
+        >>> from tf_equirl import envs, models
+        >>> env = envs.make("Catch")
+        >>> model = models.transition_model(env.symmetry, head=env.transition_head)
+        >>> model.output_shape
+        (None, 55)
     """
     check_description(symmetry, kind, TRANSITION_KINDS, name, observation_shape)
     if symmetry.center is not None:

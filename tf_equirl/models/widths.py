@@ -25,7 +25,7 @@ def check_hidden_units(hidden_units: Sequence[int]) -> tuple[int, ...]:
     """Returns `hidden_units` as a tuple.
 
     Raises:
-      ValueError: unless it is a sequence of 1 to 100 positive integers up to 16,384.
+        ValueError: Unless it is a sequence of 1 to 100 positive integers up to 16,384.
     """
     rule = (
         f"a non-empty sequence of positive integers up to {LARGEST_WIDTH:,}, at most {MOST_LAYERS}"
@@ -41,7 +41,7 @@ def check_budget(match_parameters: int | None, name: str = "match_parameters") -
     """Returns `match_parameters` as an int, or None.
 
     Raises:
-      ValueError: unless it is None or a positive integer up to 100,000,000.
+        ValueError: Unless it is None or a positive integer up to 100,000,000.
     """
     return (
         None
@@ -62,14 +62,14 @@ def build_with_widths(
     `UserWarning` tells where it misses the budget by more than 5 %.
 
     Args:
-      build: makes the model from a tuple of widths.
-      hidden_units: widths, or their proportions when there is a budget.
-      match_parameters: number of trained parameters to come closest to; None takes `hidden_units`
-        as is.
+        build: Makes the model from a tuple of widths.
+        hidden_units: Widths, or their proportions when there is a budget.
+        match_parameters: Number of trained parameters to come closest to; None takes `hidden_units`
+            as is.
 
     Raises:
-      ValueError: if `match_parameters` is no positive integer up to 100,000,000, or smaller than
-        the smallest model.
+        ValueError: If `match_parameters` is no positive integer up to 100,000,000, or smaller than
+            the smallest model.
     """
     hidden_units = check_hidden_units(hidden_units)
     match_parameters = check_budget(match_parameters)

@@ -50,11 +50,11 @@ def verify_facts(entry: ZooEntry, env: Environment) -> None:
     """Recomputes what a card says of networks, environment, training and equivariance.
 
     Args:
-      entry: the model.
-      env: the environment of its card.
+        entry: The model.
+        env: The environment of its card.
 
     Raises:
-      ValueError: naming the first field that does not say what is found.
+        ValueError: Naming the first field that does not say what is found.
     """
     for facts in (_of_environment, _of_networks, _of_training, _of_equivariance):
         for place, claimed, found in facts(entry, env):
@@ -74,7 +74,7 @@ def compare(what: str, expected: float, found: float, allowed: float) -> None:
     """Checks a number of a card.
 
     Raises:
-      ValueError: if it is further from what was found than it may be, or that is not a number.
+        ValueError: If it is further from what was found than it may be, or that is not a number.
     """
     if not abs(found - expected) <= allowed:
         raise ValueError(
@@ -87,7 +87,7 @@ def check_size(place: str, value: int) -> None:
     """Checks that a card does not ask for more than it may.
 
     Raises:
-      ValueError: if it does.
+        ValueError: If it does.
     """
     if value > MAXIMUM:
         raise ValueError(

@@ -24,7 +24,7 @@ def card_to_markdown(card: dict[str, Any]) -> str:
     """The text of a model's `README.md`.
 
     Raises:
-      ValueError: if the card breaks the rules of `validate_card`.
+        ValueError: If the card breaks the rules of `validate_card`.
     """
     validate_card(card)
     environment, symmetry, training = card["environment"], card["symmetry"], card["training"]

@@ -33,12 +33,12 @@ def table(cards: Iterable[dict[str, Any]], link: str | None = None, of: str = PO
     """One of the two benchmark tables of `docs/zoo.md`, in Markdown.
 
     Args:
-      cards: the cards, in the order of the rows.
-      link: path of the zoo relative to the page; if given, names link to the models' pages.
-      of: which of the cards have a row: "policy" or "transition model".
+        cards: The cards, in the order of the rows.
+        link: Path of the zoo relative to the page; if given, names link to the models' pages.
+        of: Which of the cards have a row: "policy" or "transition model".
 
     Raises:
-      ValueError: if a card breaks the rules of `validate_card`, or `of` is another text.
+        ValueError: If a card breaks the rules of `validate_card`, or `of` is another text.
     """
     card_type = type_of({"type": of})
     headings, cells_of = (
@@ -65,14 +65,14 @@ def write_table(page: str | os.PathLike, cards: Iterable[dict[str, Any]]) -> str
     """Puts each benchmark table between its two markers in a Markdown page.
 
     Args:
-      page: the page, in a folder beside the zoo's.
-      cards: of all models, in the order of the rows.
+        page: The page, in a folder beside the zoo's.
+        cards: Of all models, in the order of the rows.
 
     Returns:
-      The page's new text.
+        The page's new text.
 
     Raises:
-      ValueError: if the page is not there, or has not all markers, each once and in order.
+        ValueError: If the page is not there, or has not all markers, each once and in order.
     """
     file, cards = Path(page), list(cards)
     if not file.is_file():

@@ -28,7 +28,7 @@ def write_readme(path: str | os.PathLike) -> Path:
     """Writes the `README.md` of a model's folder from its `card.json`.
 
     Raises:
-      ValueError: if there is no card, or it breaks the rules of `validate_card`.
+        ValueError: If there is no card, or it breaks the rules of `validate_card`.
     """
     place = Path(path)
     card = read_json(place / CARD)
@@ -43,9 +43,9 @@ def write_index(folder: str | os.PathLike) -> Path:
     What a killed `publish` left there is ended or removed before.
 
     Raises:
-      ValueError: if a card is missing or breaks the rules of `validate_card`, is not named like
-        its folder, or gives checksums that are not those of the files beside it; then nothing is
-        written. Also if there is no such folder, or another process changes it all the time.
+        ValueError: If a card is missing or breaks the rules of `validate_card`, is not named like
+            its folder, or gives checksums that are not those of the files beside it; then nothing
+            is written. Also if there is no such folder, or another process changes it all the time.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -59,11 +59,11 @@ def index_of(folder: Path, new: Path | None = None) -> str:
     """The text of the index of a zoo.
 
     Args:
-      folder: the zoo.
-      new: folder of a model that is to come, or to come in place of the one of its name.
+        folder: The zoo.
+        new: Folder of a model that is to come, or to come in place of the one of its name.
 
     Raises:
-      ValueError: as `write_index` does.
+        ValueError: As `write_index` does.
     """
     places = {x.name: x for x in folder.iterdir() if x.is_dir() and not x.name.startswith(".")}
     if new is not None:

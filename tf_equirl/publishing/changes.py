@@ -28,7 +28,7 @@ def changing(zoo_dir: Path) -> Iterator[None]:
     """Keeps others from changing a zoo, after ending what killed processes began.
 
     Raises:
-      ValueError: if another process changes the zoo all the time.
+        ValueError: If another process changes the zoo all the time.
     """
     with locked(zoo_dir, "zoo_dir", SECONDS):
         _put_in_place(zoo_dir)
@@ -48,7 +48,7 @@ def new_model(zoo_dir: Path, name: str) -> Iterator[Path]:
     """An empty folder for a model, which nobody sees before `publish`, and which is gone after.
 
     Raises:
-      ValueError: if another process changes the zoo all the time.
+        ValueError: If another process changes the zoo all the time.
     """
     work = zoo_dir / f"{_PREFIX}{secrets.token_hex(8)}"
     with contextlib.ExitStack() as stack:
@@ -65,11 +65,11 @@ def publish(place: Path, index: str) -> Path:
     To be called while `changing`. An interruption comes before it or after it.
 
     Args:
-      place: the folder that `new_model` gave.
-      index: the text of the index of the zoo with this model.
+        place: The folder that `new_model` gave.
+        index: The text of the index of the zoo with this model.
 
     Returns:
-      The model's folder.
+        The model's folder.
     """
     work, zoo_dir = place.parents[1], place.parents[2]
     (work / INDEX).write_text(index, encoding="utf-8")

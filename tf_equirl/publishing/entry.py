@@ -34,7 +34,7 @@ def check_arguments(name: str, description: str | None, limits: Sequence[str]) -
     """Checks a model's name and the sentences about it.
 
     Raises:
-      ValueError: if one of them breaks its rule.
+        ValueError: If one of them breaks its rule.
     """
     if not isinstance(name, str) or not zoo.NAME.fullmatch(name):
         raise ValueError(f"`name` must be lower-case words joined by hyphens. Received: {name!r}")
@@ -64,7 +64,7 @@ def of_own_zoo(zoo_dir: str | os.PathLike, licence: str | None) -> dict[str, Any
     """The fields of a card that depend on whose zoo it is in.
 
     Raises:
-      ValueError: if the licence is no line of text.
+        ValueError: If the licence is no line of text.
     """
     own = is_own(zoo_dir)
     if licence is not None and not LINE.holds(licence):
@@ -85,7 +85,7 @@ def environment_flags(env: envs.BaseEnvironment) -> list[str]:
     """The launchers' flags for an environment.
 
     Raises:
-      ValueError: if they cannot be said in words as one types them in a shell.
+        ValueError: If they cannot be said in words as one types them in a shell.
     """
     how = recipe(env) or {"make": env.name, "arguments": {}}
     texts = {k: x if isinstance(x, str) else json.dumps(x) for k, x in how["arguments"].items()}
@@ -103,7 +103,7 @@ def check_environment(env: envs.BaseEnvironment) -> None:
     """Checks that a card can name an environment, also in commands and in code.
 
     Raises:
-      ValueError: if it cannot.
+        ValueError: If it cannot.
     """
     if recipe(env) is None and env.name not in envs.names():
         raise ValueError(
@@ -122,7 +122,7 @@ def type_of_run(run_dir: str | os.PathLike) -> zoo.CardType:
     """What a run folder holds: policies, maybe beside what they planned in, or transition models.
 
     Raises:
-      ValueError: if it holds no run, or its `run.json` is damaged or of another format.
+        ValueError: If it holds no run, or its `run.json` is damaged or of another format.
     """
     found = read_any_description(run_dir)["models"]  # by role
     return zoo.POLICY if "actor" in found else zoo.TRANSITION_MODEL
@@ -132,7 +132,7 @@ def check_run(run_dir: str | os.PathLike, wanted: zoo.CardType) -> None:
     """Checks that a folder holds a run of the wanted type.
 
     Raises:
-      ValueError: if it does not.
+        ValueError: If it does not.
     """
     found = type_of_run(run_dir)
     if found != wanted:
@@ -146,11 +146,11 @@ def check_result(result: Result, scores: np.ndarray) -> None:
     """Checks that a run came to its end, with every seed.
 
     Args:
-      result: of the run.
-      scores: `[seeds]`, what the rule goes by that chooses a seed.
+        result: Of the run.
+        scores: `[seeds]`, what the rule goes by that chooses a seed.
 
     Raises:
-      ValueError: if it did not.
+        ValueError: If it did not.
     """
     if not result.finished:
         raise ValueError(
@@ -168,12 +168,12 @@ def check_network(role: str, built: keras.Model, found: dict[str, Any]) -> None:
     """Checks that a run's network is the one that its configuration describes.
 
     Args:
-      role: what the message calls it.
-      built: made from the configuration.
-      found: the network of the run's description.
+        role: What the message calls it.
+        built: Made from the configuration.
+        found: The network of the run's description.
 
     Raises:
-      ValueError: if it is another one.
+        ValueError: If it is another one.
     """
     if not same_architecture(architecture(built), found):
         raise ValueError(
@@ -192,17 +192,17 @@ def write_entry(
     other.
 
     Args:
-      zoo_dir: the zoo's folder; made if missing.
-      name: the model's name.
-      write: writes all files but the card and the page into the folder that it is given, and
-        returns the card without its field `files`.
+        zoo_dir: The zoo's folder; made if missing.
+        name: The model's name.
+        write: Writes all files but the card and the page into the folder that it is given, and
+            returns the card without its field `files`.
 
     Returns:
-      The model's folder.
+        The model's folder.
 
     Raises:
-      ValueError: if the card breaks the rules of `validate_card`, another model of the zoo is
-        damaged, or another process changes the zoo all the time; the zoo is then as it was.
+        ValueError: If the card breaks the rules of `validate_card`, another model of the zoo is
+            damaged, or another process changes the zoo all the time; the zoo is then as it was.
     """
     zoo_dir = Path(zoo_dir)
     zoo_dir.mkdir(parents=True, exist_ok=True)
@@ -264,12 +264,12 @@ def training_fields(
     """What a card says of any training.
 
     Args:
-      seeds: the run's seeds.
-      kept_seed: the published one.
-      rule: by which it was chosen, if there are several.
-      mean: name of the field for the mean of the scores.
-      scores: `[seeds]`, what the rule goes by.
-      description: the run's.
+        seeds: The run's seeds.
+        kept_seed: The published one.
+        rule: By which it was chosen, if there are several.
+        mean: Name of the field for the mean of the scores.
+        scores: `[seeds]`, what the rule goes by.
+        description: The run's.
     """
     value, two_errors = mean_and_error(scores)
     return {
@@ -302,7 +302,7 @@ def seed_flags(seeds: Sequence[int]) -> list[str]:
     """The launchers' flags for a run's seeds.
 
     Raises:
-      ValueError: unless the seeds are consecutive, as the launchers' are.
+        ValueError: Unless the seeds are consecutive, as the launchers' are.
     """
     if list(seeds) != list(range(seeds[0], seeds[0] + len(seeds))):
         raise ValueError(f"seeds must be consecutive integers. Received: seeds={list(seeds)}")

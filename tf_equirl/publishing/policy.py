@@ -78,22 +78,22 @@ def publish(
     fresh episodes. The folder appears whole or not at all; a model of the same name is replaced.
 
     Args:
-      run_dir: folder of a finished run of `train_ppo`.
-      name: lower-case words joined by hyphens.
-      success: return from which on an episode counts as a success.
-      zoo_dir: the zoo's folder; its `index.json` is written anew.
-      episodes: episodes of each evaluation.
-      description: one sentence; made up from the configuration if None.
-      limits: sentences on what the model cannot do, beside those that are true of every model.
-      licence: a line; None is that of tf_equirl in its own zoo, and none is stated in another.
-      env: the environment, where the folder does not say how to make it.
+        run_dir: Folder of a finished run of `train_ppo`.
+        name: Lower-case words joined by hyphens.
+        success: Return from which on an episode counts as a success.
+        zoo_dir: The zoo's folder; its `index.json` is written anew.
+        episodes: Episodes of each evaluation.
+        description: One sentence; made up from the configuration if None.
+        limits: Sentences on what the model cannot do, beside those that are true of every model.
+        licence: A line; None is that of tf_equirl in its own zoo, and none is stated in another.
+        env: The environment, where the folder does not say how to make it.
 
     Returns:
-      The model's folder.
+        The model's folder.
 
     Raises:
-      ValueError: if an argument breaks its rule, the folder holds no finished run, or one of
-        networks that are not the configuration's.
+        ValueError: If an argument breaks its rule, the folder holds no finished run, or one of
+            networks that are not the configuration's.
     """
     check_arguments(name, description, limits)
     of_own_zoo(zoo_dir, licence)
@@ -177,7 +177,7 @@ def training_command(
     """The command line that makes a run.
 
     Raises:
-      ValueError: unless the seeds are consecutive, as the launcher's are.
+        ValueError: Unless the seeds are consecutive, as the launcher's are.
     """
     start = [] if start_from is None else [f"--start_from={start_from}"]
     flags = [*environment_flags(env), *seed_flags(seeds), *start, *config_flags(config)]
@@ -196,7 +196,7 @@ def config_of(start_from: str) -> PPOConfig:
     """The configuration that describes a zoo model's networks.
 
     Raises:
-      ValueError: if there is no such model, or it goes on from itself by way of others.
+        ValueError: If there is no such model, or it goes on from itself by way of others.
     """
     seen: list[str] = []
     name: str | None = start_from

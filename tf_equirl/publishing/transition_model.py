@@ -74,23 +74,23 @@ def publish_transition_model(
     a model of the same name is replaced.
 
     Args:
-      run_dir: folder of a finished run of `fit_transition_model`, with validation data, whose data
-        came from `dyna.make_dataset`.
-      name: lower-case words joined by hyphens.
-      zoo_dir: the zoo's folder; its `index.json` is written anew.
-      transitions: number of fresh transitions.
-      description: one sentence; made up from the configuration if None.
-      limits: sentences on what the model cannot do, beside those that are true of every model.
-      licence: a line; None is that of tf_equirl in its own zoo, and none is stated in another.
-      env: the environment, where the folder does not say how to make it.
+        run_dir: Folder of a finished run of `fit_transition_model`, with validation data, whose
+            data came from `dyna.make_dataset`.
+        name: Lower-case words joined by hyphens.
+        zoo_dir: The zoo's folder; its `index.json` is written anew.
+        transitions: Number of fresh transitions.
+        description: One sentence; made up from the configuration if None.
+        limits: Sentences on what the model cannot do, beside those that are true of every model.
+        licence: A line; None is that of tf_equirl in its own zoo, and none is stated in another.
+        env: The environment, where the folder does not say how to make it.
 
     Returns:
-      The model's folder.
+        The model's folder.
 
     Raises:
-      ValueError: if an argument breaks its rule, the folder holds no finished run, or one that no
-        command of the launcher makes: of another network than the configuration's, or on data of
-        another origin.
+        ValueError: If an argument breaks its rule, the folder holds no finished run, or one that no
+            command of the launcher makes: of another network than the configuration's, or on data
+            of another origin.
     """
     check_arguments(name, description, limits)
     of_own_zoo(zoo_dir, licence)
@@ -159,14 +159,14 @@ def training_command(
     """The command line that makes a run.
 
     Args:
-      env: the environment.
-      run: the run's description.
-      config: its configuration.
-      run_dir: the folder that the command names.
+        env: The environment.
+        run: The run's description.
+        config: Its configuration.
+        run_dir: The folder that the command names.
 
     Raises:
-      ValueError: if there is no such command: the data are not of `dyna.make_dataset` with the
-        zoo's expert, the validation set is not a "joint" one, or the seeds are not consecutive.
+        ValueError: If there is no such command: the data are not of `dyna.make_dataset` with the
+            zoo's expert, the validation set is not a "joint" one, or the seeds are not consecutive.
     """
     data, validation = _origin(run, "data"), _origin(run, "validation_data")
     if validation["kind"] != "joint":

@@ -21,11 +21,11 @@ def evaluate_transition_model(
     """The field `evaluation` of a transition model's card.
 
     Args:
-      model: the transition model.
-      env: its environment.
-      transitions: number of fresh transitions, half of a random policy and half of the expert.
-      seed: their seed, and that of the actions of the rollouts.
-      starts: how many of their states rollouts start from.
+        model: The transition model.
+        env: Its environment.
+        transitions: Number of fresh transitions, half of a random policy and half of the expert.
+        seed: Their seed, and that of the actions of the rollouts.
+        starts: How many of their states rollouts start from.
     """
     head = env.transition_head
     data = make_dataset(env, "joint", transitions, seed)

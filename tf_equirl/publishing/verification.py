@@ -33,14 +33,14 @@ def verify_score(name: str, folder: Folder = None) -> dict[str, Any]:
     tell: the mean over all seeds, the rule by which one was kept, versions and commit.
 
     Returns:
-      Of a policy the `Evaluation` of "greedy" and of "sampled" actions; of a transition model the
-      card's `evaluation` as found now.
+        Of a policy the `Evaluation` of "greedy" and of "sampled" actions; of a transition model the
+        card's `evaluation` as found now.
 
     Raises:
-      ValueError: as `zoo.load` does; if the environment of the card has other settings by now; if
-        something that the card says is not what is found; or if a mean differs from the card's by
-        more than four standard errors of the difference, as measured on at least 100 episodes or
-        transitions, or errors several steps ahead differ by more than a quarter.
+        ValueError: As `zoo.load` does; if the environment of the card has other settings by now; if
+            something that the card says is not what is found; or if a mean differs from the card's
+            by more than four standard errors of the difference, as measured on at least 100
+            episodes or transitions, or errors several steps ahead differ by more than a quarter.
     """
     entry = load(name, folder)
     environment = _environment(entry)

@@ -29,9 +29,9 @@ class ActingLearner(Learner):
     state has the seeds' stacked `weights`. Learning curves, progress and results are made here.
 
     Args:
-      env: the environment.
-      config: hyperparameters.
-      networks: the Keras models that are trained, by their role.
+        env: The environment.
+        config: Hyperparameters.
+        networks: The Keras models that are trained, by their role.
     """
 
     config: AgentConfig
@@ -166,11 +166,11 @@ def curves(last_return: tf.Tensor) -> dict[str, tf.Tensor]:
     """What an update reports of returns.
 
     Args:
-      last_return: `[steps, members, envs]`, of the last finished episode after each step.
+        last_return: `[steps, members, envs]`, of the last finished episode after each step.
 
     Returns:
-      Their mean, over environments that have finished one, and those of the first environment,
-      `[steps, members]`.
+        Their mean, over environments that have finished one, and those of the first environment,
+        `[steps, members]`.
     """
     # What is known of all environments is rounded as a mean always was.
     all_known = tf.reduce_all(~tf.math.is_nan(last_return), axis=-1)

@@ -24,9 +24,9 @@ def moved(vectors: tf.Tensor, representation: Representation, elements: tf.Tenso
     Signed permutations act by index, exactly.
 
     Args:
-      vectors: `[..., d]`.
-      representation: rho, of dimension d.
-      elements: `[...]` int32, the elements g.
+        vectors: `[..., d]`.
+        representation: Rho, of dimension d.
+        elements: `[...]` int32, the elements g.
     """
     if representation.signs is None:
         matrices = tf.constant(representation.matrices, vectors.dtype)
@@ -68,7 +68,7 @@ def parameter_representation(env: BaseEnvironment) -> Representation:
     """How the group acts on the parameters of the distribution of actions.
 
     Raises:
-      ValueError: if the environment's symmetry cannot move its actions and their distributions.
+        ValueError: If the environment's symmetry cannot move its actions and their distributions.
     """
     action, distribution = env.symmetry.action, env.action_distribution
     if not distribution.action_shape and action.permutations is None:

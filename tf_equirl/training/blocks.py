@@ -26,8 +26,8 @@ def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     """Returns `seeds` as a tuple of Python ints.
 
     Raises:
-      ValueError: unless they are distinct integers from 0 to 2**31 - 1, at least one and at most
-        2**20 of them.
+        ValueError: Unless they are distinct integers from 0 to 2**31 - 1, at least one and at most
+            2**20 of them.
     """
     rule = "distinct integers from 0 to 2**31 - 1, at least one"
     found = integers("seeds", seeds, rule, least=0, most=2**31 - 1, most_items=_MOST_SEEDS)
@@ -40,8 +40,8 @@ def blocks_of(members: Sequence[_Member], of: int | None = None) -> list[list[_M
     """Splits members into blocks; the last one is filled up with copies of its first member.
 
     Args:
-      members: at least one.
-      of: how many the run has that these are a part of; None where they are the whole of it.
+        members: At least one.
+        of: How many the run has that these are a part of; None where they are the whole of it.
     """
     if (len(members) if of is None else of) < FEWEST:
         return [list(members)]

@@ -25,9 +25,9 @@ class ArraySpec(NamedTuple):
     """What a checkpoint says of an array before it is read.
 
     Attributes:
-      dtype: as `numpy.dtype.str`.
-      shape: of the array.
-      sha256: of its bytes.
+        dtype: As `numpy.dtype.str`.
+        shape: Of the array.
+        sha256: Of its bytes.
     """
 
     dtype: str
@@ -43,9 +43,9 @@ def write_checkpoint(file: Path, identity: str, arrays: Mapping[str, np.ndarray]
     """Writes arrays by name, not compressed, with a list of them by which they are checked.
 
     Args:
-      file: an existing one is replaced in one step.
-      identity: of the run.
-      arrays: of numbers.
+        file: An existing one is replaced in one step.
+        identity: Of the run.
+        arrays: Of numbers.
     """
     specs = {name: _spec(array) for name, array in arrays.items()}
     manifest = json.dumps({"format": FORMAT, "identity": identity, "arrays": specs})
@@ -57,9 +57,9 @@ class Checkpoint:
     """A checkpoint that is open for reading; see `open_checkpoint`.
 
     Attributes:
-      file: its path.
-      specs: the arrays that it holds, by name.
-      identity: of the run that it is of.
+        file: Its path.
+        specs: The arrays that it holds, by name.
+        identity: Of the run that it is of.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Checkpoint:
         """One array.
 
         Raises:
-          ValueError: if it is not what the list of arrays says.
+            ValueError: If it is not what the list of arrays says.
         """
         array = _read(self._archive, name)
         if _spec(array) != self.specs[name]:
@@ -100,13 +100,13 @@ def open_checkpoint(
     size.
 
     Args:
-      file: which exists.
-      identity: of the run.
-      former: those that the run had when it was shorter or had fewer seeds.
+        file: Which exists.
+        identity: Of the run.
+        former: Those that the run had when it was shorter or had fewer seeds.
 
     Raises:
-      ValueError: if the file is damaged, of another format or of another run. So do errors while
-        it is read.
+        ValueError: If the file is damaged, of another format or of another run. So do errors while
+            it is read.
     """
     with _damage_told(file):
         archive = zipfile.ZipFile(file)

@@ -72,13 +72,13 @@ def act(
     """Takes one step.
 
     Args:
-      env: the environment.
-      policy: see `Policy`.
-      state: the environment's state, of any leading dimensions.
-      of_action: `[..., k]` in [0, 1), with the k that the distribution of actions takes.
-      of_step: `[..., env.num_uniforms]` in [0, 1).
-      greedy: whether to take the most probable action instead of drawing one.
-      draw: how actions are drawn, if not from the environment's distribution.
+        env: The environment.
+        policy: See `Policy`.
+        state: The environment's state, of any leading dimensions.
+        of_action: `[..., k]` in [0, 1), with the k that the distribution of actions takes.
+        of_step: `[..., env.num_uniforms]` in [0, 1).
+        greedy: Whether to take the most probable action instead of drawing one.
+        draw: How actions are drawn, if not from the environment's distribution.
     """
     observation = env.observe(state)
     parameters = policy(observation)
@@ -108,15 +108,15 @@ def collect(
     """Acts for some steps.
 
     Args:
-      env: the environment.
-      policy: see `Policy`, with the leading dimensions `[members, envs]`.
-      state: where to start.
-      uniforms: `[steps, members, envs, num_uniforms(env)]` in [0, 1).
-      with_states: whether the rollout holds the environment's states, too.
-      draw: see `act`.
+        env: The environment.
+        policy: See `Policy`, with the leading dimensions `[members, envs]`.
+        state: Where to start.
+        uniforms: `[steps, members, envs, num_uniforms(env)]` in [0, 1).
+        with_states: Whether the rollout holds the environment's states, too.
+        draw: See `act`.
 
     Returns:
-      The state to go on from, and the rollout.
+        The state to go on from, and the rollout.
     """
     distribution = env.action_distribution
     own = distribution.num_uniforms

@@ -47,11 +47,11 @@ class Config:
         """A config with a name; docs/tuning.md says which there are and where they come from.
 
         Args:
-          name: one of `PRESETS`.
-          **changes: fields of other values.
+            name: One of `PRESETS`.
+            **changes: Fields of other values.
 
         Raises:
-          ValueError: if there is none of this name, or a change breaks a field's rule.
+            ValueError: If there is none of this name, or a change breaks a field's rule.
         """
         if not cls.PRESETS:
             raise ValueError(f"{cls.__name__} has no presets. Received: name={shown(name)}")
@@ -69,7 +69,7 @@ class Config:
         """The config that `to_json` described.
 
         Raises:
-          ValueError: for a field that does not exist, or one that breaks its rule.
+            ValueError: For a field that does not exist, or one that breaks its rule.
         """
         instance("fields", fields, Mapping, f"a dict of the fields of {cls.__name__}")
         known = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
@@ -136,17 +136,17 @@ class AgentConfig(Config):
     They are validated on construction: a `ValueError` names the field, the rule and the value.
 
     Attributes:
-      total_timesteps: environment steps per seed, rounded down to whole updates.
-      num_environments: environments that each seed steps side by side, at most 2^20.
-      rollout_steps: steps per environment and update.
-      learning_rate: Adam's step size.
-      anneal_learning_rate: decrease the step size linearly to 0 over the run.
-      adam_beta_1: share of the old mean of gradients that Adam keeps at each step.
-      adam_beta_2: the same for the mean of their squares.
-      adam_epsilon: added to the root of that mean, by which Adam divides.
-      max_gradient_norm: bound on the norm of one gradient over all networks together; None does not
-        bound it.
-      discount: gamma.
+        total_timesteps: Environment steps per seed, rounded down to whole updates.
+        num_environments: Environments that each seed steps side by side, at most 2^20.
+        rollout_steps: Steps per environment and update.
+        learning_rate: Step size of Adam.
+        anneal_learning_rate: Decrease the step size linearly to 0 over the run.
+        adam_beta_1: Share of the old mean of gradients that Adam keeps at each step.
+        adam_beta_2: The same for the mean of their squares.
+        adam_epsilon: Added to the root of that mean, by which Adam divides.
+        max_gradient_norm: Bound on the norm of one gradient over all networks together; None does
+            not bound it.
+        discount: Gamma.
     """
 
     total_timesteps: int = 500_000
@@ -164,7 +164,7 @@ class AgentConfig(Config):
         """Validates every field.
 
         Raises:
-          ValueError: naming the first field that breaks its rule.
+            ValueError: Naming the first field that breaks its rule.
         """
         self._check_integer("total_timesteps", MOST_TIMESTEPS)
         self._check_integer("num_environments", LARGEST_BATCH)
@@ -202,10 +202,10 @@ class AgentConfig(Config):
         """The learner that this config describes.
 
         Args:
-          env: the environment.
+            env: The environment.
 
         Raises:
-          ValueError: if a network does not fit the environment.
+            ValueError: If a network does not fit the environment.
         """
         raise NotImplementedError(f"{type(self).__name__} describes no learner")
 
@@ -217,12 +217,12 @@ class OnPolicyConfig(AgentConfig):
     They are validated on construction: a `ValueError` names the field, the rule and the value.
 
     Attributes:
-      max_gradient_norm: bound on the norm of one gradient over all networks together.
-      normalize_observations: give networks that are made for a run an `InputNormalization`, whose
-        mean and scale follow the observations of each seed.
-      normalize_rewards: learn from rewards divided by the standard deviation of discounted returns
-        so far (Engstrom et al., 2020, section 3, code-level optimisation 2); reported are the
-        environment's own.
+        max_gradient_norm: Bound on the norm of one gradient over all networks together.
+        normalize_observations: Give networks that are made for a run an `InputNormalization`, whose
+            mean and scale follow the observations of each seed.
+        normalize_rewards: Learn from rewards divided by the standard deviation of discounted
+            returns so far (Engstrom et al., 2020, section 3, code-level optimisation 2); reported
+            are the environment's own.
     """
 
     max_gradient_norm: float = searched(0.5, LogUniform(0.1, 10.0))
@@ -233,7 +233,7 @@ class OnPolicyConfig(AgentConfig):
         """Validates every field.
 
         Raises:
-          ValueError: naming the first field that breaks its rule.
+            ValueError: Naming the first field that breaks its rule.
         """
         super().__post_init__()
         self._check_positive("max_gradient_norm")
@@ -264,11 +264,11 @@ class OnPolicyConfig(AgentConfig):
         """The learner that this config describes.
 
         Args:
-          env: the environment.
-          actor: policy network, instead of the one that the config describes.
-          critic: value network, likewise.
+            env: The environment.
+            actor: Policy network, instead of the one that the config describes.
+            critic: Value network, likewise.
 
         Raises:
-          ValueError: if a network does not fit the environment.
+            ValueError: If a network does not fit the environment.
         """
         raise NotImplementedError(f"{type(self).__name__} describes no learner")

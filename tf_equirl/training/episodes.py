@@ -40,15 +40,15 @@ def play(
     Policies of several members get the same numbers, so that they play the same episodes.
 
     Args:
-      env: the environment.
-      policy: see `Policy`, with the leading dimensions of `start`.
-      start: `[..., episodes, env.num_uniforms]` in [0, 1), at most `BLOCK` episodes.
-      key: see `first_key`.
-      greedy: whether to take the most probable action, or one drawn from the distribution.
+        env: The environment.
+        policy: See `Policy`, with the leading dimensions of `start`.
+        start: `[..., episodes, env.num_uniforms]` in [0, 1), at most `BLOCK` episodes.
+        key: See `first_key`.
+        greedy: Whether to take the most probable action, or one drawn from the distribution.
 
     Returns:
-      Returns float64, lengths int32, and whether a parameter of the distribution was NaN before
-      the episode's end, `[..., episodes]` each.
+        Returns float64, lengths int32, and whether a parameter of the distribution was NaN before
+        the episode's end, `[..., episodes]` each.
     """
     shape = start.shape[:-1]
     own = env.action_distribution.num_uniforms

@@ -23,11 +23,11 @@ class Evaluations:
     """Greedy episodes that were played while a run went on.
 
     Attributes:
-      returns: `[seeds, evaluations]`, a seed's mean return over its episodes, not discounted; NaN
-        from the update on in which the seed became non-finite, and where its network gave NaN.
-      updates: `[evaluations]`, updates that were made before each.
-      timesteps: `[evaluations]`, environment steps of a seed before each.
-      episodes: `[evaluations]`, how many each seed played.
+        returns: `[seeds, evaluations]`, a seed's mean return over its episodes, not discounted; NaN
+            from the update on in which the seed became non-finite, and where its network gave NaN.
+        updates: `[evaluations]`, updates that were made before each.
+        timesteps: `[evaluations]`, environment steps of a seed before each.
+        episodes: `[evaluations]`, how many each seed played.
     """
 
     returns: NDArray[np.float64] = dataclasses.field(default_factory=lambda: np.zeros([0, 0]))

@@ -30,13 +30,13 @@ class Evaluator:
     state of the run is read but the weights, and none is changed.
 
     Args:
-      learner: of the run.
-      every: updates from one evaluation to the next; None for those of `given` only.
-      episodes: of every member.
-      given: episodes by update, of evaluations that are made beside those.
+        learner: Of the run.
+        every: Updates from one evaluation to the next; None for those of `given` only.
+        episodes: Of every member.
+        given: Episodes by update, of evaluations that are made beside those.
 
     Raises:
-      ValueError: if an argument breaks its rule, or the learner has no network that acts.
+        ValueError: If an argument breaks its rule, or the learner has no network that acts.
     """
 
     def __init__(
@@ -73,12 +73,12 @@ class Evaluator:
         """Mean returns `[count]` of the first members of a block.
 
         Args:
-          state: the learner's state of the block.
-          count: members; what follows them are copies.
-          episodes: of each.
+            state: The learner's state of the block.
+            count: Members; what follows them are copies.
+            episodes: Of each.
 
         Raises:
-          ValueError: if an episode does not end.
+            ValueError: If an episode does not end.
         """
         actor: Any = self.learner.acting_network
         weights = self.learner.acting_weights(state)

@@ -19,9 +19,9 @@ class Events:
     TensorBoard is a help to the eye: where it cannot be written, the run says so once and goes on.
 
     Args:
-      folder: of the event files.
-      learner: says what is written.
-      columns: of the members whose numbers they are.
+        folder: Of the event files.
+        learner: Says what is written.
+        columns: Of the members whose numbers they are.
     """
 
     def __init__(self, folder: Path, learner: Learner, columns: slice = slice(None)):
@@ -40,8 +40,8 @@ class Events:
         some that it made: the checkpoint knows what there is.
 
         Args:
-          made: stage, first step, and what the steps reported, in order.
-          evaluations: all that were made.
+            made: Stage, first step, and what the steps reported, in order.
+            evaluations: All that were made.
         """
 
         def write() -> None:

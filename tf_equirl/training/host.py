@@ -35,10 +35,11 @@ class Copies:
     """Copies of an environment that step together, whatever their autoreset mode.
 
     Args:
-      env: the environment.
-      groups: how many copies have seeds of their own; where the environment is vectorised by itself
-        each group is a vector environment, since all copies of such a one draw from one generator.
-      size: copies in a group.
+        env: The environment.
+        groups: How many copies have seeds of their own; where the environment is vectorised by
+            itself each group is a vector environment, since all copies of such a one draw from one
+            generator.
+        size: Copies in a group.
     """
 
     def __init__(self, env: HostEnvironment, groups: int, size: int):
@@ -57,7 +58,7 @@ class Copies:
         """Starts episodes, and returns their first observations.
 
         Args:
-          seeds: `[groups, size]`.
+            seeds: `[groups, size]`.
         """
         self._resetting[:] = False
         first = []
@@ -72,7 +73,7 @@ class Copies:
         """One step of every copy.
 
         Args:
-          actions: as `HostEnvironment.given` takes them.
+            actions: As `HostEnvironment.given` takes them.
         """
         given = self.env.given(actions)
         parts = [
@@ -126,17 +127,17 @@ def acting_program(
     """A compiled program that acts: the call of every step of an environment.
 
     Args:
-      actor: from observations to parameters of the distribution.
-      distribution: of actions.
-      greedy: whether to take the most probable action instead of drawing one.
-      draw: how actions are drawn, if not from the distribution.
+        actor: From observations to parameters of the distribution.
+        distribution: Of actions.
+        greedy: Whether to take the most probable action instead of drawing one.
+        draw: How actions are drawn, if not from the distribution.
 
     Returns:
-      A `tf.function` from an actor's weights, observations `[members, envs, ...]`, uniform numbers
-      `[steps, members, envs, k]` in [0, 1) and the number of a step, an int32 scalar, to actions,
-      what is executed of them, their log-probabilities, and the parameters of their distribution.
-      What a call costs beside arithmetic grows with its arguments and with looking for the program
-      of their shapes: who calls it often asks for the concrete function, once.
+        A `tf.function` from an actor's weights, observations `[members, envs, ...]`, uniform
+        numbers `[steps, members, envs, k]` in [0, 1) and the number of a step, an int32 scalar, to
+        actions, what is executed of them, their log-probabilities, and the parameters of their
+        distribution. What a call costs beside arithmetic grows with its arguments and with looking
+        for the program of their shapes: who calls it often asks for the concrete function, once.
     """
     population = Population({"actor": actor})
 
@@ -158,7 +159,7 @@ def copies_of(block: Sequence[Any]) -> NDArray[np.intp]:
     """For each member of a block which distinct one it is; copies fill a block up.
 
     Args:
-      block: tensors `[members, ...]` that say all that members differ in.
+        block: Tensors `[members, ...]` that say all that members differ in.
     """
     arrays = [np.asarray(x) for x in block]
     rows = [tuple(x[i].tobytes() for x in arrays) for i in range(len(arrays[0]))]

@@ -26,10 +26,10 @@ class HostPolicy:
     """Actors that act, always for `COPIES` rows, so that an episode is the same in any company.
 
     Args:
-      actor: from observations `[batch, *observation_shape]` to parameters `[batch, k]`.
-      weights: of the "actor" of all members.
-      env: what it acts in.
-      greedy: whether to take the most probable action.
+        actor: From observations `[batch, *observation_shape]` to parameters `[batch, k]`.
+        weights: Of the "actor" of all members.
+        env: What it acts in.
+        greedy: Whether to take the most probable action.
     """
 
     def __init__(self, actor: keras.Model, weights: Weights, env: HostEnvironment, greedy: bool):
@@ -52,13 +52,13 @@ class HostPolicy:
         """What is executed for observations, and whether an output of the model is NaN.
 
         Args:
-          observation: `[members, n, *observation_shape]`, of the first members and of at most
-            `COPIES` copies.
-          numbers: what actions are drawn from, the same for every member.
+            observation: `[members, n, *observation_shape]`, of the first members and of at most
+                `COPIES` copies.
+            numbers: What actions are drawn from, the same for every member.
 
         Returns:
-          Actions `[members, n, ...]`, 0 where an output is NaN, as an environment need not take
-          that; and bool `[members, n]`.
+            Actions `[members, n, ...]`, 0 where an output is NaN, as an environment need not take
+            that; and bool `[members, n]`.
         """
         first, count = observation.shape[:2]
         rows = np.zeros(self._shape, np.float32)
@@ -80,18 +80,18 @@ def play(
     """Plays whole episodes, the same ones for every member.
 
     Args:
-      policy: what acts.
-      env: the environment.
-      members: how many, of the first ones.
-      episodes: of each.
-      seed: of the episodes; fewer of them are the first of more.
+        policy: What acts.
+        env: The environment.
+        members: How many, of the first ones.
+        episodes: Of each.
+        seed: Of the episodes; fewer of them are the first of more.
 
     Returns:
-      Returns, lengths, and whether a parameter of the distribution was NaN before the episode's
-      end, `[members, episodes]` each.
+        Returns, lengths, and whether a parameter of the distribution was NaN before the episode's
+        end, `[members, episodes]` each.
 
     Raises:
-      ValueError: if an episode does not end.
+        ValueError: If an episode does not end.
     """
     parts = [
         _play_block(policy, env, members, min(COPIES, episodes - first), seed, block)
@@ -133,7 +133,7 @@ def check_ends(env: HostEnvironment, steps: int) -> None:
     """Checks that an episode under way is not too long.
 
     Raises:
-      ValueError: if it has `LONGEST` steps.
+        ValueError: If it has `LONGEST` steps.
     """
     if steps >= LONGEST:
         raise ValueError(

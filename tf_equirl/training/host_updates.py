@@ -25,7 +25,7 @@ class OnHost:
     episodes, since the state of such environments cannot be saved.
 
     Args:
-      learner: an `ActingLearner`.
+        learner: An `ActingLearner`.
     """
 
     def __init__(self, learner: Any):
@@ -168,15 +168,15 @@ class PhasePrograms:
     """The compiled programs of an `OffPolicyLearner` whose environment is on the host.
 
     Args:
-      learner: the learner.
+        learner: The learner.
 
     Attributes:
-      act_at_first: acting before the first gradient step, an `acting_program`.
-      act: acting from then on.
-      begin: what an update begins with: its random numbers, step sizes, what gradient steps change,
-        and the actor's weights as they are applied.
-      learn: writes the steps of a phase into the memory, and makes its gradient steps.
-      end: the state after an update, and what it reports.
+        act_at_first: Acting before the first gradient step, an `acting_program`.
+        act: Acting from then on.
+        begin: What an update begins with: its random numbers, step sizes, what gradient steps
+            change, and the actor's weights as they are applied.
+        learn: Writes the steps of a phase into the memory, and makes its gradient steps.
+        end: The state after an update, and what it reports.
     """
 
     def __init__(self, learner: Any):
@@ -235,9 +235,9 @@ class Block:
     """The environments of a block of members.
 
     Args:
-      learner: the learner.
-      seeds: `[members]`.
-      distinct: `[members]`, see `copies_of`.
+        learner: The learner.
+        seeds: `[members]`.
+        distinct: `[members]`, see `copies_of`.
     """
 
     def __init__(self, learner: Any, seeds: NDArray[np.integer], distinct: NDArray[np.intp]):
@@ -265,14 +265,14 @@ class Block:
         """Some steps of an update.
 
         Args:
-          acting: of arrays.
-          act: an `acting_program`.
-          weights: of the actor.
-          uniforms: of the whole update, see `acting_program`.
-          steps: their numbers in the update.
+            acting: Of arrays.
+            act: An `acting_program`.
+            weights: Of the actor.
+            uniforms: Of the whole update, see `acting_program`.
+            steps: Their numbers in the update.
 
         Returns:
-          What to go on from, and the steps, `[steps, members, envs, ...]`, of arrays.
+            What to go on from, and the steps, `[steps, members, envs, ...]`, of arrays.
         """
         observation, episode, last = acting
         at_once = act.get_concrete_function(

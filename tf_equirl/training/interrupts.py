@@ -17,7 +17,7 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM or SIGHUP came: the process is to end, as after Ctrl-C.
 
     Attributes:
-      signal: its number.
+        signal: Its number.
     """
 
     def __init__(self, number: int):
@@ -32,10 +32,10 @@ class Interrupts:
     signals: a program's own handlers stay, and what it ignores (`nohup`) stays ignored.
 
     Example:
-      >>> interrupts = Interrupts()
-      >>> with interrupts:
-      ...     with interrupts.held():
-      ...         pass  # two writes of which neither is to be made without the other
+        >>> interrupts = Interrupts()
+        >>> with interrupts:
+        ...     with interrupts.held():
+        ...         pass  # two writes of which neither is to be made without the other
     """
 
     def __init__(self) -> None:

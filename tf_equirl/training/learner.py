@@ -34,14 +34,14 @@ class Stage(NamedTuple):
     """A kind of work that a run is made of, such as updating, or fitting a model.
 
     Attributes:
-      name: what it is called.
-      run: from a state, the number of the first step and the number of steps, 0 and more, to the
-        next state and what each step reported, `[most, ..., members]`, of which the first steps
-        count. Called with no steps at all it only compiles.
-      most: the most steps that one call makes.
-      seconds: how long a call should take, so that progress is seen and Ctrl-C is heard. Infinity
-        makes as many steps as there may be at each call, which a stage needs whose random numbers
-        depend on where calls begin.
+        name: What it is called.
+        run: From a state, the number of the first step and the number of steps, 0 and more, to the
+            next state and what each step reported, `[most, ..., members]`, of which the first steps
+            count. Called with no steps at all it only compiles.
+        most: The most steps that one call makes.
+        seconds: How long a call should take, so that progress is seen and Ctrl-C is heard. Infinity
+            makes as many steps as there may be at each call, which a stage needs whose random
+            numbers depend on where calls begin.
     """
 
     name: str
@@ -54,10 +54,10 @@ class Trouble(NamedTuple):
     """What is said of numbers that are not finite.
 
     Attributes:
-      what: is infinite or NaN.
-      where: in which step.
-      update: its number, for `NonFiniteError.update`.
-      advice: what to do, a sentence.
+        what: Is infinite or NaN.
+        where: In which step.
+        update: Its number, for `NonFiniteError.update`.
+        advice: What to do, a sentence.
     """
 
     what: str
@@ -77,15 +77,16 @@ class Learner(abc.ABC):
     of tensors `[..., members]`; "finite", bool, tells whether a member's numbers are sound.
 
     Args:
-      env: the environment.
-      config: hyperparameters.
-      networks: the Keras models that are trained, by their role.
+        env: The environment.
+        config: Hyperparameters.
+        networks: The Keras models that are trained, by their role.
 
     Attributes:
-      trainer: the name of the algorithm, which a run folder keeps.
-      update_timesteps: environment steps of a seed that one update takes.
-      per_member: fields of the config that may differ from member to member. `start` makes tensors
-        of the state of them, the programs read those, and no other than `start` reads the fields.
+        trainer: The name of the algorithm, which a run folder keeps.
+        update_timesteps: Environment steps of a seed that one update takes.
+        per_member: Fields of the config that may differ from member to member. `start` makes
+            tensors of the state of them, the programs read those, and no other than `start` reads
+            the fields.
     """
 
     trainer: ClassVar[str]
@@ -114,9 +115,9 @@ class Learner(abc.ABC):
         """The state before the first update; a member's numbers depend on what is its own only.
 
         Args:
-          seeds: one for each member.
-          configs: one for each member; None where all have that of the learner, as they always have
-            if nothing is `per_member`.
+            seeds: One for each member.
+            configs: One for each member; None where all have that of the learner, as they always
+                have if nothing is `per_member`.
         """
 
     def update(self, state: Any, index: tf.Tensor) -> tuple[Any, Reports]:
@@ -142,8 +143,8 @@ class Learner(abc.ABC):
         """Checks, before any work, that so many members can be trained.
 
         Raises:
-          ValueError: if a network has convolutions of Keras' own, which cannot be mapped over the
-            kernels of several members.
+            ValueError: If a network has convolutions of Keras' own, which cannot be mapped over the
+                kernels of several members.
         """
         for role, network in self.networks.items():
             found = convolutions_of_keras(network)
@@ -182,7 +183,7 @@ class Learner(abc.ABC):
         """What is to be done next: a stage and how many of its steps; None at the end.
 
         Args:
-          done: steps that are made by stage.
+            done: Steps that are made by stage.
         """
         number = self.num_updates - done["update"]
         return ("update", number) if number else None
@@ -231,9 +232,9 @@ class Learner(abc.ABC):
         """A state whose harmed members are those of an earlier one.
 
         Args:
-          harmed: `[members]` bool.
-          before: an earlier state.
-          after: the state. Variables stay as they are, since earlier states share them.
+            harmed: `[members]` bool.
+            before: An earlier state.
+            after: The state. Variables stay as they are, since earlier states share them.
         """
 
         def chosen(old: Any, new: Any) -> Any:
@@ -248,10 +249,10 @@ class Learner(abc.ABC):
         """What is said of numbers that a step made infinite or NaN.
 
         Args:
-          stage: its name.
-          index: number of the step.
-          state: from which it was made.
-          member: whose numbers they are.
+            stage: Its name.
+            index: Number of the step.
+            state: From which it was made.
+            member: Whose numbers they are.
         """
         timestep = (index + 1) * self.update_timesteps
         return Trouble(
@@ -266,9 +267,9 @@ class Learner(abc.ABC):
         """`Stage.run` that repeats a step in one compiled program.
 
         Args:
-          name: of the stage.
-          step: from a state and an int32 number to the next state and what is reported.
-          most: see `Stage`.
+            name: Of the stage.
+            step: From a state and an int32 number to the next state and what is reported.
+            most: See `Stage`.
         """
 
         def make() -> Any:
@@ -292,14 +293,14 @@ class RunView(NamedTuple):
     """How far a run is.
 
     Attributes:
-      stage: what is going on.
-      done: steps that are made by stage.
-      last: what the last call of each stage reported.
-      states: one for each block of seeds.
-      num_seeds: seeds of the run; what blocks are filled up with stands last.
-      rate: steps of this stage by second, lately, all seeds together; 0 before the first.
-      compile_seconds: time that compilation took; 0 before it.
-      evaluated: mean over seeds of the last evaluation; NaN before the first.
+        stage: What is going on.
+        done: Steps that are made by stage.
+        last: What the last call of each stage reported.
+        states: One for each block of seeds.
+        num_seeds: Seeds of the run; what blocks are filled up with stands last.
+        rate: Steps of this stage by second, lately, all seeds together; 0 before the first.
+        compile_seconds: Time that compilation took; 0 before it.
+        evaluated: Mean over seeds of the last evaluation; NaN before the first.
     """
 
     stage: str

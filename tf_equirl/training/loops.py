@@ -12,10 +12,10 @@ def repeat(times: Any, body: Callable[..., Any], carry: Any, maximum: int | None
     """Calls `carry = body(i, carry)` for i = 0 .. times - 1 inside the graph.
 
     Args:
-      times: a Python int, or a scalar int32 tensor with `maximum` as its bound.
-      body: maps the step's number and a nested structure of tensors to the next structure.
-      carry: the first structure.
-      maximum: upper bound on `times`; `times` itself if None. XLA needs it to lay out arrays.
+        times: A Python int, or a scalar int32 tensor with `maximum` as its bound.
+        body: Maps the step's number and a nested structure of tensors to the next structure.
+        carry: The first structure.
+        maximum: Upper bound on `times`; `times` itself if None. XLA needs it to lay out arrays.
     """
     _, carry = tf.while_loop(
         lambda i, _: i < times,
@@ -32,15 +32,15 @@ def repeat_and_stack(
     """`repeat` with a body that also reports something at each step.
 
     Args:
-      times: see `repeat`.
-      body: maps the step's number and a structure of tensors to the next structure and a structure
-        of tensors to keep. It is traced once.
-      carry: the first structure.
-      maximum: see `repeat`.
+        times: See `repeat`.
+        body: Maps the step's number and a structure of tensors to the next structure and a
+            structure of tensors to keep. It is traced once.
+        carry: The first structure.
+        maximum: See `repeat`.
 
     Returns:
-      The last structure, and what was reported, stacked along a first axis of length `maximum`, of
-      which the first `times` rows count.
+        The last structure, and what was reported, stacked along a first axis of length `maximum`,
+        of which the first `times` rows count.
     """
     size = times if maximum is None else maximum
     step = tf.function(body, autograph=False)

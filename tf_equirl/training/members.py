@@ -17,8 +17,8 @@ class Member(NamedTuple):
     """One of those that are trained side by side.
 
     Attributes:
-      config: the number of its config.
-      seed: its seed.
+        config: The number of its config.
+        seed: Its seed.
     """
 
     config: int
@@ -43,8 +43,8 @@ def structure(config: Config, per_member: PerMember) -> dict[str, Any]:
     """What a program depends on of a config, by field: "learning_rate", "agent.learning_rate".
 
     Args:
-      config: the config.
-      per_member: fields that the program takes as data.
+        config: The config.
+        per_member: Fields that the program takes as data.
     """
     return {
         name: per_member[name](value) if name in per_member else value
@@ -58,11 +58,11 @@ def as_configs(
     """The config that a trainer was given, or the first of several, and the several.
 
     Args:
-      config: a config, a list of configs, or None for the defaults.
-      kind: its class.
+        config: A config, a list of configs, or None for the defaults.
+        kind: Its class.
 
     Raises:
-      ValueError: if it is something else, or an empty list.
+        ValueError: If it is something else, or an empty list.
     """
     if config is None or isinstance(config, kind):
         return kind() if config is None else config, None
@@ -78,8 +78,8 @@ def check_configs(configs: Sequence[Config], per_member: PerMember) -> None:
     """Checks that some configs can be those of members of one program.
 
     Raises:
-      ValueError: if they differ in a field that is not data of the program, or
-        in whether they have one that may be missing.
+        ValueError: If they differ in a field that is not data of the program, or
+            in whether they have one that may be missing.
     """
     first, *others = [structure(config, per_member) for config in configs]
     for number, other in enumerate(others, start=1):

@@ -59,13 +59,13 @@ class Memory:
     places.
 
     Args:
-      env: the environment.
-      config: hyperparameters.
-      n_steps: rewards of so many steps are summed before a value is bootstrapped.
+        env: The environment.
+        config: Hyperparameters.
+        n_steps: Rewards of so many steps are summed before a value is bootstrapped.
 
     Attributes:
-      most_updates: updates that one call may make.
-      capacity: rows of a member that there is room for.
+        most_updates: Updates that one call may make.
+        capacity: Rows of a member that there is room for.
     """
 
     def __init__(self, env: BaseEnvironment, config: ReplayConfig, n_steps: int = 1):
@@ -85,7 +85,7 @@ class Memory:
         """Checks that there is memory for so many members.
 
         Raises:
-          ValueError: if there is not; the message says the numbers.
+            ValueError: If there is not; the message says the numbers.
         """
         size = self._config.buffer_size
         check_room("buffer_size", size, self._one(1), self.capacity, members)
@@ -96,11 +96,11 @@ class Memory:
         """Writes the steps of a phase of an update.
 
         Args:
-          buffer: of variables.
-          rollout: `[steps, members, envs, ...]`, of an environment in TensorFlow with states.
-          of_step: `[steps, members, envs, k]`, the numbers that such a one was handed, or ().
-          index: int32 scalar, the number of the update.
-          phase: int32 scalar, that of the phase in it.
+            buffer: Of variables.
+            rollout: `[steps, members, envs, ...]`, of an environment in TensorFlow with states.
+            of_step: `[steps, members, envs, k]`, the numbers that such a one was handed, or ().
+            index: int32 scalar, the number of the update.
+            phase: int32 scalar, that of the phase in it.
         """
         state, numbers, valid = rollout.state, of_step, rollout.valid
         if not isinstance(self._env, Environment):
@@ -132,11 +132,11 @@ class Memory:
         """Windows that begin at rows drawn from all, each as likely as the others.
 
         Args:
-          buffer: the rows.
-          uniforms: `[members, rows]` in [0, 1).
-          index: number of the update.
-          phase: that of the phase, whose steps are written.
-          discount: gamma, `[members]`.
+            buffer: The rows.
+            uniforms: `[members, rows]` in [0, 1).
+            index: Number of the update.
+            phase: That of the phase, whose steps are written.
+            discount: Gamma, `[members]`.
         """
         c, envs = self._config, self._config.num_environments
         filled = self.filled_steps(index, phase)

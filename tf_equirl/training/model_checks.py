@@ -37,20 +37,20 @@ def check_model(
     """Checks the shapes and the variables of a model.
 
     Args:
-      name: what messages call the model.
-      model: the model.
-      takes: what its inputs are, in words.
-      input_shape: as Keras states it.
-      gives: what its outputs are, in words.
-      output_shape: as Keras states it.
-      trained: whether it is to be trained, not only called.
+        name: What messages call the model.
+        model: The model.
+        takes: What its inputs are, in words.
+        input_shape: As Keras states it.
+        gives: What its outputs are, in words.
+        output_shape: As Keras states it.
+        trained: Whether it is to be trained, not only called.
 
     Raises:
-      ValueError: unless the model has these shapes, no variables that are not trained (batch
-        statistics, dropout seeds; the constant bases of `SymmetrizerDense` layers and the running
-        statistics of `InputNormalization` are allowed), and no constraints and no regularizers of
-        outputs if it is to be trained: the compiled programs would not apply them. Regularizers of
-        weights they do.
+        ValueError: Unless the model has these shapes, no variables that are not trained (batch
+            statistics, dropout seeds; the constant bases of `SymmetrizerDense` layers and the
+            running statistics of `InputNormalization` are allowed), and no constraints and no
+            regularizers of outputs if it is to be trained: the compiled programs would not apply
+            them. Regularizers of weights they do.
     """
     if not isinstance(model, keras.Model):
         raise ValueError(
@@ -90,8 +90,8 @@ def of_variables(model: keras.Model, kind: str) -> list[str]:
     """In words, the regularizers or constraints of a model's trained variables.
 
     Args:
-      model: the model.
-      kind: "regularizer" or "constraint".
+        model: The model.
+        kind: "regularizer" or "constraint".
     """
     return [
         f"a {kind} of {variable.path}"

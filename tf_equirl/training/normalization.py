@@ -30,8 +30,8 @@ class RewardScale(NamedTuple):
     """By what rewards are divided: the standard deviation of discounted returns.
 
     Attributes:
-      under_way: `[members, envs]` discounted sum of the rewards of the episode so far.
-      of_returns: statistics `[members]` of these sums.
+        under_way: `[members, envs]` discounted sum of the rewards of the episode so far.
+        of_returns: Statistics `[members]` of these sums.
     """
 
     under_way: tf.Tensor
@@ -42,9 +42,9 @@ def updated(old: Statistics, rows: tf.Tensor, valid: tf.Tensor | None = None) ->
     """The statistics of what was seen before and some new rows (Chan et al., 1979).
 
     Args:
-      old: what was seen before.
-      rows: `[members, rows, ...]`.
-      valid: `[members, rows]` bool, rows that count; all if None.
+        old: What was seen before.
+        rows: `[members, rows, ...]`.
+        valid: `[members, rows]` bool, rows that count; all if None.
     """
     weight = tf.ones(rows.shape[:2]) if valid is None else tf.cast(valid, tf.float32)
 
@@ -68,7 +68,7 @@ class Scales:
     """The `InputNormalization` layers of some networks, and where their weights are.
 
     Args:
-      networks: Keras models by role.
+        networks: Keras models by role.
     """
 
     def __init__(self, networks: Mapping[str, keras.Model]):
@@ -89,9 +89,9 @@ class Scales:
         """Weights whose statistics contain some more observations.
 
         Args:
-          weights: of all members.
-          observation: `[members, rows, *observation_shape]`.
-          valid: see `updated`.
+            weights: Of all members.
+            observation: `[members, rows, *observation_shape]`.
+            valid: See `updated`.
         """
         rows = tf.reshape(observation, [*observation.shape[:2], -1])
         fixed = {role: list(of_role) for role, of_role in weights.fixed.items()}
@@ -119,9 +119,9 @@ def updated_reward_scale(scale: RewardScale, rollout: Rollout, discount: tf.Tens
     """The scale after a rollout.
 
     Args:
-      scale: before it.
-      rollout: `[steps, members, envs, ...]`.
-      discount: gamma, `[members]`.
+        scale: Before it.
+        rollout: `[steps, members, envs, ...]`.
+        discount: Gamma, `[members]`.
     """
     ended = rollout.terminated | rollout.truncated
 

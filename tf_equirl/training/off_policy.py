@@ -46,15 +46,16 @@ class OffPolicyLearner(ActingLearner):
     nothing of the other members.
 
     Args:
-      env: the environment.
-      config: hyperparameters.
-      networks: the Keras models that are trained, by their role.
-      n_steps: rewards of so many steps are summed before a value is bootstrapped.
+        env: The environment.
+        config: Hyperparameters.
+        networks: The Keras models that are trained, by their role.
+        n_steps: Rewards of so many steps are summed before a value is bootstrapped.
 
     Attributes:
-      memory: where steps are kept, and how they are drawn.
-      losses: names of what is reported of gradient steps, as means over those of an update.
-      described: fields of the config that describe networks, which the key of a program has itself.
+        memory: Where steps are kept, and how they are drawn.
+        losses: Names of what is reported of gradient steps, as means over those of an update.
+        described: Fields of the config that describe networks, which the key of a program has
+            itself.
     """
 
     config: ReplayConfig
@@ -81,8 +82,8 @@ class OffPolicyLearner(ActingLearner):
         """What gradient steps change of a state: a NamedTuple of some of its fields, and `totals`.
 
         Args:
-          state: the state.
-          totals: sums of `losses` so far, `[members]` each.
+            state: The state.
+            totals: Sums of `losses` so far, `[members]` each.
         """
 
     @abc.abstractmethod
@@ -92,10 +93,10 @@ class OffPolicyLearner(ActingLearner):
         """By what the members act in a phase of an update; see `collect`.
 
         Args:
-          learned: see `learning`.
-          settings: see `ActingLearner.settings`.
-          index: int32 scalar, number of the update.
-          phase: int32 scalar, that of the phase in it.
+            learned: See `learning`.
+            settings: See `ActingLearner.settings`.
+            index: int32 scalar, number of the update.
+            phase: int32 scalar, that of the phase in it.
         """
 
     @abc.abstractmethod
@@ -107,11 +108,11 @@ class OffPolicyLearner(ActingLearner):
         """What a gradient step makes of `learned`.
 
         Args:
-          learned: see `learning`.
-          batch: `[members, rows, ...]`.
-          state: the state before the update; only its seeds and settings are read.
-          number: int32 scalar, from 1, number of the gradient step in the run.
-          rates: what `rates` gave.
+            learned: See `learning`.
+            batch: `[members, rows, ...]`.
+            state: The state before the update; only its seeds and settings are read.
+            number: int32 scalar, from 1, number of the gradient step in the run.
+            rates: What `rates` gave.
         """
 
     def metrics(self, state: Any, learned: Any, index: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -171,9 +172,9 @@ class OffPolicyLearner(ActingLearner):
         """Update `index`: phases of acting, each with the gradient steps that follow it.
 
         Args:
-          state: without buffer.
-          buffer: what is kept, of variables, which are written.
-          index: int32 scalar, from 0.
+            state: Without buffer.
+            buffer: What is kept, of variables, which are written.
+            index: int32 scalar, from 0.
         """
         numbers = self.numbers(state.seeds, index)
         rates = self.rates(state, index)
@@ -236,10 +237,10 @@ class OffPolicyLearner(ActingLearner):
         """The state after update `index`, and what it reports.
 
         Args:
-          state: before it, but for `acting`.
-          learned: after its last gradient step.
-          last_return: `[phases, phase_steps, members, envs]`.
-          index: int32 scalar.
+            state: Before it, but for `acting`.
+            learned: After its last gradient step.
+            last_return: `[phases, phase_steps, members, envs]`.
+            index: int32 scalar.
         """
         c = self.config
         last_return = tf.reshape(last_return, [c.rollout_steps, *last_return.shape[2:]])

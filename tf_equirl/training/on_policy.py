@@ -63,14 +63,15 @@ class OnPolicyLearner(ActingLearner):
     from its seed, the rollout, Adam, learning curves and results.
 
     Args:
-      env: the environment.
-      config: hyperparameters.
-      actor: Keras model, `[batch, *observation_shape] -> [batch, parameters of the distribution]`.
-      critic: Keras model, `[batch, *observation_shape] -> [batch, 1]`; None for an agent that has
-        none.
+        env: The environment.
+        config: Hyperparameters.
+        actor: Keras model, `[batch, *observation_shape] -> [batch, parameters of the
+            distribution]`.
+        critic: Keras model, `[batch, *observation_shape] -> [batch, 1]`; None for an agent that has
+            none.
 
     Raises:
-      ValueError: if a model does not fit the environment.
+        ValueError: If a model does not fit the environment.
     """
 
     config: OnPolicyConfig
@@ -114,14 +115,14 @@ class OnPolicyLearner(ActingLearner):
         """The update that follows a rollout, whatever it was collected in.
 
         Args:
-          state: the state before the rollout.
-          rollout: `[steps, members, envs, ...]`.
-          index: int32 scalar that keys random numbers; negative where it is planned.
-          rate: Adam's step size, `[members]`.
-          made: int32 scalar or `[members]`, updates made before.
+            state: The state before the rollout.
+            rollout: `[steps, members, envs, ...]`.
+            index: int32 scalar that keys random numbers; negative where it is planned.
+            rate: Adam's step size, `[members]`.
+            made: int32 scalar or `[members]`, updates made before.
 
         Returns:
-          The new weights and moments, and what is reported, `[members]` each.
+            The new weights and moments, and what is reported, `[members]` each.
         """
 
     def start(
@@ -208,10 +209,10 @@ class OnPolicyLearner(ActingLearner):
         """The rollout of update `index`, `[steps, members, envs, ...]`.
 
         Args:
-          state: where to start.
-          index: int32 scalar that keys the random numbers.
-          env: what to act in instead of `self.env`, such as a model of it.
-          with_states: see `training.collect.collect`.
+            state: Where to start.
+            index: int32 scalar that keys the random numbers.
+            env: What to act in instead of `self.env`, such as a model of it.
+            with_states: See `training.collect.collect`.
         """
         env = self.env if env is None else env
         c = self.config
@@ -286,21 +287,21 @@ def make_networks(
     """An actor and a critic for an environment.
 
     Args:
-      env: the environment.
-      actor: its kind, see `models.actor`, or a model, which is taken as it is.
-      critic: its kind, see `models.critic`, or a model.
-      hidden_units: widths of the hidden layers of both.
-      match_parameters: see `models.actor`.
-      match_critic_parameters: see `models.critic`.
-      actor_initializer: see `models.actor`.
-      activation: of the hidden layers of both, see `models.actor`.
-      standard_deviation: see `models.actor`; of no meaning where actions are discrete.
-      normalize: see `models.actor` and `models.critic`.
-      convolutions: of both, see `models.actor`.
-      relaxation: of both, likewise.
+        env: The environment.
+        actor: Its kind, see `models.actor`, or a model, which is taken as it is.
+        critic: Its kind, see `models.critic`, or a model.
+        hidden_units: Widths of the hidden layers of both.
+        match_parameters: See `models.actor`.
+        match_critic_parameters: See `models.critic`.
+        actor_initializer: See `models.actor`.
+        activation: Of the hidden layers of both, see `models.actor`.
+        standard_deviation: See `models.actor`; of no meaning where actions are discrete.
+        normalize: See `models.actor` and `models.critic`.
+        convolutions: Of both, see `models.actor`.
+        relaxation: Of both, likewise.
 
     Raises:
-      ValueError: if a network cannot be built, or a model does not fit the environment.
+        ValueError: If a network cannot be built, or a model does not fit the environment.
     """
     shape = env.observation_shape
     continuous = isinstance(env.action_distribution, Gaussian)
@@ -347,10 +348,10 @@ def check_networks(
     """Checks that the networks of an agent fit the environment.
 
     Raises:
-      ValueError: unless the actor maps observations to the parameters of the distribution of
-        actions and the critic to one value, and neither has variables that are not trained (batch
-        statistics, dropout seeds; the constant bases of `SymmetrizerDense` layers are allowed) or
-        that belong to both.
+        ValueError: Unless the actor maps observations to the parameters of the distribution of
+            actions and the critic to one value, and neither has variables that are not trained
+            (batch statistics, dropout seeds; the constant bases of `SymmetrizerDense` layers are
+            allowed) or that belong to both.
     """
     expected = (None, *env.observation_shape)
     takes = f"observations of {env.name}"

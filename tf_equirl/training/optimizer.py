@@ -82,8 +82,8 @@ def adam_settings(configs: Sequence[AdamConfig], updates: int) -> AdamSettings:
     """What the configs of some members say of the optimiser.
 
     Args:
-      configs: one for each member; those of `OPTIMIZER_FIELDS` apart they do not differ.
-      updates: after so many an annealed learning rate is 0.
+        configs: One for each member; those of `OPTIMIZER_FIELDS` apart they do not differ.
+        updates: After so many an annealed learning rate is 0.
     """
     beta_1 = np.array([c.adam_beta_1 for c in configs])
     beta_2 = np.array([c.adam_beta_2 for c in configs])
@@ -130,14 +130,14 @@ def adam_step(
     """One step of Adam (Kingma and Ba, 2015, algorithm 1) on gradients clipped by member.
 
     Args:
-      weights: stacked weights, `[members, ...]` each.
-      gradients: of the same shapes.
-      state: the moments so far, and the settings.
-      step: float scalar or `[members]`, the number of this step, from 1.
-      learning_rate: step size, a scalar or `[members]`.
+        weights: Stacked weights, `[members, ...]` each.
+        gradients: Of the same shapes.
+        state: The moments so far, and the settings.
+        step: Float scalar or `[members]`, the number of this step, from 1.
+        learning_rate: Step size, a scalar or `[members]`.
 
     Returns:
-      The new weights and moments.
+        The new weights and moments.
     """
 
     def aligned(x: tf.Tensor, variable: tf.Tensor) -> tf.Tensor:

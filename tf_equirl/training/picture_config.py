@@ -13,14 +13,15 @@ class PictureConfig(Config):
     """The convolutions of an agent's networks, where the state is a picture.
 
     Attributes:
-      filters: channels of each convolution, per group element; empty for convolutions whose number,
-        windows and strides fit the size of the picture.
-      kernel_sizes: rows and columns of each one's windows; empty for 3.
-      strides: pixels from one window to the next; empty for 1.
-      padding: of all convolutions: valid (none), same (zeros) or circular (the picture is a torus).
-      pooling: flatten keeps what every place of the last picture has, max and mean keep the largest
-        and the mean over all places.
-      picture_scale: what the numbers of a picture are multiplied by first.
+        filters: Channels of each convolution, per group element; empty for convolutions whose
+            number, windows and strides fit the size of the picture.
+        kernel_sizes: Rows and columns of each one's windows; empty for 3.
+        strides: Pixels from one window to the next; empty for 1.
+        padding: Of all convolutions: valid (none), same (zeros) or circular (the picture is a
+            torus).
+        pooling: One of flatten, mean and max. Flatten keeps what every place of the last picture
+            has, max and mean keep the largest and the mean over all places.
+        picture_scale: What the numbers of a picture are multiplied by first.
     """
 
     filters: tuple[int, ...] = ()
@@ -34,7 +35,7 @@ class PictureConfig(Config):
         """Validates the fields of this class.
 
         Raises:
-          ValueError: naming the first field that breaks its rule.
+            ValueError: Naming the first field that breaks its rule.
         """
         for field in ("filters", "kernel_sizes", "strides"):
             value = getattr(self, field)
@@ -50,7 +51,7 @@ class PictureConfig(Config):
         """What the fields describe; None where all are as by default.
 
         Raises:
-          ValueError: if they describe none.
+            ValueError: If they describe none.
         """
         found = self._described()
         return None if found == Convolutions() else found

@@ -20,11 +20,11 @@ class Weights(NamedTuple):
     """The weights of many members by role of their network, `[members, ...]` for each variable.
 
     Attributes:
-      trained: of the trainable variables.
-      fixed: of the others, such as the sampled bases of `SymmetrizerDense`. They are weights like
-        the trained ones, so that a member's numbers do not depend on how many share a basis.
-      prepared: what equivariant layers make of these weights, one structure for each layer; empty
-        where they make it at each call, see `Population.prepared`.
+        trained: Of the trainable variables.
+        fixed: Of the others, such as the sampled bases of `SymmetrizerDense`. They are weights like
+            the trained ones, so that a member's numbers do not depend on how many share a basis.
+        prepared: What equivariant layers make of these weights, one structure for each layer; empty
+            where they make it at each call, see `Population.prepared`.
     """
 
     trained: dict[str, list[tf.Tensor]]
@@ -46,11 +46,11 @@ def adam_update(
     """`adam_step` on weights by role.
 
     Args:
-      weights: of all members.
-      gradients: of the structure of `weights.trained`.
-      adam: the moments so far.
-      count: see `adam_step`, the number of this step, from 1.
-      rate: step size, a scalar or `[members]`.
+        weights: Of all members.
+        gradients: Of the structure of `weights.trained`.
+        adam: The moments so far.
+        count: See `adam_step`, the number of this step, from 1.
+        rate: Step size, a scalar or `[members]`.
     """
     flat = tf.nest.flatten(weights.trained)
     flat, adam = adam_step(flat, tf.nest.flatten(gradients), adam, count, rate)
@@ -73,7 +73,7 @@ class Population:
     models by `keras.StatelessScope`.
 
     Args:
-      networks: Keras models by role.
+        networks: Keras models by role.
     """
 
     def __init__(self, networks: Mapping[str, keras.Model]):
@@ -83,11 +83,11 @@ class Population:
         """Weights that members start with, each drawn from its seed (any Python int).
 
         Args:
-          seeds: one for each member.
-          kept: roles of networks that every member starts with as they are.
+            seeds: One for each member.
+            kept: Roles of networks that every member starts with as they are.
 
         Raises:
-          ValueError: if a model cannot be built anew from its configuration.
+            ValueError: If a model cannot be built anew from its configuration.
         """
         stacked = iter(stacked_fresh_weights(list(self.networks.values()), seeds))
         trained = {
@@ -111,12 +111,12 @@ class Population:
         """`function(data)` for every member, while the networks have its weights.
 
         Args:
-          function: calls the networks; from a member's data to a structure of tensors.
-          weights: of all members.
-          data: a structure of tensors `[members, ...]`.
+            function: Calls the networks; from a member's data to a structure of tensors.
+            weights: Of all members.
+            data: A structure of tensors `[members, ...]`.
 
         Returns:
-          What the function gave, `[members, ...]`.
+            What the function gave, `[members, ...]`.
         """
 
         def member(inputs):
@@ -136,13 +136,13 @@ class Population:
         """Gradients of a loss for every member, with what regularizers of the networks add to it.
 
         Args:
-          loss: calls the networks; from a member's data to a scalar and a structure of tensors
-            that are to be reported.
-          weights: of all members.
-          data: a structure of tensors `[members, ...]`.
+            loss: Calls the networks; from a member's data to a scalar and a structure of tensors
+                that are to be reported.
+            weights: Of all members.
+            data: A structure of tensors `[members, ...]`.
 
         Returns:
-          Gradients of the shapes of `weights.trained`, and what is reported, `[members, ...]`.
+            Gradients of the shapes of `weights.trained`, and what is reported, `[members, ...]`.
         """
 
         def member(inputs):
@@ -180,9 +180,9 @@ class Population:
         leave such work inside of it. Gradients by the weights would not see it.
 
         Args:
-          weights: of some roles.
-          rows: inputs of a member at each application, if known.
-          stacked: whether the weights have a leading axis for members.
+            weights: Of some roles.
+            rows: Inputs of a member at each application, if known.
+            stacked: Whether the weights have a leading axis for members.
         """
         layers = {role: equivariant_layers(self.networks[role]) for role in weights.trained}
         if not any(layers.values()):
@@ -231,15 +231,15 @@ def initial_weights(model: keras.Model, seeds: Sequence[int]) -> list[NDArray[np
     """The weights that a model starts with under each seed, a few milliseconds a seed.
 
     Args:
-      model: any Keras model whose layers serialise; it stays as it is.
-      seeds: any Python ints, at least one.
+        model: Any Keras model whose layers serialise; it stays as it is.
+        seeds: Any Python ints, at least one.
 
     Returns:
-      One array `[seeds, ...]` for each of `model.trainable_variables`; those that
-      `fit_transition_model` starts from under the same seeds.
+        One array `[seeds, ...]` for each of `model.trainable_variables`; those that
+        `fit_transition_model` starts from under the same seeds.
 
     Raises:
-      ValueError: if there are no seeds, or the model cannot be built anew.
+        ValueError: If there are no seeds, or the model cannot be built anew.
     """
     return stacked_fresh_weights([model], seeds)
 
@@ -255,18 +255,18 @@ def for_each_member(
     The members take turns in one program that XLA compiles, so that it needs the memory of one.
 
     Args:
-      model: the Keras model.
-      weights: an array `[members, ...]` for each of its trainable variables; None is one member
-        with the weights that the model has.
-      function: from `data`, as tensors, to a dict of tensors. It calls the model, which has the
-        member's weights meanwhile.
-      data: a structure of arrays that all members share.
+        model: The Keras model.
+        weights: An array `[members, ...]` for each of its trainable variables; None is one member
+            with the weights that the model has.
+        function: From `data`, as tensors, to a dict of tensors. It calls the model, which has the
+            member's weights meanwhile.
+        data: A structure of arrays that all members share.
 
     Returns:
-      The dict, of arrays with a leading axis `[members]`.
+        The dict, of arrays with a leading axis `[members]`.
 
     Raises:
-      ValueError: if the weights are not such a list.
+        ValueError: If the weights are not such a list.
     """
     population = Population({"model": model})
     stacked = population.own(1)

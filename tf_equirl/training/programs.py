@@ -33,7 +33,7 @@ def check_room() -> None:
     kernel allows 65,530 of them; beyond that XLA kills the process.
 
     Raises:
-      ProcessFullError: if it cannot.
+        ProcessFullError: If it cannot.
     """
     with contextlib.suppress(OSError, ValueError):
         most = int(Path("/proc/sys/vm/max_map_count").read_text())
@@ -50,14 +50,14 @@ def cached(key: Hashable, make: Callable[[], Any]) -> Any:
     """What `make` gave when it was first called with this key.
 
     Args:
-      key: everything that decides what the program computes, but its arguments. It is kept as long
-        as the program, so that objects in it that are equal to none but themselves may stand for
-        what they are.
-      make: makes a compiled function. It may close over Keras models for their architecture, but
-        not over weights or data: those of the first caller would be used by all others.
+        key: Everything that decides what the program computes, but its arguments. It is kept as
+            long as the program, so that objects in it that are equal to none but themselves may
+            stand for what they are.
+        make: Makes a compiled function. It may close over Keras models for their architecture, but
+            not over weights or data: those of the first caller would be used by all others.
 
     Raises:
-      ProcessFullError: if the process has no room for another program.
+        ProcessFullError: If the process has no room for another program.
     """
     if key not in _kept:
         check_room()

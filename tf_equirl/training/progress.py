@@ -15,13 +15,14 @@ class Progress(NamedTuple):
     """How far a run is; passed on before and after compilation, then about every second.
 
     Attributes:
-      updates: updates done, of `num_updates`.
-      num_updates: updates in the run.
-      timesteps: environment steps done by each seed.
-      mean_return: mean of the last finished return over the seeds that have one; NaN before.
-      steps_per_second: environment steps of all seeds by second, lately; 0 before the first update.
-      compile_seconds: time that compilation took; 0 before it.
-      evaluated: mean over the seeds of the last evaluation; NaN before the first.
+        updates: Updates done, of `num_updates`.
+        num_updates: Updates in the run.
+        timesteps: Environment steps done by each seed.
+        mean_return: Mean of the last finished return over the seeds that have one; NaN before.
+        steps_per_second: Environment steps of all seeds by second, lately; 0 before the first
+            update.
+        compile_seconds: Time that compilation took; 0 before it.
+        evaluated: Mean over the seeds of the last evaluation; NaN before the first.
     """
 
     updates: int
@@ -50,7 +51,7 @@ class ProgressBar:
     """Draws what a trainer passes to `on_progress`; closes itself at the end of the run.
 
     Args:
-      label: text on its left.
+        label: Text on its left.
     """
 
     def __init__(self, label: str):
@@ -90,12 +91,12 @@ class NonFiniteError(FloatingPointError):
     """Losses, gradients or weights of some seeds became infinite or NaN.
 
     Attributes:
-      seeds: those seeds, in the order in which it happened.
-      seed: the first of them.
-      update: the number of the update (of the epoch, where a transition model is trained) in which
-        it happened to that one, from 0.
-      result: what the trainer would have returned: the other seeds' curves and weights are
-        complete in it, and those of the harmed seeds are NaN from then on.
+        seeds: Those seeds, in the order in which it happened.
+        seed: The first of them.
+        update: The number of the update (of the epoch, where a transition model is trained) in
+            which it happened to that one, from 0.
+        result: What the trainer would have returned: the other seeds' curves and weights are
+            complete in it, and those of the harmed seeds are NaN from then on.
     """
 
     def __init__(self, message: str, seeds: tuple[int, ...], update: int, result: Any):

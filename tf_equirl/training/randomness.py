@@ -35,14 +35,14 @@ def member_uniforms(
     numbers from the same key.
 
     Args:
-      seeds: `[members]` int32.
-      purpose: what the numbers are for.
-      index: int32 scalar or `[members]`, the number of the update. Planning has negative ones, so
-        that it shares no numbers with acting.
-      shape: shape of one member's numbers.
+        seeds: `[members]` int32.
+        purpose: What the numbers are for.
+        index: int32 scalar or `[members]`, the number of the update. Planning has negative ones, so
+            that it shares no numbers with acting.
+        shape: Shape of one member's numbers.
 
     Returns:
-      `[members, *shape]` float32.
+        `[members, *shape]` float32.
     """
     numbered = purpose.value < _NUMBERED
     number = purpose.value if numbered else 0

@@ -14,17 +14,17 @@ class RelaxationConfig(Config):
     """How an agent's networks of the kinds "relaxed" and "rpp" are relaxed.
 
     Attributes:
-      relaxation_banks: of relaxed networks, filter banks of each layer, at most the order of the
-        group.
-      relaxation_side: of relaxed networks, output or input: whose elements have weights.
-      relaxation_rate: of relaxed networks, the learning rate of those weights, in units of that of
-        all others.
-      spread_penalty: of relaxed networks, what the spread of those weights costs.
-      spread_limit: of relaxed networks, a spread that is allowed; the penalty's factor is learned
-        then, by dual ascent. None is no limit.
-      prior_scale: of rpp, the scale of the free layers at the start.
-      strict_decay: of rpp, the factor of an L2 penalty on the kernels of equivariant layers.
-      free_decay: of rpp, that on the free layers.
+        relaxation_banks: Of relaxed networks, filter banks of each layer, at most the order of the
+            group.
+        relaxation_side: Of relaxed networks, output or input: whose elements have weights.
+        relaxation_rate: Of relaxed networks, the learning rate of those weights, in units of that
+            of all others.
+        spread_penalty: Of relaxed networks, what the spread of those weights costs.
+        spread_limit: Of relaxed networks, a spread that is allowed; the penalty's factor is learned
+            then, by dual ascent. None is no limit.
+        prior_scale: Of rpp, the scale of the free layers at the start.
+        strict_decay: Of rpp, the factor of an L2 penalty on the kernels of equivariant layers.
+        free_decay: Of rpp, that on the free layers.
     """
 
     relaxation_banks: int = 1
@@ -40,7 +40,7 @@ class RelaxationConfig(Config):
         """Validates the fields of this class.
 
         Raises:
-          ValueError: naming the first field that breaks its rule.
+            ValueError: Naming the first field that breaks its rule.
         """
         self._check_integer("relaxation_banks")
         self._check_choice("relaxation_side", SIDES)

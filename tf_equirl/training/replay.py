@@ -24,8 +24,8 @@ def empty_buffer(like: Any, capacity: int) -> Any:
     copying the others. Rows alone are tensors.
 
     Args:
-      like: any structure of tensors `[members, ...]`, one row of each member.
-      capacity: rows that it has room for.
+        like: Any structure of tensors `[members, ...]`, one row of each member.
+        capacity: Rows that it has room for.
     """
 
     def room(x: tf.Tensor) -> tf.Variable:
@@ -39,9 +39,9 @@ def append(buffer: Any, rows: Any, index: int) -> None:
     """Writes the rows of update `index`, which replace the oldest once the buffer is full.
 
     Args:
-      buffer: of variables; its capacity is a multiple of the number of rows.
-      rows: `[members, rows, ...]`, of the buffer's structure.
-      index: the number of the update, from 0.
+        buffer: Of variables; its capacity is a multiple of the number of rows.
+        rows: `[members, rows, ...]`, of the buffer's structure.
+        index: The number of the update, from 0.
     """
     pairs = list(zip(tf.nest.flatten(buffer), tf.nest.flatten(rows), strict=True))
     capacity, count = pairs[0][0].shape[1], pairs[0][1].shape[1]
@@ -66,9 +66,9 @@ def write(buffer: Any, rows: Any, first: tf.Tensor) -> None:
     XLA writes variables in place, and so does TensorFlow without it; tensors would be copied.
 
     Args:
-      buffer: of variables.
-      rows: `[members, rows, ...]`, of the buffer's structure; they must not reach beyond its end.
-      first: int32 scalar, the number of the first of them.
+        buffer: Of variables.
+        rows: `[members, rows, ...]`, of the buffer's structure; they must not reach beyond its end.
+        first: int32 scalar, the number of the first of them.
     """
     pairs = list(zip(tf.nest.flatten(buffer), tf.nest.flatten(rows), strict=True))
     members, count = pairs[0][1].shape[:2]
@@ -88,8 +88,8 @@ def training_rows(uniforms: tf.Tensor, filled: tf.Tensor) -> tf.Tensor:
     """Numbers of rows drawn from those that are not held out.
 
     Args:
-      uniforms: `[...]` in [0, 1).
-      filled: int32 scalar, rows that the buffer holds, at least `HELD_OUT`.
+        uniforms: `[...]` in [0, 1).
+        filled: int32 scalar, rows that the buffer holds, at least `HELD_OUT`.
     """
     number = _scaled(uniforms, filled // HELD_OUT * (HELD_OUT - 1))
     return number // (HELD_OUT - 1) * HELD_OUT + number % (HELD_OUT - 1)
@@ -99,7 +99,7 @@ def held_out_rows(filled: tf.Tensor) -> tf.Tensor:
     """Numbers `[512]` of held-out rows, evenly spread; some occur more than once in a small buffer.
 
     Args:
-      filled: int32 scalar, rows that the buffer holds, at least `HELD_OUT`.
+        filled: int32 scalar, rows that the buffer holds, at least `HELD_OUT`.
     """
     places = (tf.range(_MEASURED_ROWS, dtype=tf.float32) + 0.5) / _MEASURED_ROWS
     return _scaled(places, filled // HELD_OUT) * HELD_OUT + HELD_OUT - 1
@@ -114,7 +114,7 @@ def row_bytes(like: Any) -> int:
     """Bytes of one row of one member.
 
     Args:
-      like: see `empty_buffer`.
+        like: See `empty_buffer`.
     """
     leaves = tf.nest.flatten(like)
     return sum(x.dtype.size * x.shape[1:].num_elements() for x in leaves)
@@ -124,14 +124,14 @@ def check_room(name: str, value: int, like: Any, capacity: int, members: int) ->
     """Checks that a buffer fits into the memory of the machine that is free.
 
     Args:
-      name: of the argument that says how large it is.
-      value: of that argument.
-      like: see `empty_buffer`.
-      capacity: rows of a member that it has room for.
-      members: how many there are.
+        name: Of the argument that says how large it is.
+        value: Of that argument.
+        like: See `empty_buffer`.
+        capacity: Rows of a member that it has room for.
+        members: How many there are.
 
     Raises:
-      ValueError: if it does not; where a machine does not tell, nothing is checked.
+        ValueError: If it does not; where a machine does not tell, nothing is checked.
     """
     free, needed = free_memory(), row_bytes(like) * capacity * members
     if free is not None and needed > free:

@@ -15,11 +15,11 @@ class ReplayConfig(AgentConfig):
     phase. A subclass, a dataclass, has the fields below, with defaults of its own.
 
     Attributes:
-      buffer_size: newest steps of a seed that are learned from.
-      batch_size: rows of a gradient step.
-      learning_starts: environment steps of a seed before the first gradient step.
-      train_every: environment steps of a seed before each `gradient_steps`.
-      gradient_steps: gradient steps after each `train_every` environment steps.
+        buffer_size: Newest steps of a seed that are learned from.
+        batch_size: Rows of a gradient step.
+        learning_starts: Environment steps of a seed before the first gradient step.
+        train_every: Environment steps of a seed before each `gradient_steps`.
+        gradient_steps: Gradient steps after each `train_every` environment steps.
     """
 
     buffer_size: int
@@ -32,10 +32,10 @@ class ReplayConfig(AgentConfig):
         """Validates the fields of this class.
 
         Args:
-          longest_window: steps in a row that are learned from at once.
+            longest_window: Steps in a row that are learned from at once.
 
         Raises:
-          ValueError: naming the first field that breaks its rule.
+            ValueError: Naming the first field that breaks its rule.
         """
         copies, steps = self.num_environments, self.update_timesteps
         if self.train_every % copies or steps % self.train_every:

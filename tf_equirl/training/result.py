@@ -19,11 +19,11 @@ class Harm(NamedTuple):
     """A seed whose numbers became infinite or NaN.
 
     Attributes:
-      column: of the seed in every array.
-      what: is infinite or NaN.
-      where: in which step.
-      update: its number; of the epoch, where a transition model is trained.
-      advice: what to do, a sentence.
+        column: Of the seed in every array.
+        what: Is infinite or NaN.
+        where: In which step.
+        update: Its number; of the epoch, where a transition model is trained.
+        advice: What to do, a sentence.
     """
 
     column: int
@@ -37,16 +37,18 @@ class Outcome(NamedTuple):
     """What the host loop knows of a run, of which a learner makes its result.
 
     Attributes:
-      seeds: the seeds, in the order of every last axis below.
-      done: steps that are made by stage.
-      history: what was reported by stage and name, `[steps, ..., seeds]`.
-      weights: by role of the network, one `[seeds, ...]` array per variable.
-      seconds: time by stage, over all the processes that a resumed run took, compilation left out.
-      compile_seconds: time spent compiling, in this process.
-      folder: the run folder, or None.
-      harms: the seeds that became non-finite, one each, in the order in which they did.
-      finished: whether the run came to its end.
-      evaluations: greedy episodes that were played on the way; None where nothing is known of any.
+        seeds: The seeds, in the order of every last axis below.
+        done: Steps that are made by stage.
+        history: What was reported by stage and name, `[steps, ..., seeds]`.
+        weights: By role of the network, one `[seeds, ...]` array per variable.
+        seconds: Time by stage, over all the processes that a resumed run took, compilation left
+            out.
+        compile_seconds: Time spent compiling, in this process.
+        folder: The run folder, or None.
+        harms: The seeds that became non-finite, one each, in the order in which they did.
+        finished: Whether the run came to its end.
+        evaluations: Greedy episodes that were played on the way; None where nothing is known of
+            any.
     """
 
     seeds: tuple[int, ...]
@@ -116,19 +118,19 @@ class Result:
     """What every trainer gives back.
 
     Attributes:
-      environment: the environment's name.
-      config: the hyperparameters.
-      seeds: the seeds, in the order of every `seeds` axis below.
-      weights: trained weights by role of the network ("actor", "critic", ...): one `[seeds, ...]`
-        array per variable, the trainable variables first, each in the order that Keras has them.
-        Of a seed that became non-finite those before it did, as far as that is known.
-      compile_seconds: time spent compiling, in this process.
-      run_seconds: time spent training, over all the processes that a resumed run took.
-      run_dir: the run folder, or None.
-      finished: whether the run came to its end; curves of one that did not are shorter.
-      evaluations: greedy episodes that were played on the way.
-      networks: the Keras models by role whose weights `weights` are; they are not trained
-        themselves.
+        environment: The environment's name.
+        config: The hyperparameters.
+        seeds: The seeds, in the order of every `seeds` axis below.
+        weights: Trained weights by role of the network ("actor", "critic", ...): one `[seeds, ...]`
+            array per variable, the trainable variables first, each in the order that Keras has
+            them. Of a seed that became non-finite those before it did, as far as that is known.
+        compile_seconds: Time spent compiling, in this process.
+        run_seconds: Time spent training, over all the processes that a resumed run took.
+        run_dir: The run folder, or None.
+        finished: Whether the run came to its end; curves of one that did not are shorter.
+        evaluations: Greedy episodes that were played on the way.
+        networks: The Keras models by role whose weights `weights` are; they are not trained
+            themselves.
     """
 
     environment: str
@@ -146,11 +148,11 @@ class Result:
         """The trained network of one seed, a Keras model of its own.
 
         Args:
-          role: such as "actor"; see `weights`.
-          seed: one of the run's seeds.
+            role: Such as "actor"; see `weights`.
+            seed: One of the run's seeds.
 
         Raises:
-          ValueError: if the run had no such network or seed.
+            ValueError: If the run had no such network or seed.
         """
         if role not in self.networks:
             raise ValueError(
@@ -192,7 +194,7 @@ def best_row(returns: np.ndarray) -> int:
     Among equals the one with the largest area under the curve.
 
     Raises:
-      ValueError: if nothing was trained.
+        ValueError: If nothing was trained.
     """
     if not returns.size:
         raise ValueError("the best seed is known of a run that was trained. Received: no returns")
@@ -206,12 +208,12 @@ class TrainingResult(Result):
     """The outcome of training agents: learning curves and weights of every seed.
 
     Attributes:
-      num_environments: environments that each seed steps side by side.
-      returns: `[seeds, times]`, the return of the last finished episode, mean over those of the
-        seed's environments that have finished one, after each step of all environments; NaN before
-        the first. NaN also from the update on in which a seed became non-finite.
-      first_returns: `[seeds, times]`, the same for the seed's first environment alone.
-      metrics: losses and diagnostics by name, `[seeds, updates]` each.
+        num_environments: Environments that each seed steps side by side.
+        returns: `[seeds, times]`, the return of the last finished episode, mean over those of the
+            seed's environments that have finished one, after each step of all environments; NaN
+            before the first. NaN also from the update on in which a seed became non-finite.
+        first_returns: `[seeds, times]`, the same for the seed's first environment alone.
+        metrics: Losses and diagnostics by name, `[seeds, updates]` each.
     """
 
     num_environments: int
@@ -242,7 +244,7 @@ class TrainingResult(Result):
         """The trained policy network of one seed, a Keras model of its own.
 
         Raises:
-          ValueError: if the run had no such seed.
+            ValueError: If the run had no such seed.
         """
         return self.model("actor", seed)
 
@@ -250,6 +252,6 @@ class TrainingResult(Result):
         """The trained value network of one seed, a Keras model of its own.
 
         Raises:
-          ValueError: if the run had no such seed or no critic.
+            ValueError: If the run had no such seed or no critic.
         """
         return self.model("critic", seed)

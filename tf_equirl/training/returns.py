@@ -11,9 +11,9 @@ class Returns(NamedTuple):
     """Of windows of steps, `[...]` each.
 
     Attributes:
-      reward: discounted sum of the rewards that count.
-      weight: by which the value of what follows is multiplied; 0 after a terminal state.
-      length: int32, steps that count, at least one.
+        reward: Discounted sum of the rewards that count.
+        weight: By which the value of what follows is multiplied; 0 after a terminal state.
+        length: int32, steps that count, at least one.
     """
 
     reward: tf.Tensor
@@ -36,11 +36,11 @@ def n_step_returns(
     its true last state.
 
     Args:
-      reward: `[..., n]`.
-      terminated: `[..., n]` bool.
-      truncated: `[..., n]` bool.
-      known: `[..., n]` bool, true up to some step; the first one always.
-      discount: gamma, of a shape that broadcasts with `[...]`.
+        reward: `[..., n]`.
+        terminated: `[..., n]` bool.
+        truncated: `[..., n]` bool.
+        known: `[..., n]` bool, true up to some step; the first one always.
+        discount: Gamma, of a shape that broadcasts with `[...]`.
     """
     ended = tf.cast(terminated | truncated, tf.int32)
     counts = known & (tf.cumsum(ended, axis=-1, exclusive=True) == 0)

@@ -52,43 +52,43 @@ def train(
     """Runs a learner to its end for many seeds, up to 32 of them side by side.
 
     Args:
-      learner: what is to be run.
-      seeds: distinct integers from 0 to 2**31 - 1.
-      run_dir: folder for configuration, checkpoints, results and TensorBoard events; None keeps
-        everything in memory.
-      configs: trains every seed with each of these configs, of which the learner's own is the
-        first, all of them in one program. They may differ in what is `learner.per_member`.
-      resume: go on with the run in `run_dir`; the outcome is the one of an uninterrupted run. It
-        may be made longer (`learner.length`), where nothing of its config depends on that, and may
-        be given more seeds: the outcome is that of a run that was so from its beginning.
-      on_progress: called with `learner.progress(...)` about once a second. Where it returns True
-        the run stops.
-      evaluate_every: updates from one evaluation to the next: each seed plays greedy episodes
-        in environments of their own. Training is the same to the last bit without. None evaluates
-        nothing.
-      evaluation_episodes: how many each seed plays, the same ones at every evaluation.
-      stop_at: the run stops after the update with which the mean over seeds reaches this level: of
-        the last evaluation, where there is one every so often, and else of the last finished
-        return. Lost seeds do not count; of several configs each has to be there.
+        learner: What is to be run.
+        seeds: Distinct integers from 0 to 2**31 - 1.
+        run_dir: Folder for configuration, checkpoints, results and TensorBoard events; None keeps
+            everything in memory.
+        configs: Trains every seed with each of these configs, of which the learner's own is the
+            first, all of them in one program. They may differ in what is `learner.per_member`.
+        resume: Go on with the run in `run_dir`; the outcome is the one of an uninterrupted run. It
+            may be made longer (`learner.length`), where nothing of its config depends on that, and
+            may be given more seeds: the outcome is that of a run that was so from its beginning.
+        on_progress: Called with `learner.progress(...)` about once a second. Where it returns True
+            the run stops.
+        evaluate_every: Updates from one evaluation to the next: each seed plays greedy episodes in
+            environments of their own. Training is the same to the last bit without. None evaluates
+            nothing.
+        evaluation_episodes: How many each seed plays, the same ones at every evaluation.
+        stop_at: The run stops after the update with which the mean over seeds reaches this level:
+            of the last evaluation, where there is one every so often, and else of the last finished
+            return. Lost seeds do not count; of several configs each has to be there.
 
     Returns:
-      What `learner.result` makes of the run; a list of that for each of `configs`. `finished` of
-      one that was stopped is False; it is resumed as an interrupted one is. Evaluations and
-      `stop_at` are no part of what a run is: they may be others when it is resumed, and hold from
-      there on.
+        What `learner.result` makes of the run; a list of that for each of `configs`. `finished` of
+        one that was stopped is False; it is resumed as an interrupted one is. Evaluations and
+        `stop_at` are no part of what a run is: they may be others when it is resumed, and hold from
+        there on.
 
     Raises:
-      ValueError: before any work, if an argument breaks its rule, or `run_dir` holds another run or
-        a damaged one, or is in use.
-      NonFiniteError: at the end, if some seeds' numbers became infinite or NaN. From then on such a
-        seed is left as it was, and the others go on; `result` of the error has all of them.
-      KeyboardInterrupt: on Ctrl-C, SIGTERM and SIGHUP, after a checkpoint was written; so after any
-        error, of `on_progress` too.
+        ValueError: Before any work, if an argument breaks its rule, or `run_dir` holds another run
+            or a damaged one, or is in use.
+        NonFiniteError: At the end, if some seeds' numbers became infinite or NaN. From then on such
+            a seed is left as it was, and the others go on; `result` of the error has all of them.
+        KeyboardInterrupt: On Ctrl-C, SIGTERM and SIGHUP, after a checkpoint was written; so after
+            any error, of `on_progress` too.
 
     Warns:
-      RuntimeWarning: where a seed becomes non-finite, and where a file of the run cannot be written
-        (a full disk, a folder that was deleted). Checkpoints are tried again; what could not be
-        written at the end is in the result all the same.
+        RuntimeWarning: Where a seed becomes non-finite, and where a file of the run cannot be
+            written (a full disk, a folder that was deleted). Checkpoints are tried again; what
+            could not be written at the end is in the result all the same.
     """
     seeds = check_seeds(seeds)
     if run_dir is None and resume:
@@ -115,14 +115,14 @@ class Run:
     """One run: its state, and the loop over calls of the learner's stages.
 
     Args:
-      learner: what is run.
-      seeds: the seeds.
-      folder: the run folder, claimed for this run, or None.
-      on_progress: see `train`.
-      configs: see `train`; every seed is a member with each of them.
-      evaluator: says when the run is evaluated; None for never.
-      stop_at: see `train`.
-      of: how many members the run will have, where these are given to one that has others.
+        learner: What is run.
+        seeds: The seeds.
+        folder: The run folder, claimed for this run, or None.
+        on_progress: See `train`.
+        configs: See `train`; every seed is a member with each of them.
+        evaluator: Says when the run is evaluated; None for never.
+        stop_at: See `train`.
+        of: How many members the run will have, where these are given to one that has others.
     """
 
     def __init__(
@@ -389,15 +389,15 @@ class Run:
         """What a call gave, with members that are not finite as they were before they were not.
 
         Args:
-          stage: that was run.
-          block: its members.
-          before: the state before the call.
-          after: the state after it.
-          reports: `[steps, ..., members]` by name.
+            stage: That was run.
+            block: Its members.
+            before: The state before the call.
+            after: The state after it.
+            reports: `[steps, ..., members]` by name.
 
         Returns:
-          The state; the reports, NaN, 0 and False from the step on in which a member was harmed;
-          and the members that were not harmed before.
+            The state; the reports, NaN, 0 and False from the step on in which a member was harmed;
+            and the members that were not harmed before.
         """
         harmed = {self.members[harm.column] for harm in self.state.harms}
         old = np.array([member in harmed for member in block])
@@ -440,7 +440,7 @@ class Run:
         """Says at the end which seeds were lost on the way.
 
         Raises:
-          NonFiniteError: if there are some, with the result.
+            NonFiniteError: If there are some, with the result.
         """
         harms = self.state.harms
         if not harms:
@@ -494,7 +494,7 @@ class Run:
         """Takes up the folder's checkpoint, if there is one.
 
         Raises:
-          ValueError: if it is damaged, another run's, or holds other arrays.
+            ValueError: If it is damaged, another run's, or holds other arrays.
         """
         if self.folder is None:
             return
@@ -524,9 +524,9 @@ class Run:
         """Goes on from a checkpoint of fewer seeds: the others are trained until they are as far.
 
         Args:
-          checkpoint: of the folder.
-          folder: of the run; those others have one of their own below it meanwhile.
-          before: the seeds of the checkpoint.
+            checkpoint: Of the folder.
+            folder: Of the run; those others have one of their own below it meanwhile.
+            before: The seeds of the checkpoint.
         """
         old = Run(self.learner, before, None, None)
         old.take_up(checkpoint, folder)
@@ -552,7 +552,7 @@ class Run:
         """Goes on from a checkpoint.
 
         Raises:
-          ValueError: if it holds other arrays than those of this run.
+            ValueError: If it holds other arrays than those of this run.
         """
         self.fill_up_as(checkpoint)
         state = self.state

@@ -74,7 +74,7 @@ def describe(
     """What every `run.json` says: all that is needed to know and to repeat a run.
 
     Raises:
-      ValueError: if the environment's configuration cannot be written down.
+        ValueError: If the environment's configuration cannot be written down.
     """
     return {
         "format": FORMAT,
@@ -104,13 +104,13 @@ class RunFolder:
     The last two are in a folder for each config, `config-0` and so on, where a run has several.
 
     Args:
-      path: the folder; made if missing.
-      description: the contents of `run.json`, see `describe`.
-      config_type: class of the config, by which a folder from before one of its fields existed is
-        still known; None takes what `run.json` says as it is.
-      length: the field of the config that says how long the run is, where a longer one begins as a
-        shorter one does; None where there is none.
-      fixed_by: what makes this config depend on the length all the same, or None.
+        path: The folder; made if missing.
+        description: The contents of `run.json`, see `describe`.
+        config_type: Class of the config, by which a folder from before one of its fields existed is
+            still known; None takes what `run.json` says as it is.
+        length: The field of the config that says how long the run is, where a longer one begins as
+            a shorter one does; None where there is none.
+        fixed_by: What makes this config depend on the length all the same, or None.
     """
 
     def __init__(
@@ -145,8 +145,8 @@ class RunFolder:
         """Keeps the folder for the run, and other processes out of it.
 
         Raises:
-          ValueError: if the folder holds a run and `resume` is False, or holds another run, or
-            `run.json` is damaged, or there is nothing to resume, or another process has it.
+            ValueError: If the folder holds a run and `resume` is False, or holds another run, or
+                `run.json` is damaged, or there is nothing to resume, or another process has it.
         """
         self._check(resume)
         self.path.mkdir(parents=True, exist_ok=True)
@@ -207,7 +207,7 @@ class RunFolder:
         """Whether this run is the one that was found, made longer or given more seeds.
 
         Raises:
-          ValueError: if it is, but shorter, or its config depends on the length.
+            ValueError: If it is, but shorter, or its config depends on the length.
         """
         here = self.description
         changed = {**found, "seeds": here["seeds"]}
@@ -255,7 +255,7 @@ class RunFolder:
         """Opens `checkpoint.npz`; None if no checkpoint was written yet.
 
         Raises:
-          ValueError: if the file is damaged, of another format or of another run.
+            ValueError: If the file is damaged, of another format or of another run.
         """
         if not self.checkpoint.exists():
             yield None
@@ -288,7 +288,7 @@ def describe_environment(env: BaseEnvironment) -> dict[str, Any]:
     """What a description says of an environment.
 
     Raises:
-      ValueError: if its `get_config` holds something that JSON cannot say.
+        ValueError: If its `get_config` holds something that JSON cannot say.
     """
     config = env.get_config()
     if not isinstance(config, Mapping):
@@ -310,7 +310,7 @@ def environment_again(description: Mapping[str, Any]) -> Any:
     """The environment of a run, made as `environment_recipe` says, or else by its name.
 
     Raises:
-      ValueError: if it cannot be made.
+        ValueError: If it cannot be made.
     """
     name, how = description["environment"], description.get("environment_recipe")
     env = make(name) if how is None or name in names() else None
@@ -332,8 +332,8 @@ def read_description(path: str | os.PathLike, trainer: str) -> dict[str, Any]:
     """The contents of a run folder's `run.json`.
 
     Raises:
-      ValueError: if the folder holds no run or another trainer's, or one of another format, or the
-        file is damaged or was changed.
+        ValueError: If the folder holds no run or another trainer's, or one of another format, or
+            the file is damaged or was changed.
     """
     description = read_any_description(path)
     if description["trainer"] != trainer:
@@ -348,8 +348,8 @@ def read_any_description(path: str | os.PathLike) -> dict[str, Any]:
     """The contents of the `run.json` of whichever trainer's run.
 
     Raises:
-      ValueError: if the folder holds no run, or one of another format, or the file is damaged or
-        was changed.
+        ValueError: If the folder holds no run, or one of another format, or the file is damaged or
+            was changed.
     """
     file = Path(path) / "run.json"
     if not file.exists():
@@ -455,7 +455,7 @@ def _plain(value: Any, where: str, key: Any) -> Any:
     """A value as JSON gives it back.
 
     Raises:
-      ValueError: naming what cannot be said in JSON.
+        ValueError: Naming what cannot be said in JSON.
     """
     if value is None or isinstance(value, bool | str):
         return value

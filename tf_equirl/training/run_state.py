@@ -18,12 +18,12 @@ class RunState(NamedTuple):
     """A run between two calls. Replaced as a whole, so that Ctrl-C finds it consistent.
 
     Attributes:
-      states: the learner's, one for each block of seeds.
-      done: steps that are made by stage.
-      reports: by stage what each call reported, `[steps, ..., members]` by name.
-      seconds: time by stage.
-      evaluations: greedy episodes of all members.
-      harms: members that became non-finite.
+        states: The learner's, one for each block of seeds.
+        done: Steps that are made by stage.
+        reports: By stage what each call reported, `[steps, ..., members]` by name.
+        seconds: Time by stage.
+        evaluations: Greedy episodes of all members.
+        harms: Members that became non-finite.
     """
 
     states: list[Any]
@@ -69,10 +69,10 @@ def joined_state(
     """The state of one run of all members, from those of runs of some of them that are as far.
 
     Args:
-      parts: the `Run`s.
-      members: all members, in the order that they are to have.
-      blocks: the same, as they are trained side by side.
-      states: the state of each block at its start, whose variables are used.
+        parts: The `Run`s.
+        members: All members, in the order that they are to have.
+        blocks: The same, as they are trained side by side.
+        states: The state of each block at its start, whose variables are used.
     """
     found = [member for part in parts for member in part.members]
     order = [found.index(member) for member in members]

@@ -35,10 +35,10 @@ class SavedRun(NamedTuple):
     """What a run folder holds.
 
     Attributes:
-      description: the contents of `run.json`.
-      env: the environment.
-      networks: the Keras models by role, untrained; None where the run has none in a role.
-      outcome: what the host loop knew of the run.
+        description: The contents of `run.json`.
+        env: The environment.
+        networks: The Keras models by role, untrained; None where the run has none in a role.
+        outcome: What the host loop knew of the run.
     """
 
     description: dict[str, Any]
@@ -55,7 +55,7 @@ class SavedRun(NamedTuple):
         """The configs of the run; one, unless it has several.
 
         Raises:
-          ValueError: if one is not of this kind.
+            ValueError: If one is not of this kind.
         """
         found = self.description.get("configs", [self.description["config"]])
         return [kind.from_json(config) for config in found]
@@ -64,7 +64,7 @@ class SavedRun(NamedTuple):
         """What the learner of the run makes of it, however far it came; a list for several configs.
 
         Raises:
-          ValueError: if the learner's run could not have come to where this one is.
+            ValueError: If the learner's run could not have come to where this one is.
         """
         try:
             for _ in calls(learner, self.outcome.done):
@@ -87,14 +87,14 @@ def read_run(
     """Reads the folder of a run.
 
     Args:
-      run_dir: the folder.
-      trainer: name of the function that made it, such as "train_ppo".
-      env: the environment, where `run.json` does not say how to make it, because its class is not
-        of a module, or its arguments are no plain values.
+        run_dir: The folder.
+        trainer: Name of the function that made it, such as "train_ppo".
+        env: The environment, where `run.json` does not say how to make it, because its class is not
+            of a module, or its arguments are no plain values.
 
     Raises:
-      ValueError: if the folder holds no run of this trainer or nothing was saved yet, it is
-        damaged, or the environment is another one than the run's.
+        ValueError: If the folder holds no run of this trainer or nothing was saved yet, it is
+            damaged, or the environment is another one than the run's.
     """
     description = read_description(run_dir, trainer)
     env = environment_again(description) if env is None else envs.make(env)
@@ -113,11 +113,11 @@ def read_networks(
     """The networks of a run, untrained, and what the host loop knew of it.
 
     Args:
-      run_dir: its folder.
-      description: the contents of its `run.json`.
+        run_dir: Its folder.
+        description: The contents of its `run.json`.
 
     Raises:
-      ValueError: if nothing was saved yet, or the folder is damaged.
+        ValueError: If nothing was saved yet, or the folder is damaged.
     """
     folder = RunFolder(run_dir, description)
     with folder.saved() as checkpoint:
@@ -140,7 +140,7 @@ def calls(learner: Learner, done: Mapping[str, int]) -> Iterator[tuple[str, int,
     """The work that leads a learner's run from its start to `done`: stage, first step, steps.
 
     Raises:
-      ValueError: if no run of it comes there.
+        ValueError: If no run of it comes there.
     """
     made = dict.fromkeys(learner.stages, 0)
     if set(made) != set(done):
@@ -177,7 +177,7 @@ def read_outcome(
     """What `outcome_arrays` wrote.
 
     Raises:
-      ValueError: if arrays contradict one another, or weights of a sound seed are not finite.
+        ValueError: If arrays contradict one another, or weights of a sound seed are not finite.
     """
     arrays = checkpoint.read_all(lambda name: not name.startswith("state/"))
     try:

@@ -41,8 +41,8 @@ class Uniform(Space):
     """Numbers of a range, all equally likely.
 
     Attributes:
-      low: the smallest.
-      high: the largest.
+        low: The smallest.
+        high: The largest.
     """
 
     low: float
@@ -52,7 +52,7 @@ class Uniform(Space):
         """Validates the range.
 
         Raises:
-          ValueError: unless low < high, both finite.
+            ValueError: Unless low < high, both finite.
         """
         for field in ("low", "high"):
             value = number(field, getattr(self, field), "a finite number", math.isfinite)
@@ -81,7 +81,7 @@ class LogUniform(Uniform):
         """Validates the range.
 
         Raises:
-          ValueError: unless 0 < low < high, both finite.
+            ValueError: Unless 0 < low < high, both finite.
         """
         super().__post_init__()
         if self.low <= 0:
@@ -102,8 +102,8 @@ class Choice(Space):
     """Some values, all equally likely.
 
     Attributes:
-      values: None, booleans, numbers, texts, and tuples of these; at least one, each once, at most
-        10,000.
+        values: None, booleans, numbers, texts, and tuples of these; at least one, each once, at
+            most 10,000.
     """
 
     values: tuple[Any, ...]
@@ -112,7 +112,7 @@ class Choice(Space):
         """Validates the values.
 
         Raises:
-          ValueError: if there is none, one stands there twice, or one is not plain.
+            ValueError: If there is none, one stands there twice, or one is not plain.
         """
         rule = "a list of different plain values, at least one"
         if not isinstance(self.values, (list, tuple)) or len(self.values) > _MOST_VALUES:
@@ -151,7 +151,7 @@ def declared_spaces(config: Any) -> dict[str, Space]:
     """The spaces that stand beside the fields of a config, by the names that `flat` has.
 
     Args:
-      config: a config, or one that is made of others, whose first part's fields keep their names.
+        config: A config, or one that is made of others, whose first part's fields keep their names.
     """
     spaces = {}
     for field in dataclasses.fields(config):
@@ -176,12 +176,12 @@ def parse_space(name: str, text: str, declared: Space | None = None) -> Space:
     the values to choose from.
 
     Args:
-      name: of the hyperparameter, for messages.
-      text: what is written.
-      declared: the space that stands beside the field.
+        name: Of the hyperparameter, for messages.
+        text: What is written.
+        declared: The space that stands beside the field.
 
     Raises:
-      ValueError: if it is neither, or breaks the rule of its kind.
+        ValueError: If it is neither, or breaks the rule of its kind.
     """
     if ".." in text:
         try:
@@ -199,7 +199,7 @@ def space_from_json(fields: Mapping[str, Any]) -> Space:
     """The space that `to_json` described.
 
     Raises:
-      ValueError: if there is none such.
+        ValueError: If there is none such.
     """
     kinds: dict[Any, Any] = {"uniform": Uniform, "log-uniform": LogUniform, "choice": Choice}
     arguments = dict(fields)

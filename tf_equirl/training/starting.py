@@ -29,10 +29,10 @@ class Start(NamedTuple):
     """Networks that every seed goes on from.
 
     Attributes:
-      networks: by role, the "actor" and maybe the "critic".
-      name: what tells them from others: a name of the zoo, or a digest of their weights.
-      place: where they are found again, `{"from": path, "seed": seed}`; None of a name of the zoo,
-        which says it itself, and of what is in memory only.
+        networks: By role, the "actor" and maybe the "critic".
+        name: What tells them from others: a name of the zoo, or a digest of their weights.
+        place: Where they are found again, `{"from": path, "seed": seed}`; None of a name of the
+            zoo, which says it itself, and of what is in memory only.
     """
 
     networks: dict[str, keras.Model]
@@ -64,10 +64,10 @@ def start_of_training(
     """What a trainer's arguments say of where seeds start.
 
     Returns:
-      The start, None for networks of their own, and the actor and the critic to train, if given.
+        The start, None for networks of their own, and the actor and the critic to train, if given.
 
     Raises:
-      ValueError: as `starting_point` does; and for networks beside it, or a seed alone.
+        ValueError: As `starting_point` does; and for networks beside it, or a seed alone.
     """
     if start_from is None:
         if start_seed is not None:
@@ -92,14 +92,15 @@ def starting_point(
     """The networks that `start_from` of a trainer stands for.
 
     Args:
-      start_from: the name of a model in the zoo; the path of a `.keras` file, which is an actor; of
-        a run folder; or of a model's folder in a zoo of one's own; a result of training; or what
-        `zoo.load` gives.
-      start_seed: which seed of a run or a result; None takes the best, see
-        `TrainingResult.best_seed`.
+        start_from: The name of a model in the zoo; the path of a `.keras` file, which is an actor;
+            of a run folder; or of a model's folder in a zoo of one's own; a result of training; or
+            what `zoo.load` gives.
+        start_seed: Which seed of a run or a result; None takes the best, see
+            `TrainingResult.best_seed`.
 
     Raises:
-      ValueError: if it is none of these, is damaged, or holds no policy; or there is no such seed.
+        ValueError: If it is none of these, is damaged, or holds no policy; or there is no such
+            seed.
     """
     with within("start_from"):
         if start_seed is not None:

@@ -16,7 +16,7 @@ def check_stop(stop_at: Any, learner: Learner, evaluate_every: int | None) -> fl
     """`stop_at` as a float.
 
     Raises:
-      ValueError: unless it is a finite number or None, and there is something to compare it with.
+        ValueError: Unless it is a finite number or None, and there is something to compare it with.
     """
     if stop_at is None:
         return None

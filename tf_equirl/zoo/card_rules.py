@@ -139,10 +139,10 @@ def validate_card(card: Any) -> None:
     card without it is a policy's.
 
     Args:
-      card: the parsed `card.json`.
+        card: The parsed `card.json`.
 
     Raises:
-      ValueError: naming the first field that is missing or breaks its rule.
+        ValueError: Naming the first field that is missing or breaks its rule.
     """
     if not isinstance(card, dict):
         reject("card", "an object", card)

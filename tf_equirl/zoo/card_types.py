@@ -9,10 +9,10 @@ class CardType(NamedTuple):
     """One of the two things that a card can describe.
 
     Attributes:
-      text: the value of the card's field `type`; what a `must_be` names.
-      inputs: what its networks are called with, by the names of the arrays in `golden.npz`.
-      outputs: its networks, each with the name of its outputs in `golden.npz`. The first network
-        is the one that its kind is told by; `<network>.keras` is its file.
+        text: The value of the card's field `type`; what a `must_be` names.
+        inputs: What its networks are called with, by the names of the arrays in `golden.npz`.
+        outputs: Its networks, each with the name of its outputs in `golden.npz`. The first network
+            is the one that its kind is told by; `<network>.keras` is its file.
     """
 
     text: str
@@ -31,7 +31,7 @@ def type_of(card: dict[str, Any]) -> CardType:
     """What a card describes. Without the field `type`, which came later, it is a policy.
 
     Raises:
-      ValueError: for another type than those known here.
+        ValueError: For another type than those known here.
     """
     text = card.get("type", POLICY.text)
     if not isinstance(text, str) or text not in CARD_TYPES:

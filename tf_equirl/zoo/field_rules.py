@@ -91,12 +91,12 @@ def validate(place: str, value: Any, rule: Any) -> None:
     """Checks a field, and those inside of it.
 
     Args:
-      place: the field's name, "" for the whole card.
-      value: what stands there.
-      rule: a `Rule`, or a dictionary of rules for the fields of an object.
+        place: The field's name, "" for the whole card.
+        value: What stands there.
+        rule: A `Rule`, or a dictionary of rules for the fields of an object.
 
     Raises:
-      ValueError: naming the first field that is missing or breaks its rule.
+        ValueError: Naming the first field that is missing or breaks its rule.
     """
     if isinstance(rule, Rule):
         if not rule.holds(value):

@@ -21,10 +21,10 @@ def verify_outputs(name: str, folder: Folder = None) -> float:
     """Compares a model's outputs with those stored when it was published (`golden.npz`).
 
     Returns:
-      The largest difference of the outputs of a network, relative to the largest of them.
+        The largest difference of the outputs of a network, relative to the largest of them.
 
     Raises:
-      ValueError: as `zoo.verify` does, or if the difference is above 1e-5.
+        ValueError: As `zoo.verify` does, or if the difference is above 1e-5.
     """
     return steadily(folder, lambda: _verify_outputs(name, folder))
 

@@ -30,13 +30,13 @@ def read_model(file: Path, content: bytes | None = None) -> keras.Model:
     mebibyte, and a model has at most as many weights as its file has bytes for them.
 
     Args:
-      file: the file.
-      content: what is in it, where that is read already.
+        file: The file.
+        content: What is in it, where that is read already.
 
     Raises:
-      ValueError: if there is no such file, it is damaged, holds a Lambda layer, a layer that is not
-        registered with Keras, something of Keras that is newer than the installed version, or a
-        model that is too large for it.
+        ValueError: If there is no such file, it is damaged, holds a Lambda layer, a layer that is
+            not registered with Keras, something of Keras that is newer than the installed version,
+            or a model that is too large for it.
     """
     if file.suffix != ".keras" or not file.is_file():
         raise ValueError(f"a model must be a .keras file that exists. Received: {file}")

@@ -31,7 +31,7 @@ def read_json(file: Path) -> Any:
     """The contents of a JSON file.
 
     Raises:
-      ValueError: as `parse_json` does, or if the file is missing.
+        ValueError: As `parse_json` does, or if the file is missing.
     """
     return parse_json(read_file(file, MAXIMUM_JSON), file)
 
@@ -40,11 +40,11 @@ def parse_json(content: bytes, file: Path) -> Any:
     """What a JSON file says.
 
     Args:
-      content: its bytes.
-      file: its path, for messages.
+        content: Its bytes.
+        file: Its path, for messages.
 
     Raises:
-      ValueError: if it is too large, or is not JSON (NaN and infinity are not), or nested deeply.
+        ValueError: If it is too large, or is not JSON (NaN and infinity are not), or nested deeply.
     """
 
     def refuse(constant: str) -> None:
@@ -64,7 +64,7 @@ def check_depth(value: Any, name: str) -> None:
     """Checks that lists and dictionaries are not nested so deeply that recursion would fail.
 
     Raises:
-      ValueError: if they are.
+        ValueError: If they are.
     """
     level, depth = [value], 0
     while level:
@@ -82,7 +82,7 @@ def read_file(file: Path, maximum: int) -> bytes:
     """The contents of a file that is not larger than it may be.
 
     Raises:
-      ValueError: if it is missing or larger.
+        ValueError: If it is missing or larger.
     """
     if not file.is_file():
         raise ValueError(f"{file} must exist. Received: no such file")
@@ -99,7 +99,7 @@ def read_parts(content: bytes, is_wanted: Callable[[str], bool]) -> dict[str, by
     Together they are at most ten times as large as the archive, and a mebibyte.
 
     Raises:
-      Exception: of many types, if the archive is damaged or they are larger.
+        Exception: Of many types, if the archive is damaged or they are larger.
     """
     parts, left = {}, 10 * len(content) + 2**20
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -134,7 +134,7 @@ def check_records(records: Any, where: str) -> None:
     """Checks the form of records.
 
     Raises:
-      ValueError: for a name that is no plain file name, or a record that is not as above.
+        ValueError: For a name that is no plain file name, or a record that is not as above.
     """
     if not isinstance(records, dict):
         raise ValueError(f"{where} must list files. Received: {records!r:.200}")
@@ -158,14 +158,14 @@ def check_file(file: Path, *sources: tuple[str, dict[str, Any]]) -> bytes:
     """Checks a file against its records.
 
     Args:
-      file: the file.
-      *sources: where records stand, for messages, and the checked records.
+        file: The file.
+        *sources: Where records stand, for messages, and the checked records.
 
     Returns:
-      What was checked; the file may be another one by the time that it is read again.
+        What was checked; the file may be another one by the time that it is read again.
 
     Raises:
-      ValueError: if the file has no record, is missing, or has another SHA-256 or size.
+        ValueError: If the file has no record, is missing, or has another SHA-256 or size.
     """
     for source, records in sources:
         if file.name not in records:

@@ -37,11 +37,11 @@ class ZooEntry:
     """A pretrained model: a policy with its critic, or a transition model.
 
     Attributes:
-      name: its name in the zoo.
-      networks: its networks by their role, `{"actor": ..., "critic": ...}` or
-        `{"transition": ...}`.
-      card: what is known about it, as `card.json` holds it.
-      path: its folder.
+        name: Its name in the zoo.
+        networks: Its networks by their role, `{"actor": ..., "critic": ...}` or
+            `{"transition": ...}`.
+        card: What is known about it, as `card.json` holds it.
+        path: Its folder.
     """
 
     name: str
@@ -75,7 +75,7 @@ def default_folder() -> Path:
     """The zoo that comes with the package: inside of it once installed, else beside it.
 
     Raises:
-      ValueError: if there is none.
+        ValueError: If there is none.
     """
     package = Path(__file__).parents[1]
     places = (package / "_zoo", package.parent / "zoo")
@@ -92,10 +92,10 @@ def names(folder: Folder = None) -> list[str]:
     """The names of all models, sorted.
 
     Args:
-      folder: a zoo other than the one that comes with the package; so in every function here.
+        folder: A zoo other than the one that comes with the package; so in every function here.
 
     Raises:
-      ValueError: if there is no zoo, or its index is damaged.
+        ValueError: If there is no zoo, or its index is damaged.
     """
     return steadily(folder, lambda: sorted(_read_index(folder)[1]))
 
@@ -104,8 +104,8 @@ def path(name: str, folder: Folder = None) -> Path:
     """The folder of a model.
 
     Raises:
-      ValueError: if the zoo has no model of this name (near names are suggested), or its folder
-        is missing.
+        ValueError: If the zoo has no model of this name (near names are suggested), or its folder
+            is missing.
     """
 
     def read() -> Path:
@@ -121,8 +121,8 @@ def card(name: str, folder: Folder = None) -> dict[str, Any]:
     """What is known about a model: the contents of its `card.json`.
 
     Raises:
-      ValueError: for an unknown name, and if the card is missing, breaks the rules of
-        `validate_card`, or has not the checksum that the index gives.
+        ValueError: For an unknown name, and if the card is missing, breaks the rules of
+            `validate_card`, or has not the checksum that the index gives.
     """
     return steadily(folder, lambda: _read_card(*_find(name, folder)))
 
@@ -131,20 +131,20 @@ def load(name: str, folder: Folder = None, must_be: str | None = None) -> ZooEnt
     """Loads a model, after checking the SHA-256 of every file that it reads.
 
     Args:
-      name: its name.
-      folder: a zoo other than the one that comes with the package.
-      must_be: "policy" or "transition model", where only one of them will do.
+        name: Its name.
+        folder: A zoo other than the one that comes with the package.
+        must_be: "policy" or "transition model", where only one of them will do.
 
     Raises:
-      ValueError: as `card` does, and if a file is missing, or its checksum is not the one in the
-        index and in the card (the message names the file and both sums), or it holds no model; or
-        if the model is not what it must be.
+        ValueError: As `card` does, and if a file is missing, or its checksum is not the one in the
+            index and in the card (the message names the file and both sums), or it holds no model;
+            or if the model is not what it must be.
 
     Example:
-      >>> from tf_equirl import zoo
-      >>> entry = zoo.load("cartpole-ppo-gcnn")
-      >>> entry.actor.output_shape, entry.critic.output_shape
-      ((None, 2), (None, 1))
+        >>> from tf_equirl import zoo
+        >>> entry = zoo.load("cartpole-ppo-gcnn")
+        >>> entry.actor.output_shape, entry.critic.output_shape
+        ((None, 2), (None, 1))
     """
 
     def read() -> ZooEntry:
@@ -164,16 +164,16 @@ def load_model(
     `.keras` file.
 
     Args:
-      name_or_path: a name in the zoo, or the path of a file that ends in `.keras`.
-      folder: a zoo other than the one that comes with the package.
-      must_be: as in `load`; files are taken as they are.
+        name_or_path: A name in the zoo, or the path of a file that ends in `.keras`.
+        folder: A zoo other than the one that comes with the package.
+        must_be: As in `load`; files are taken as they are.
 
     Returns:
-      The model, not compiled.
+        The model, not compiled.
 
     Raises:
-      ValueError: if it is neither, or the file is damaged or holds a Lambda layer; for a name, as
-        `load` does.
+        ValueError: If it is neither, or the file is damaged or holds a Lambda layer; for a name, as
+            `load` does.
     """
     text = os.fspath(name_or_path)
     if text.endswith(".keras") or os.path.basename(text) != text:
@@ -196,11 +196,11 @@ def verify(name: str, folder: Folder = None) -> dict[str, Any]:
     """Checks every file of a model: that it is there, its size and its SHA-256; loads none.
 
     Returns:
-      The records of the files, `{file: {"sha256": ..., "bytes": ...}}`.
+        The records of the files, `{file: {"sha256": ..., "bytes": ...}}`.
 
     Raises:
-      ValueError: as `card` does, and naming the first file that is missing, is not the one that
-        index and card describe, or that neither knows; hidden files do not count.
+        ValueError: As `card` does, and naming the first file that is missing, is not the one that
+            index and card describe, or that neither knows; hidden files do not count.
     """
 
     def read() -> dict[str, Any]:
@@ -223,7 +223,7 @@ def steadily(folder: Folder, read: Callable[[], _T]) -> _T:
     """What `read` returns; it is called again where another process published meanwhile.
 
     Raises:
-      ValueError: as `read` does of a zoo that nobody changes.
+        ValueError: As `read` does of a zoo that nobody changes.
     """
     place = _place(folder)
     for _ in range(_TRIES):
@@ -240,12 +240,12 @@ def checked_content(file: Path, records: dict[str, Any], content: dict[str, Any]
     """What is in a file of a model, checked.
 
     Args:
-      file: the file.
-      records: those of the index.
-      content: the card.
+        file: The file.
+        records: Those of the index.
+        content: The card.
 
     Raises:
-      ValueError: if the file is not the one that both describe.
+        ValueError: If the file is not the one that both describe.
     """
     sources = [(INDEX, records), (CARD, content["files"])]
     return check_file(file, *sources[: 1 if file.name in NOT_IN_CARD else 2])

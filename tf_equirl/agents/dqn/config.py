@@ -37,44 +37,45 @@ class DQNConfig(ReplayConfig, PictureConfig, RelaxationConfig):
     They are validated on construction: a `ValueError` names the field, the rule and the value.
 
     Attributes:
-      total_timesteps: environment steps per seed, rounded down to whole updates.
-      num_environments: environments that each seed steps side by side.
-      rollout_steps: steps per environment and update.
-      learning_rate: Adam's step size.
-      anneal_learning_rate: decrease the step size linearly to 0 over the run.
-      adam_beta_1: share of the old mean of gradients that Adam keeps at each step.
-      adam_beta_2: the same for the mean of their squares.
-      adam_epsilon: added to the root of that mean, by which Adam divides.
-      max_gradient_norm: bound on the norm of one gradient; None does not bound it.
-      discount: gamma.
-      q_function: kind of network, see `models.q_function`: mlp, cnn, gcnn, symmetrizer,
-        symmetrizer-sampled, symmetrizer-random, relaxed or rpp.
-      hidden_units: widths of its hidden layers, at most 100 up to 16,384.
-      match_parameters: its parameter budget, at most 10^8; `hidden_units` are then the proportions
-        of its widths. None keeps `hidden_units`.
-      activation: name of the Keras activation of its hidden layers, a pointwise one such as "tanh".
-        None takes "relu".
-      double: choose the action after a window by the network that is trained, and take its value
-        from the target network (van Hasselt et al., 2016, equation 4); otherwise the target network
-        does both.
-      n_steps: rewards of so many steps are summed before a value is bootstrapped, at most 1,000;
-        windows end with their episode.
-      loss: huber or squared.
-      huber_delta: error from which on the Huber loss is linear.
-      buffer_size: newest steps of a seed that are learned from, rounded down to whole steps of all
-        environments; at most 2^23.
-      batch_size: windows of a gradient step, drawn uniformly, with replacement.
-      learning_starts: environment steps of a seed before the first gradient step.
-      train_every: environment steps of a seed before each `gradient_steps`; a multiple of
-        `num_environments` that divides the steps of an update.
-      gradient_steps: gradient steps after each `train_every` environment steps.
-      target_update_period: gradient steps after which the target network becomes a copy of the
-        trained one, again and again.
-      epsilon_start: share of actions that are drawn at random at the start.
-      epsilon_end: share to which that decreases.
-      epsilon_decay: linear comes to `epsilon_end` after `epsilon_steps`; exponential is
-        `epsilon_end + (epsilon_start - epsilon_end) exp(-timestep / epsilon_steps)`.
-      epsilon_steps: environment steps of a seed, see `epsilon_decay`.
+        total_timesteps: Environment steps per seed, rounded down to whole updates.
+        num_environments: Environments that each seed steps side by side.
+        rollout_steps: Steps per environment and update.
+        learning_rate: Step size of Adam.
+        anneal_learning_rate: Decrease the step size linearly to 0 over the run.
+        adam_beta_1: Share of the old mean of gradients that Adam keeps at each step.
+        adam_beta_2: The same for the mean of their squares.
+        adam_epsilon: Added to the root of that mean, by which Adam divides.
+        max_gradient_norm: Bound on the norm of one gradient; None does not bound it.
+        discount: Gamma.
+        q_function: Kind of network, see `models.q_function`: mlp, cnn, gcnn, symmetrizer,
+            symmetrizer-sampled, symmetrizer-random, relaxed or rpp.
+        hidden_units: Widths of its hidden layers, at most 100 up to 16,384.
+        match_parameters: Its parameter budget, at most 10^8; `hidden_units` are then the
+            proportions of its widths. None keeps `hidden_units`.
+        activation: Name of the Keras activation of its hidden layers, a pointwise one such as
+            "tanh". None takes "relu".
+        double: Choose the action after a window by the network that is trained, and take its value
+            from the target network (van Hasselt et al., 2016, equation 4); otherwise the target
+            network does both.
+        n_steps: Rewards of so many steps are summed before a value is bootstrapped, at most 1,000;
+            windows end with their episode.
+        loss: One of huber and squared.
+        huber_delta: Error from which on the Huber loss is linear.
+        buffer_size: Newest steps of a seed that are learned from, rounded down to whole steps of
+            all environments; at most 2^23.
+        batch_size: Windows of a gradient step, drawn uniformly, with replacement.
+        learning_starts: Environment steps of a seed before the first gradient step.
+        train_every: Environment steps of a seed before each `gradient_steps`; a multiple of
+            `num_environments` that divides the steps of an update.
+        gradient_steps: Gradient steps after each `train_every` environment steps.
+        target_update_period: Gradient steps after which the target network becomes a copy of the
+            trained one, again and again.
+        epsilon_start: Share of actions that are drawn at random at the start.
+        epsilon_end: Share to which that decreases.
+        epsilon_decay: One of linear and exponential. Linear comes to `epsilon_end` after
+            `epsilon_steps`; exponential is
+            `epsilon_end + (epsilon_start - epsilon_end) exp(-timestep / epsilon_steps)`.
+        epsilon_steps: Environment steps of a seed, see `epsilon_decay`.
     """
 
     PRESETS = PRESETS
@@ -105,7 +106,7 @@ class DQNConfig(ReplayConfig, PictureConfig, RelaxationConfig):
         """Validates every field.
 
         Raises:
-          ValueError: naming the first field that breaks its rule.
+            ValueError: Naming the first field that breaks its rule.
         """
         super().__post_init__()
         self._check_hidden_units()
@@ -145,8 +146,8 @@ class DQNConfig(ReplayConfig, PictureConfig, RelaxationConfig):
         """See `AgentConfig.learner`.
 
         Args:
-          env: the environment.
-          q_function: network of values, instead of the one that the config describes.
+            env: The environment.
+            q_function: Network of values, instead of the one that the config describes.
         """
         from tf_equirl.agents.dqn.learner import DQNLearner
         from tf_equirl.agents.dqn.network import make_q_function

@@ -15,12 +15,12 @@ def epsilon_at(
     """Epsilon at a timestep, float32.
 
     Args:
-      decay: "linear" comes to `end` after `steps` and stays there; "exponential" is
-        `end + (start - end) exp(-timestep / steps)`.
-      start: at the first step.
-      end: which it comes to, or near.
-      steps: see `decay`.
-      timestep: float32, environment steps that were made.
+        decay: "linear" comes to `end` after `steps` and stays there; "exponential" is
+            `end + (start - end) exp(-timestep / steps)`.
+        start: At the first step.
+        end: Which it comes to, or near.
+        steps: See `decay`.
+        timestep: float32, environment steps that were made.
     """
     share = timestep / steps
     left = tf.maximum(0.0, 1.0 - share) if decay == "linear" else tf.exp(-share)
@@ -35,8 +35,8 @@ def epsilon_greedy(values: tf.Tensor, epsilon: tf.Tensor) -> tf.Tensor:
     symmetry exchanges, and permuting the values permutes the probabilities.
 
     Args:
-      values: `[..., num_actions]`.
-      epsilon: `[...]`.
+        values: `[..., num_actions]`.
+        epsilon: `[...]`.
     """
     best = tf.reduce_max(values, axis=-1, keepdims=True)
     largest = tf.reduce_max(tf.abs(values), axis=-1, keepdims=True)

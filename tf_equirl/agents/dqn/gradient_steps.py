@@ -32,8 +32,8 @@ class GradientSteps:
     """Double Q-learning (van Hasselt et al., 2016) on batches that are drawn already.
 
     Args:
-      population: the network, in the role "q_function".
-      config: hyperparameters.
+        population: The network, in the role "q_function".
+        config: Hyperparameters.
     """
 
     def __init__(self, population: Population, config: DQNConfig):
@@ -67,9 +67,9 @@ class GradientSteps:
         """What values are learned towards, `[members, rows]`.
 
         Args:
-          weights: of the network.
-          target: trained weights of the target network.
-          batch: `[members, rows, ...]`.
+            weights: Of the network.
+            target: Trained weights of the target network.
+            batch: `[members, rows, ...]`.
         """
         of_target = weights._replace(trained={ROLE: target})
         values = self._population.outputs(ROLE, of_target, batch.next_observation)
@@ -85,14 +85,14 @@ class GradientSteps:
         """Gradient of the loss for every member.
 
         Args:
-          weights: of the network.
-          batch: `[members, rows, ...]`.
-          goal: `[members, rows]`, see `goals`.
-          delta: of the Huber loss, `[members]`.
+            weights: Of the network.
+            batch: `[members, rows, ...]`.
+            goal: `[members, rows]`, see `goals`.
+            delta: Of the Huber loss, `[members]`.
 
         Returns:
-          Gradients of the shapes of the trained weights; the loss and the mean of the values that
-          were learned about, `[members]` each.
+            Gradients of the shapes of the trained weights; the loss and the mean of the values that
+            were learned about, `[members]` each.
         """
 
         def loss(data):

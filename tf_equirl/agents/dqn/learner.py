@@ -54,16 +54,16 @@ class DQNLearner(OffPolicyLearner):
     seed and on nothing of the other members.
 
     Args:
-      env: the environment.
-      config: hyperparameters.
-      q_function: Keras model, `[batch, *observation_shape] -> [batch, num_actions]`.
+        env: The environment.
+        config: Hyperparameters.
+        q_function: Keras model, `[batch, *observation_shape] -> [batch, num_actions]`.
 
     Attributes:
-      steps: what is learned from the rows of the memory.
+        steps: What is learned from the rows of the memory.
 
     Raises:
-      ValueError: if the environment has no discrete actions or is none of tensors, or the model
-        does not fit it.
+        ValueError: If the environment has no discrete actions or is none of tensors, or the model
+            does not fit it.
     """
 
     trainer = "train_dqn"

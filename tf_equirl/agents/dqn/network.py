@@ -21,7 +21,7 @@ def make_q_function(env: BaseEnvironment, config: DQNConfig) -> keras.Model:
     """The network that a config describes.
 
     Raises:
-      ValueError: if it cannot be built, or does not fit the environment.
+        ValueError: If it cannot be built, or does not fit the environment.
     """
     check_environment(env)
     size = math.prod(env.observation_shape)
@@ -47,7 +47,7 @@ def check_environment(env: BaseEnvironment) -> None:
     """Checks that DQN can learn in an environment.
 
     Raises:
-      ValueError: if its actions are not discrete, or it is stepped on the host.
+        ValueError: If its actions are not discrete, or it is stepped on the host.
     """
     instance("env", env, BaseEnvironment, "an environment")
     if not isinstance(env.action_distribution, Categorical):
@@ -67,8 +67,8 @@ def check_q_function(env: BaseEnvironment, q_function: keras.Model) -> None:
     """Checks that a network fits an environment.
 
     Raises:
-      ValueError: if it does not, has variables that training would not treat rightly, or DQN
-        cannot learn there.
+        ValueError: If it does not, has variables that training would not treat rightly, or DQN
+            cannot learn there.
     """
     check_environment(env)
     check_model(

@@ -22,7 +22,7 @@ class DQNResult(TrainingResult):
         """The trained network of one seed, from observations to values of all actions.
 
         Raises:
-          ValueError: if the run had no such seed.
+            ValueError: If the run had no such seed.
         """
         return self.model("q_function", seed)
 
@@ -32,6 +32,6 @@ class DQNResult(TrainingResult):
         Evaluate it greedily; as logits its values would make some other policy.
 
         Raises:
-          ValueError: if the run had no such seed.
+            ValueError: If the run had no such seed.
         """
         return self.q_function(seed)

@@ -11,9 +11,9 @@ def element_losses(error: tf.Tensor, kind: str, delta: tf.Tensor) -> tf.Tensor:
     """The loss of each error.
 
     Args:
-      error: target minus value.
-      kind: "squared", or "huber": half the square up to `delta` and linear beyond (Huber, 1964).
-      delta: of "huber".
+        error: Target minus value.
+        kind: "squared", or "huber": half the square up to `delta` and linear beyond (Huber, 1964).
+        delta: Of "huber".
     """
     if kind == "squared":
         return error * error

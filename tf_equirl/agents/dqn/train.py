@@ -72,39 +72,41 @@ def train_dqn(
     same machine and package versions. Curves are those of the epsilon-greedy policy that acts.
 
     Args:
-      env: the environment, or its name: one of functions of tensors, with discrete actions.
-      config: hyperparameters; the defaults if None. A list of configs trains every seed with each
-        of them in the same program; they may differ in learning rate, annealing, Adam's constants,
-        gradient norm, discount, the Huber loss' delta and what epsilon is when.
-      seeds: distinct integers from 0 to 2**31 - 1.
-      run_dir: folder for configuration, checkpoints, results and TensorBoard events; None keeps
-        everything in memory.
-      q_function: network of values to train instead of the one that `config` describes. It serves
-        as the architecture: every seed starts from fresh weights of its own.
-      resume: go on with the run in `run_dir`; the outcome is the one of an uninterrupted run.
-      on_progress: called with a `Progress` about once a second; where it returns True the run
-        stops.
-      evaluate_every: updates from one evaluation to the next, in which every seed plays greedy
-        episodes in environments of their own; `result.evaluations` has their returns. Training is
-        the same to the last bit without. None evaluates nothing.
-      evaluation_episodes: how many a seed plays, the same ones at every evaluation: the first of
-        those of `evaluation.evaluate(q_function, env)`.
-      stop_at: stops the run where the mean over seeds reaches this return: that of the last
-        evaluation, or without evaluations of the last finished episodes. A stopped run
-        has `result.finished` False, and goes on if it is resumed without, or to a higher level.
+        env: The environment, or its name: one of functions of tensors, with discrete actions.
+        config: Hyperparameters; the defaults if None. A list of configs trains every seed with each
+            of them in the same program; they may differ in learning rate, annealing, Adam's
+            constants, gradient norm, discount, the Huber loss' delta and what epsilon is when.
+        seeds: Distinct integers from 0 to 2**31 - 1.
+        run_dir: Folder for configuration, checkpoints, results and TensorBoard events; None keeps
+            everything in memory.
+        q_function: Network of values to train instead of the one that `config` describes. It serves
+            as the architecture: every seed starts from fresh weights of its own.
+        resume: Go on with the run in `run_dir`; the outcome is the one of an uninterrupted run.
+        on_progress: Called with a `Progress` about once a second; where it returns True the run
+            stops.
+        evaluate_every: Updates from one evaluation to the next, in which every seed plays greedy
+            episodes in environments of their own; `result.evaluations` has their returns. Training
+            is the same to the last bit without. None evaluates nothing.
+        evaluation_episodes: How many a seed plays, the same ones at every evaluation: the first of
+            those of `evaluation.evaluate(q_function, env)`.
+        stop_at: Stops the run where the mean over seeds reaches this return: that of the last
+            evaluation, or without evaluations of the last finished episodes. A stopped run
+            has `result.finished` False, and goes on if it is resumed without, or to a higher level.
 
     Returns:
-      A list for a list of configs, of results as for one: learning curves and weights of all seeds.
+        A list for a list of configs, of results as for one: learning curves and weights of all
+        seeds.
 
     Raises:
-      ValueError: before any work, if an argument breaks its rule, the environment is stepped on the
-        host or has continuous actions, the model does not fit it, the replay buffers of all seeds
-        are larger than the memory that is free, or `run_dir` holds another run or a damaged one.
-      NonFiniteError: if a seed's numbers become infinite or NaN; what was computed is kept.
-      KeyboardInterrupt: on Ctrl-C, after a checkpoint was written.
+        ValueError: Before any work, if an argument breaks its rule, the environment is stepped on
+            the host or has continuous actions, the model does not fit it, the replay buffers of all
+            seeds are larger than the memory that is free, or `run_dir` holds another run or a
+            damaged one.
+        NonFiniteError: If a seed's numbers become infinite or NaN; what was computed is kept.
+        KeyboardInterrupt: On Ctrl-C, after a checkpoint was written.
 
     Warns:
-      UserWarning: where epsilon is still on its way when the run ends.
+        UserWarning: Where epsilon is still on its way when the run ends.
     """
     env = environment_of(env)
     config, configs = as_configs(config, DQNConfig)
@@ -133,17 +135,17 @@ def load_dqn_result(run_dir: str | os.PathLike, env: envs.BaseEnvironment | None
     """The result of a run, curves and trained models, from its folder; nothing is written.
 
     Args:
-      run_dir: folder that `train_dqn` wrote.
-      env: the environment, where the folder does not say how to make it: its class is none of a
-        module, or its arguments are no plain values.
+        run_dir: Folder that `train_dqn` wrote.
+        env: The environment, where the folder does not say how to make it: its class is none of a
+            module, or its arguments are no plain values.
 
     Returns:
-      The result up to the last checkpoint; `finished` says whether that is the run's end. A list
-      of results for a run of a list of configs.
+        The result up to the last checkpoint; `finished` says whether that is the run's end. A list
+        of results for a run of a list of configs.
 
     Raises:
-      ValueError: if the folder holds no run of `train_dqn`, or one of which nothing was saved yet,
-        is damaged, or the environment is another one than the run's.
+        ValueError: If the folder holds no run of `train_dqn`, or one of which nothing was saved
+            yet, is damaged, or the environment is another one than the run's.
     """
     found = read_run(run_dir, DQNLearner.trainer, env)
     configs = found.configs(DQNConfig)

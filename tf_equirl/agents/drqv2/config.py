@@ -42,42 +42,42 @@ class DrQv2Config(ReplayConfig, PictureConfig, RelaxationConfig):
     They are validated on construction: a `ValueError` names the field, the rule and the value.
 
     Attributes:
-      total_timesteps: environment steps per seed, rounded down to whole updates.
-      num_environments: environments that each seed steps side by side.
-      rollout_steps: steps per environment and update.
-      learning_rate: Adam's step size, of all three networks.
-      anneal_learning_rate: decrease the step size linearly to 0 over the run.
-      adam_beta_1: share of the old mean of gradients that Adam keeps at each step.
-      adam_beta_2: the same for the mean of their squares.
-      adam_epsilon: added to the root of that mean, by which Adam divides.
-      max_gradient_norm: bound on the norm of one gradient: of the actor, of encoder and critic
-        together; None does not bound it.
-      discount: gamma, by environment step.
-      networks: kind of encoder, actor and critic, see `models.on_encoder`: cnn, gcnn, relaxed or
-        rpp.
-      features: width of the trunks of actor and critic, for each element of the group.
-      hidden_units: widths of the hidden layers of the actor and of each of the critic's two values,
-        at most 100 up to 16,384.
-      match_parameters: parameter budget of all networks together, at most 10^8; `filters`,
-        `features` and `hidden_units` are then the proportions of widths. None keeps them.
-      n_steps: rewards of so many steps are summed before a value is bootstrapped, at most 1,000;
-        windows end with their episode.
-      tau: share of the trained critic that the target critic takes over at each gradient step.
-      deviation_start: standard deviation of the noise of actions at the start, in units in which
-        their box is [-1, 1].
-      deviation_end: that to which it decreases, linearly.
-      deviation_steps: environment steps of a seed until then.
-      noise_clip: bound on the noise of actions that are learned by.
-      shift: pictures that are learned from are shifted by up to so many pixels along both axes, at
-        most 64; 0 shifts none.
-      buffer_size: newest steps of a seed that are learned from, rounded down to whole steps of all
-        environments; at most 2^23.
-      batch_size: windows of a gradient step, drawn uniformly, with replacement.
-      learning_starts: environment steps of a seed before the first gradient step; until then
-        actions are drawn uniformly from their box.
-      train_every: environment steps of a seed before each `gradient_steps`; a multiple of
-        `num_environments` that divides the steps of an update.
-      gradient_steps: gradient steps after each `train_every` environment steps.
+        total_timesteps: Environment steps per seed, rounded down to whole updates.
+        num_environments: Environments that each seed steps side by side.
+        rollout_steps: Steps per environment and update.
+        learning_rate: Step size of Adam, for all three networks.
+        anneal_learning_rate: Decrease the step size linearly to 0 over the run.
+        adam_beta_1: Share of the old mean of gradients that Adam keeps at each step.
+        adam_beta_2: The same for the mean of their squares.
+        adam_epsilon: Added to the root of that mean, by which Adam divides.
+        max_gradient_norm: Bound on the norm of one gradient: of the actor, of encoder and critic
+            together; None does not bound it.
+        discount: Gamma, by environment step.
+        networks: Kind of encoder, actor and critic, see `models.on_encoder`: cnn, gcnn, relaxed or
+            rpp.
+        features: Width of the trunks of actor and critic, for each element of the group.
+        hidden_units: Widths of the hidden layers of the actor and of each of the critic's two
+            values, at most 100 up to 16,384.
+        match_parameters: Parameter budget of all networks together, at most 10^8; `filters`,
+            `features` and `hidden_units` are then the proportions of widths. None keeps them.
+        n_steps: Rewards of so many steps are summed before a value is bootstrapped, at most 1,000;
+            windows end with their episode.
+        tau: Share of the trained critic that the target critic takes over at each gradient step.
+        deviation_start: Standard deviation of the noise of actions at the start, in units in which
+            their box is [-1, 1].
+        deviation_end: That to which it decreases, linearly.
+        deviation_steps: Environment steps of a seed until then.
+        noise_clip: Bound on the noise of actions that are learned by.
+        shift: Pictures that are learned from are shifted by up to so many pixels along both axes,
+            at most 64; 0 shifts none.
+        buffer_size: Newest steps of a seed that are learned from, rounded down to whole steps of
+            all environments; at most 2^23.
+        batch_size: Windows of a gradient step, drawn uniformly, with replacement.
+        learning_starts: Environment steps of a seed before the first gradient step; until then
+            actions are drawn uniformly from their box.
+        train_every: Environment steps of a seed before each `gradient_steps`; a multiple of
+            `num_environments` that divides the steps of an update.
+        gradient_steps: Gradient steps after each `train_every` environment steps.
     """
 
     PRESETS = PRESETS
@@ -113,7 +113,7 @@ class DrQv2Config(ReplayConfig, PictureConfig, RelaxationConfig):
         """Validates every field.
 
         Raises:
-          ValueError: naming the first field that breaks its rule.
+            ValueError: Naming the first field that breaks its rule.
         """
         super().__post_init__()
         self._check_hidden_units()
@@ -151,8 +151,8 @@ class DrQv2Config(ReplayConfig, PictureConfig, RelaxationConfig):
         """See `AgentConfig.learner`.
 
         Args:
-          env: the environment.
-          networks: encoder, actor and critic, instead of those that the config describes.
+            env: The environment.
+            networks: Encoder, actor and critic, instead of those that the config describes.
         """
         from tf_equirl.agents.drqv2.learner import DrQv2Learner
         from tf_equirl.agents.drqv2.networks import make_networks

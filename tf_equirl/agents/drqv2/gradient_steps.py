@@ -41,7 +41,7 @@ class GradientSteps:
     \tau \theta$.
 
     Args:
-      population: the networks, in the roles of `ENCODER`, `ACTOR` and `CRITIC`.
+        population: The networks, in the roles of `ENCODER`, `ACTOR` and `CRITIC`.
     """
 
     def __init__(self, population: Population):
@@ -59,12 +59,12 @@ class GradientSteps:
         """Gradient step number `count`, from 1: of encoder and critic, then of the actor.
 
         Args:
-          learned: before it.
-          batch: `[members, rows, ...]`, of shifted pictures.
-          settings: with "tau", `[members]`.
-          noise: `[members, 2, rows, d]`, of actions in next states, and in states.
-          count: int32 scalar.
-          rates: step sizes, `[members]`, by the names of `Learned.adam`.
+            learned: Before it.
+            batch: `[members, rows, ...]`, of shifted pictures.
+            settings: With "tau", `[members]`.
+            noise: `[members, 2, rows, d]`, of actions in next states, and in states.
+            count: int32 scalar.
+            rates: Step sizes, `[members]`, by the names of `Learned.adam`.
         """
         number, adam = tf.cast(count, tf.float32), dict(learned.adam)
         goal, share = self.goals(learned, batch, noise[:, 0]), shares(batch)
@@ -87,9 +87,9 @@ class GradientSteps:
         """What the critic learns towards, `[members, rows]`.
 
         Args:
-          learned: of which encoder, actor and target critic are used.
-          batch: `[members, rows, ...]`.
-          noise: `[members, rows, d]`.
+            learned: Of which encoder, actor and target critic are used.
+            batch: `[members, rows, ...]`.
+            noise: `[members, rows, d]`.
         """
         of_target = learned.weights.of(CRITIC)._replace(trained=learned.target)
 
@@ -108,14 +108,14 @@ class GradientSteps:
         """Gradient of the critic's loss by encoder and critic.
 
         Args:
-          seeing: weights of both.
-          batch: `[members, rows, ...]`.
-          goal: `[members, rows]`, see `goals`.
-          share: `[members, rows]`, see `shares`.
+            seeing: Weights of both.
+            batch: `[members, rows, ...]`.
+            goal: `[members, rows]`, see `goals`.
+            share: `[members, rows]`, see `shares`.
 
         Returns:
-          The gradient; the loss, the mean of the first values, and the features of observations,
-          `[members, rows, f]`.
+            The gradient; the loss, the mean of the first values, and the features of observations,
+            `[members, rows, f]`.
         """
 
         def loss(data):
@@ -140,11 +140,11 @@ class GradientSteps:
         """Gradient of the policy's loss by the actor, and the loss.
 
         Args:
-          of_actor: the actor's weights.
-          of_critic: the critic's.
-          features: `[members, rows, f]`, which are held.
-          noise: `[members, rows, d]`.
-          share: `[members, rows]`, see `shares`.
+            of_actor: The actor's weights.
+            of_critic: The critic's.
+            features: `[members, rows, f]`, which are held.
+            noise: `[members, rows, d]`.
+            share: `[members, rows]`, see `shares`.
         """
 
         def loss(data):

@@ -64,8 +64,8 @@ def uniform_actions(parameters: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
     """Actions of equal density in the box, in units in which it is [-1, 1].
 
     Args:
-      parameters: of no meaning.
-      uniforms: `[..., d]` in [0, 1).
+        parameters: Of no meaning.
+        uniforms: `[..., d]` in [0, 1).
     """
     return 2.0 * uniforms - 1.0
 
@@ -74,16 +74,16 @@ class DrQv2Learner(OffPolicyLearner):
     """DrQ-v2 (Yarats et al., 2021, arXiv 2107.09645) for many members, in one compiled program.
 
     Args:
-      env: the environment.
-      config: hyperparameters.
-      networks: encoder, actor and critic.
+        env: The environment.
+        config: Hyperparameters.
+        networks: Encoder, actor and critic.
 
     Attributes:
-      steps: what is learned from the rows of the memory.
+        steps: What is learned from the rows of the memory.
 
     Raises:
-      ValueError: if the environment's actions are not those of a bounded box at which noise is cut
-        off, or a model does not fit it.
+        ValueError: If the environment's actions are not those of a bounded box at which noise is
+            cut off, or a model does not fit it.
     """
 
     trainer = "train_drqv2"

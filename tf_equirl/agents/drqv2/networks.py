@@ -26,7 +26,7 @@ def make_networks(env: BaseEnvironment, config: DrQv2Config) -> OnEncoder:
     """Encoder, actor and critic that a config describes.
 
     Raises:
-      ValueError: if they cannot be built, or do not fit the environment.
+        ValueError: If they cannot be built, or do not fit the environment.
     """
     check_environment(env)
     if picture_of(env.symmetry.state) is None:
@@ -59,8 +59,8 @@ def check_environment(env: BaseEnvironment) -> None:
     """Checks that DrQ-v2 can learn in an environment.
 
     Raises:
-      ValueError: if its actions are not those of a box with finite bounds at which noise is cut
-        off, or its group does not map the box to itself.
+        ValueError: If its actions are not those of a box with finite bounds at which noise is cut
+            off, or its group does not map the box to itself.
     """
     instance("env", env, BaseEnvironment, "an environment")
     distribution = env.action_distribution
@@ -84,8 +84,8 @@ def check_networks(env: BaseEnvironment, networks: OnEncoder) -> None:
     """Checks that networks fit an environment, and each other.
 
     Raises:
-      ValueError: if they do not, have variables that training would not treat rightly, or DrQ-v2
-        cannot learn there.
+        ValueError: If they do not, have variables that training would not treat rightly, or DrQ-v2
+            cannot learn there.
     """
     check_environment(env)
     acting = (None, *env.action_distribution.action_shape)
@@ -114,10 +114,10 @@ def policy_model(
     everywhere. A greedy policy takes the means.
 
     Args:
-      encoder: the encoder, whose variables are shared.
-      actor: the actor, likewise.
-      deviation: the standard deviation.
-      count: of standard deviations, see `deviations`.
+        encoder: The encoder, whose variables are shared.
+        actor: The actor, likewise.
+        deviation: The standard deviation.
+        count: Of standard deviations, see `deviations`.
     """
     logarithm = math.log(max(deviation, math.exp(LEAST_LOG_DEVIATION)))
     observation = keras.Input(encoder.input_shape[1:], name="observation")

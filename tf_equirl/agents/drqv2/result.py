@@ -20,7 +20,7 @@ class DrQv2Result(TrainingResult):
     learned from; and "deviation", of the noise of actions, at the end of the update.
 
     Attributes:
-      deviations: standard deviations that the distribution of actions has.
+        deviations: Standard deviations that the distribution of actions has.
     """
 
     deviations: int = 1
@@ -33,10 +33,10 @@ class DrQv2Result(TrainingResult):
         model of its own: encoder and actor in one.
 
         Args:
-          seed: one of the run's seeds.
+            seed: One of the run's seeds.
 
         Raises:
-          ValueError: if the run had no such seed.
+            ValueError: If the run had no such seed.
         """
         parts = self.model("encoder", seed), self.model("actor", seed)
         return policy_model(*parts, self.config.deviation_end, self.deviations)

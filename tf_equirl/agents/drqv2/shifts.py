@@ -22,8 +22,8 @@ def shifted(pictures: tf.Tensor, shifts: tf.Tensor) -> tf.Tensor:
     3.1, whose bilinear interpolation is of shifts by whole pixels, too).
 
     Args:
-      pictures: `[members, rows, height, width, channels]`.
-      shifts: `[members, rows, 2]` int32: by how many pixels the window is moved, down and right.
+        pictures: `[members, rows, height, width, channels]`.
+        shifts: `[members, rows, 2]` int32: by how many pixels the window is moved, down and right.
     """
     members, rows, height, width, channels = pictures.shape
     down, right = shifts[..., 0, tf.newaxis], shifts[..., 1, tf.newaxis]

@@ -71,36 +71,37 @@ def train_drqv2(
     package versions. Curves are those of the policy that acts, with its noise.
 
     Args:
-      env: the environment, or its name: one of pictures, such as `envs.Pixels()`, with actions in
-        a box of finite bounds.
-      config: hyperparameters; the defaults if None. A list of configs trains every seed with each
-        of them in the same program; they may differ in learning rates, annealing, Adam's constants,
-        gradient norm, discount, tau, and the deviations and bound of noise.
-      seeds: distinct integers from 0 to 2**31 - 1.
-      run_dir: folder for configuration, checkpoints, results and TensorBoard events; None keeps
-        everything in memory.
-      resume: go on with the run in `run_dir`; the outcome is the one of an uninterrupted run, but
-        on the host, where the episodes that were under way begin anew.
-      on_progress: called with a `Progress` about once a second; where it returns True the run
-        stops.
-      evaluate_every: updates from one evaluation to the next, in which every seed plays greedy
-        episodes in environments of their own; `result.evaluations` has their returns. Training is
-        the same to the last bit without. None evaluates nothing.
-      evaluation_episodes: how many a seed plays, the same ones at every evaluation: the first of
-        those of `evaluation.evaluate(actor, env)`.
-      stop_at: stops the run where the mean over seeds reaches this return: that of the last
-        evaluation, or without evaluations of the last finished episodes. A stopped run
-        has `result.finished` False, and goes on if it is resumed without, or to a higher level.
+        env: The environment, or its name: one of pictures, such as `envs.Pixels()`, with actions in
+            a box of finite bounds.
+        config: Hyperparameters; the defaults if None. A list of configs trains every seed with each
+            of them in the same program; they may differ in learning rates, annealing, Adam's
+            constants, gradient norm, discount, tau, and the deviations and bound of noise.
+        seeds: Distinct integers from 0 to 2**31 - 1.
+        run_dir: Folder for configuration, checkpoints, results and TensorBoard events; None keeps
+            everything in memory.
+        resume: Go on with the run in `run_dir`; the outcome is the one of an uninterrupted run, but
+            on the host, where the episodes that were under way begin anew.
+        on_progress: Called with a `Progress` about once a second; where it returns True the run
+            stops.
+        evaluate_every: Updates from one evaluation to the next, in which every seed plays greedy
+            episodes in environments of their own; `result.evaluations` has their returns. Training
+            is the same to the last bit without. None evaluates nothing.
+        evaluation_episodes: How many a seed plays, the same ones at every evaluation: the first of
+            those of `evaluation.evaluate(actor, env)`.
+        stop_at: Stops the run where the mean over seeds reaches this return: that of the last
+            evaluation, or without evaluations of the last finished episodes. A stopped run
+            has `result.finished` False, and goes on if it is resumed without, or to a higher level.
 
     Returns:
-      A list for a list of configs, of results as for one: learning curves and weights of all seeds.
+        A list for a list of configs, of results as for one: learning curves and weights of all
+        seeds.
 
     Raises:
-      ValueError: before any work, if an argument breaks its rule, the environment's actions are not
-        such, a model does not fit it, the replay buffers of all seeds are larger than the memory
-        that is free, or `run_dir` holds another run or a damaged one.
-      NonFiniteError: if a seed's numbers become infinite or NaN; what was computed is kept.
-      KeyboardInterrupt: on Ctrl-C, after a checkpoint was written.
+        ValueError: Before any work, if an argument breaks its rule, the environment's actions are
+            not such, a model does not fit it, the replay buffers of all seeds are larger than the
+            memory that is free, or `run_dir` holds another run or a damaged one.
+        NonFiniteError: If a seed's numbers become infinite or NaN; what was computed is kept.
+        KeyboardInterrupt: On Ctrl-C, after a checkpoint was written.
     """
     env = environment_of(env)
     config, configs = as_configs(config, DrQv2Config)
@@ -122,17 +123,17 @@ def load_drqv2_result(run_dir: str | os.PathLike, env: envs.BaseEnvironment | No
     """The result of a run, curves and trained models, from its folder; nothing is written.
 
     Args:
-      run_dir: folder that `train_drqv2` wrote.
-      env: the environment, where the folder does not say how to make it: its class is none of a
-        module, or its arguments are no plain values.
+        run_dir: Folder that `train_drqv2` wrote.
+        env: The environment, where the folder does not say how to make it: its class is none of a
+            module, or its arguments are no plain values.
 
     Returns:
-      The result up to the last checkpoint; `finished` says whether that is the run's end. A list
-      of results for a run of a list of configs.
+        The result up to the last checkpoint; `finished` says whether that is the run's end. A list
+        of results for a run of a list of configs.
 
     Raises:
-      ValueError: if the folder holds no run of `train_drqv2`, or one of which nothing was saved
-        yet, is damaged, or the environment is another one than the run's.
+        ValueError: If the folder holds no run of `train_drqv2`, or one of which nothing was saved
+            yet, is damaged, or the environment is another one than the run's.
     """
     found = read_run(run_dir, DrQv2Learner.trainer, env)
     configs = found.configs(DrQv2Config)

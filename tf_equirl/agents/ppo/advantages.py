@@ -26,17 +26,17 @@ def generalized_advantages(
     nothing. Both end the sum.
 
     Args:
-      rewards: `[steps, ...]` float.
-      values: `[steps, ...]`, values of the states acted in.
-      next_values: `[steps, ...]`, values of the true next states, before any reset.
-      terminated: `[steps, ...]` bool.
-      truncated: `[steps, ...]` bool.
-      discount: gamma, a number or what goes with `[...]`, such as `[members, 1]`.
-      decay: gamma lambda, likewise; lambda of 1 gives the Monte Carlo advantage, of 0 the one-step
-        advantage.
+        rewards: `[steps, ...]` float.
+        values: `[steps, ...]`, values of the states acted in.
+        next_values: `[steps, ...]`, values of the true next states, before any reset.
+        terminated: `[steps, ...]` bool.
+        truncated: `[steps, ...]` bool.
+        discount: Gamma, a number or what goes with `[...]`, such as `[members, 1]`.
+        decay: Gamma lambda, likewise; lambda of 1 gives the Monte Carlo advantage, of 0 the
+            one-step advantage.
 
     Returns:
-      `[steps, ...]` advantages; with `values` added, the TD(lambda) returns.
+        `[steps, ...]` advantages; with `values` added, the TD(lambda) returns.
     """
     steps = rewards.shape[0]
     alive = 1.0 - tf.cast(terminated, rewards.dtype)

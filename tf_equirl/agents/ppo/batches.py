@@ -38,8 +38,8 @@ def normalized(batch: Batch, advantages: bool = True) -> Batch:
     Where some rows are no steps, those count for nothing, and `valid` becomes weights of mean 1.
 
     Args:
-      batch: a minibatch.
-      advantages: False leaves advantages as they are.
+        batch: A minibatch.
+        advantages: False leaves advantages as they are.
     """
     advantage = batch.advantage
     if not tf.is_tensor(batch.valid):
@@ -76,15 +76,15 @@ def augmented(
     and nothing clips that for a negative advantage.
 
     Args:
-      env: the environment.
-      population: its "actor" and "critic".
-      weights: those that acted.
-      batch: `[members, rows, ...]`.
-      elements: `[members, rows]`; None moves every row by every element.
+        env: The environment.
+        population: Its "actor" and "critic".
+        weights: Those that acted.
+        batch: `[members, rows, ...]`.
+        elements: `[members, rows]`; None moves every row by every element.
 
     Returns:
-      `[members, rows, ...]`, or `[members, rows * n, ...]` for a group of n elements, with the
-      images of a row next to each other.
+        `[members, rows, ...]`, or `[members, rows * n, ...]` for a group of n elements, with the
+        images of a row next to each other.
     """
     if elements is None:
         order = env.symmetry.group.order
@@ -131,12 +131,12 @@ def inconsistency(
     program).
 
     Args:
-      env: the environment.
-      actor: of one member.
-      critic: likewise.
-      batch: `[rows, ...]`, with the observations s.
-      image: the observations g s.
-      elements: `[rows]`, the elements g.
+        env: The environment.
+        actor: Of one member.
+        critic: Likewise.
+        batch: `[rows, ...]`, with the observations s.
+        image: The observations g s.
+        elements: `[rows]`, the elements g.
     """
     parameters, value = (tf.stop_gradient(f(batch.observation)) for f in (actor, critic))
     # The divergence is invariant: in place of what is said of g s, the target is moved.

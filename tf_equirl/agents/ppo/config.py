@@ -33,48 +33,48 @@ class PPOConfig(RelaxationConfig, PictureConfig, OnPolicyConfig):
     They are validated on construction: a `ValueError` names the field, the rule and the value.
 
     Attributes:
-      actor: kind of policy network: mlp, cnn, gcnn, odd, symmetrizer, symmetrizer-sampled,
-        symmetrizer-random, relaxed or rpp, see `models.actor`.
-      critic: kind of value network: mlp, cnn, invariant, relaxed or rpp, see `models.critic`.
-      hidden_units: widths of the hidden layers of both networks, at most 100 up to 16,384.
-      match_parameters: parameter budget of the actor, at most 10^8; `hidden_units` are then the
-        proportions of its widths. None keeps `hidden_units`.
-      match_critic_parameters: the same for the critic.
-      actor_initializer: name of the Keras initialiser of the actor's kernels, such as "he_normal".
-        None takes that of its kind.
-      activation: name of the Keras activation of both networks' hidden layers, a pointwise one such
-        as "tanh". None takes "relu", and "tanh" for an actor of the kind odd.
-      standard_deviation: of continuous actions: constant, trained and the same in every state, or
-        state, an output of the policy network.
-      total_timesteps: environment steps per seed, rounded down to whole updates.
-      num_environments: environments that each seed steps side by side.
-      rollout_steps: steps per environment and update.
-      num_epochs: passes over the data of an update.
-      num_minibatches: gradient steps per pass; must divide the data of an update.
-      learning_rate: Adam's step size.
-      anneal_learning_rate: decrease the step size linearly to 0 over the run.
-      adam_beta_1: share of the old mean of gradients that Adam keeps at each step.
-      adam_beta_2: the same for the mean of their squares.
-      adam_epsilon: added to the root of that mean, by which Adam divides.
-      max_gradient_norm: bound on the norm of one gradient over actor and critic together.
-      discount: gamma.
-      normalize_observations: give the networks an `InputNormalization`, whose mean and scale follow
-        the observations of each seed.
-      normalize_rewards: learn from rewards divided by the standard deviation of discounted returns
-        so far (Engstrom et al., 2020, section 3, code-level optimisation 2); reported are the
-        environment's own.
-      gae_lambda: lambda of generalised advantage estimation (Schulman et al., 2016).
-      clip_ratio: bound on the change of the probability ratio (equation 7 of the PPO paper).
-      clip_value: bound on the change of the value prediction; 0 does not bound it.
-      value_coefficient: weight of the value loss, which is half the squared error.
-      entropy_coefficient: weight of the entropy bonus.
-      augmentation: what is learned from: none, the transitions that were seen; random, an image of
-        each under a random element of the environment's group; orbit, all its images, so that a
-        gradient step has as many times the rows as the group has elements.
-      consistency_coefficient: weight of the loss of DrAC (Raileanu et al., 2021) by which
-        policy and value at a random image of an observation follow those at the observation itself;
-        0 leaves it out.
-      normalize_advantages: give the advantages of a minibatch mean 0 and standard deviation 1.
+        actor: Kind of policy network: mlp, cnn, gcnn, odd, symmetrizer, symmetrizer-sampled,
+            symmetrizer-random, relaxed or rpp, see `models.actor`.
+        critic: Kind of value network: mlp, cnn, invariant, relaxed or rpp, see `models.critic`.
+        hidden_units: Widths of the hidden layers of both networks, at most 100 up to 16,384.
+        match_parameters: Parameter budget of the actor, at most 10^8; `hidden_units` are then the
+            proportions of its widths. None keeps `hidden_units`.
+        match_critic_parameters: The same for the critic.
+        actor_initializer: Name of the Keras initialiser of the actor's kernels, such as
+            "he_normal". None takes that of its kind.
+        activation: Name of the Keras activation of both networks' hidden layers, a pointwise one
+            such as "tanh". None takes "relu", and "tanh" for an actor of the kind odd.
+        standard_deviation: Of continuous actions: constant, trained and the same in every state, or
+            state, an output of the policy network.
+        total_timesteps: Environment steps per seed, rounded down to whole updates.
+        num_environments: Environments that each seed steps side by side.
+        rollout_steps: Steps per environment and update.
+        num_epochs: Passes over the data of an update.
+        num_minibatches: Gradient steps per pass; must divide the data of an update.
+        learning_rate: Step size of Adam.
+        anneal_learning_rate: Decrease the step size linearly to 0 over the run.
+        adam_beta_1: Share of the old mean of gradients that Adam keeps at each step.
+        adam_beta_2: The same for the mean of their squares.
+        adam_epsilon: Added to the root of that mean, by which Adam divides.
+        max_gradient_norm: Bound on the norm of one gradient over actor and critic together.
+        discount: Gamma.
+        normalize_observations: Give the networks an `InputNormalization`, whose mean and scale
+            follow the observations of each seed.
+        normalize_rewards: Learn from rewards divided by the standard deviation of discounted
+            returns so far (Engstrom et al., 2020, section 3, code-level optimisation 2); reported
+            are the environment's own.
+        gae_lambda: Lambda of generalised advantage estimation (Schulman et al., 2016).
+        clip_ratio: Bound on the change of the probability ratio (equation 7 of the PPO paper).
+        clip_value: Bound on the change of the value prediction; 0 does not bound it.
+        value_coefficient: Weight of the value loss, which is half the squared error.
+        entropy_coefficient: Weight of the entropy bonus.
+        augmentation: What is learned from: none, the transitions that were seen; random, an image
+            of each under a random element of the environment's group; orbit, all its images, so
+            that a gradient step has as many times the rows as the group has elements.
+        consistency_coefficient: Weight of the loss of DrAC (Raileanu et al., 2021) by which policy
+            and value at a random image of an observation follow those at the observation itself; 0
+            leaves it out.
+        normalize_advantages: Give the advantages of a minibatch mean 0 and standard deviation 1.
     """
 
     PRESETS = PRESETS
@@ -102,7 +102,7 @@ class PPOConfig(RelaxationConfig, PictureConfig, OnPolicyConfig):
         """Validates every field.
 
         Raises:
-          ValueError: naming the first field that breaks its rule.
+            ValueError: Naming the first field that breaks its rule.
         """
         super().__post_init__()
         self._check_hidden_units()
@@ -157,7 +157,7 @@ class PPOConfig(RelaxationConfig, PictureConfig, OnPolicyConfig):
         """The given actor and critic, checked; what is not given is built as the config describes.
 
         Raises:
-          ValueError: if a network cannot be built or does not fit the environment.
+            ValueError: If a network cannot be built or does not fit the environment.
         """
         for role, network in (("actor", actor), ("critic", critic)):
             if isinstance(network, str):  # a kind, which `make_networks` would take
@@ -186,7 +186,7 @@ class PPOConfig(RelaxationConfig, PictureConfig, OnPolicyConfig):
         """See `OnPolicyConfig.learner`.
 
         Raises:
-          ImportError: if tf-agents is missing.
+            ImportError: If tf-agents is missing.
         """
         from tf_equirl.agents.ppo.learner import PPOLearner  # needs tf-agents
 

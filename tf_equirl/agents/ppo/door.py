@@ -1,7 +1,7 @@
 """The one door to tf-agents: what PPO uses of it is imported from here.
 
 Raises:
-  ImportError: on import, if tf-agents is missing; see `require_tf_agents`.
+    ImportError: On import, if tf-agents is missing; see `require_tf_agents`.
 """
 
 from tf_equirl._tf_agents import require_tf_agents

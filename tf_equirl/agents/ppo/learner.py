@@ -57,17 +57,17 @@ class PPOLearner(OnPolicyLearner):
     member's numbers depend on its own seed and on nothing of the other members.
 
     Args:
-      env: the environment.
-      config: hyperparameters.
-      actor: Keras model, `[batch, *observation_shape] -> [batch, num_actions]`.
-      critic: Keras model, `[batch, *observation_shape] -> [batch, 1]`.
+        env: The environment.
+        config: Hyperparameters.
+        actor: Keras model, `[batch, *observation_shape] -> [batch, num_actions]`.
+        critic: Keras model, `[batch, *observation_shape] -> [batch, 1]`.
 
     Attributes:
-      agent: the tf-agents agent whose loss is minimised; weights are bound to its networks.
+        agent: The tf-agents agent whose loss is minimised; weights are bound to its networks.
 
     Raises:
-      ValueError: if a model does not fit the environment, or data are to be moved by a symmetry
-        that does not fit its actions.
+        ValueError: If a model does not fit the environment, or data are to be moved by a symmetry
+            that does not fit its actions.
     """
 
     trainer = "train_ppo"
@@ -223,15 +223,15 @@ class PPOLearner(OnPolicyLearner):
         """Gradient of the loss for every member.
 
         Args:
-          weights: stacked weights.
-          batch: `[members, rows, ...]`, advantages normalised.
-          settings: what is the members' own of the loss, see `settings`.
-          elements: `[members, rows]`, by which the loss of consistency moves observations; empty
-            where there is none.
+            weights: Stacked weights.
+            batch: `[members, rows, ...]`, advantages normalised.
+            settings: What is the members' own of the loss, see `settings`.
+            elements: `[members, rows]`, by which the loss of consistency moves observations; empty
+                where there is none.
 
         Returns:
-          Gradients of the shapes of the trained weights; policy loss, value loss, entropy, clip
-          fraction and, with `elements`, the loss of consistency, `[members]` each.
+            Gradients of the shapes of the trained weights; policy loss, value loss, entropy, clip
+            fraction and, with `elements`, the loss of consistency, `[members]` each.
         """
         images: Any = ()
         if tf.is_tensor(elements):

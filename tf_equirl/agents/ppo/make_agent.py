@@ -29,20 +29,20 @@ def make_ppo_agent(
     takes an episode that was cut off for one that ended.
 
     Args:
-      env: the environment, or its name.
-      config: hyperparameters; the defaults if None. `learning_rate` is constant here.
-      actor: policy network `[batch, *observation_shape] -> [batch, num_actions]`; built from
-        `config` if None.
-      critic: value network `[batch, *observation_shape] -> [batch, 1]`; built from `config` if
-        None.
+        env: The environment, or its name.
+        config: Hyperparameters; the defaults if None. `learning_rate` is constant here.
+        actor: Policy network `[batch, *observation_shape] -> [batch, num_actions]`; built from
+            `config` if None.
+        critic: Value network `[batch, *observation_shape] -> [batch, 1]`; built from `config` if
+            None.
 
     Returns:
-      An initialised agent, for `tf_equirl.envs.make_tf_agents` environments and tf-agents'
-      drivers.
+        An initialised agent, for `tf_equirl.envs.make_tf_agents` environments and tf-agents'
+        drivers.
 
     Raises:
-      ValueError: if a model does not fit the environment, or has regularizers, which tf-agents
-        would ignore.
+        ValueError: If a model does not fit the environment, or has regularizers, which tf-agents
+            would ignore.
     """
     config = PPOConfig() if config is None else config
     instance("config", config, PPOConfig)

@@ -24,15 +24,15 @@ class KerasNetwork(network.Network):
     optimisers and checkpoints find them.
 
     Args:
-      model: a Keras 3 model from observations `[batch, ...]` to `[batch, outputs]`.
-      input_tensor_spec: tf-agents' spec of one observation.
-      head: `"categorical"` makes the outputs the logits of a categorical distribution over
-        actions; `"value"` squeezes a single output to `[batch]`; a `Distribution` takes them for
-        its parameters.
-      name: the network's name.
+        model: A Keras 3 model from observations `[batch, ...]` to `[batch, outputs]`.
+        input_tensor_spec: tf-agents' spec of one observation.
+        head: `"categorical"` makes the outputs the logits of a categorical distribution over
+            actions; `"value"` squeezes a single output to `[batch]`; a `Distribution` takes them
+            for its parameters.
+        name: The network's name.
 
     Raises:
-      ValueError: if `head` is unknown.
+        ValueError: If `head` is unknown.
     """
 
     def __init__(self, model, input_tensor_spec, head="categorical", name=None):

@@ -30,7 +30,7 @@ def clip_agent(
     """An initialised `tf_agents.agents.PPOClipAgent`; see `make_ppo_agent`.
 
     Raises:
-      ValueError: if tf-agents' PPO is not connected to the environment's distribution of actions.
+        ValueError: If tf-agents' PPO is not connected to the environment's distribution of actions.
     """
     distribution = env.action_distribution
     action_spec = policy_spec(distribution)
@@ -69,7 +69,7 @@ def policy_spec(distribution: Distribution) -> tensor_spec.TensorSpec:
     """tf-agents' description of the actions of a distribution.
 
     Raises:
-      ValueError: if tf-agents' PPO is not connected to such a distribution here.
+        ValueError: If tf-agents' PPO is not connected to such a distribution here.
     """
     if isinstance(distribution, Categorical):
         last = distribution.num_parameters - 1
@@ -89,9 +89,9 @@ class Bound:
     numbers that are computed from it come rounded once, as those of a Python float do.
 
     Args:
-      value: scalar.
-      below: 1 - value, rounded once.
-      above: 1 + value, rounded once.
+        value: Scalar.
+        below: 1 - value, rounded once.
+        above: 1 + value, rounded once.
     """
 
     def __init__(
@@ -141,16 +141,16 @@ class MemberAgent(ppo_clip_agent.PPOClipAgent):
         """The agent's `LossInfo` for some rows.
 
         Args:
-          settings: scalars `clip_ratio`, `least_ratio` and `most_ratio`, 1 less and more of it,
-            `clip_value` (whether values are bounded at all is the agent's own), and `entropy_bonus`
-            of one row.
-          observation: `[rows, *observation_shape]`.
-          action: `[rows, *action_shape]`.
-          log_prob: `[rows]`, of the actions when they were taken.
-          returns: `[rows]`, the critic's targets.
-          advantage: `[rows]`, normalised.
-          value: `[rows]`, the critic's values when the actions were taken.
-          weight: `[rows]`, of mean 1, what each row counts for; all alike if None.
+            settings: Scalars `clip_ratio`, `least_ratio` and `most_ratio`, 1 less and more of it,
+                `clip_value` (whether values are bounded at all is the agent's own), and
+                `entropy_bonus` of one row.
+            observation: `[rows, *observation_shape]`.
+            action: `[rows, *action_shape]`.
+            log_prob: `[rows]`, of the actions when they were taken.
+            returns: `[rows]`, the critic's targets.
+            advantage: `[rows]`, normalised.
+            value: `[rows]`, the critic's values when the actions were taken.
+            weight: `[rows]`, of mean 1, what each row counts for; all alike if None.
         """
         rows = observation.shape[0]
         steps = time_step.TimeStep(

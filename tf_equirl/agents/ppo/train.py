@@ -81,42 +81,44 @@ def train_ppo(
     seeds, and is the same at every run on the same machine and package versions.
 
     Args:
-      env: the environment, or its name.
-      config: hyperparameters; the defaults if None. A list of configs trains every seed with each
-        of them in the same program; they may differ in learning rate, annealing, Adam's constants,
-        gradient norm, discount, lambda, clipping and the coefficients of the loss.
-      seeds: distinct integers from 0 to 2**31 - 1.
-      run_dir: folder for configuration, checkpoints, results and TensorBoard events; None keeps
-        everything in memory.
-      actor: policy network to train instead of the one that `config` describes. It serves as the
-        architecture: every seed starts from fresh weights of its own.
-      critic: value network to train instead, likewise.
-      start_from: trained networks that every seed goes on from, with a new optimiser: the name of
-        a model in the zoo (`tf_equirl.zoo.list()`), or the path of its folder in a zoo of your own,
-        or what `zoo.load` gives; a run folder, or a result; or a `.keras` file, an actor beside
-        which the critic is new. `config` then says nothing about the networks that it brings.
-      start_seed: the seed of a run or a result in `start_from`; None takes the best, see
-        `TrainingResult.best_seed`.
-      resume: go on with the run in `run_dir`; the outcome is the one of an uninterrupted run.
-      on_progress: called with a `Progress` about once a second; where it returns True the run
-        stops.
-      evaluate_every: updates from one evaluation to the next, in which every seed plays greedy
-        episodes in environments of their own; `result.evaluations` has their returns. Training is
-        the same to the last bit without. None evaluates nothing.
-      evaluation_episodes: how many a seed plays, the same ones at every evaluation: the first of
-        those of `evaluation.evaluate(actor, env)`.
-      stop_at: stops the run where the mean over seeds reaches this return: that of the last
-        evaluation, or without evaluations of the last finished episodes. A stopped run
-        has `result.finished` False, and goes on if it is resumed without, or to a higher level.
+        env: The environment, or its name.
+        config: Hyperparameters; the defaults if None. A list of configs trains every seed with each
+            of them in the same program; they may differ in learning rate, annealing, Adam's
+            constants, gradient norm, discount, lambda, clipping and the coefficients of the loss.
+        seeds: Distinct integers from 0 to 2**31 - 1.
+        run_dir: Folder for configuration, checkpoints, results and TensorBoard events; None keeps
+            everything in memory.
+        actor: Policy network to train instead of the one that `config` describes. It serves as the
+            architecture: every seed starts from fresh weights of its own.
+        critic: Value network to train instead, likewise.
+        start_from: Trained networks that every seed goes on from, with a new optimiser: the name of
+            a model in the zoo (`tf_equirl.zoo.list()`), or the path of its folder in a zoo of your
+            own, or what `zoo.load` gives; a run folder, or a result; or a `.keras` file, an actor
+            beside which the critic is new. `config` then says nothing about the networks that it
+            brings.
+        start_seed: The seed of a run or a result in `start_from`; None takes the best, see
+            `TrainingResult.best_seed`.
+        resume: Go on with the run in `run_dir`; the outcome is the one of an uninterrupted run.
+        on_progress: Called with a `Progress` about once a second; where it returns True the run
+            stops.
+        evaluate_every: Updates from one evaluation to the next, in which every seed plays greedy
+            episodes in environments of their own; `result.evaluations` has their returns. Training
+            is the same to the last bit without. None evaluates nothing.
+        evaluation_episodes: How many a seed plays, the same ones at every evaluation: the first of
+            those of `evaluation.evaluate(actor, env)`.
+        stop_at: Stops the run where the mean over seeds reaches this return: that of the last
+            evaluation, or without evaluations of the last finished episodes. A stopped run
+            has `result.finished` False, and goes on if it is resumed without, or to a higher level.
 
     Returns:
-      A list for a list of configs, of results as for one: learning curves and weights of all seeds.
+        A list for a list of configs, of results as for one: learning curves and weights of all
+        seeds.
 
     Raises:
-      ValueError: before any work, if an argument breaks its rule, a model does not fit the
-        environment, or `run_dir` holds another run or a damaged one.
-      NonFiniteError: if a seed's numbers become infinite or NaN; what was computed is kept.
-      KeyboardInterrupt: on Ctrl-C, after a checkpoint was written.
+        ValueError: Before any work, if an argument breaks its rule, a model does not fit the
+            environment, or `run_dir` holds another run or a damaged one.
+        NonFiniteError: If a seed's numbers become infinite or NaN; what was computed is kept.
+        KeyboardInterrupt: On Ctrl-C, after a checkpoint was written.
     """
     env = environment_of(env)
     config, configs = as_configs(config, PPOConfig)
@@ -140,17 +142,17 @@ def load_result(run_dir: str | os.PathLike, env: envs.BaseEnvironment | None = N
     """The result of a run, curves and trained models, from its folder; nothing is written.
 
     Args:
-      run_dir: folder that `train_ppo` wrote.
-      env: the environment, where the folder does not say how to make it: its class is none of a
-        module, or its arguments are no plain values.
+        run_dir: Folder that `train_ppo` wrote.
+        env: The environment, where the folder does not say how to make it: its class is none of a
+            module, or its arguments are no plain values.
 
     Returns:
-      The result up to the last checkpoint; `finished` says whether that is the run's end. A list
-      of results for a run of a list of configs.
+        The result up to the last checkpoint; `finished` says whether that is the run's end. A list
+        of results for a run of a list of configs.
 
     Raises:
-      ValueError: if the folder holds no run of `train_ppo`, or one of which nothing was saved yet,
-        is damaged, or the environment is another one than the run's.
+        ValueError: If the folder holds no run of `train_ppo`, or one of which nothing was saved
+            yet, is damaged, or the environment is another one than the run's.
     """
     found = read_run(run_dir, PPOLearner.trainer, env)
     configs = found.configs(PPOConfig)

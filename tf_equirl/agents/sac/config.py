@@ -36,44 +36,44 @@ class SACConfig(ReplayConfig, PictureConfig, RelaxationConfig):
     They are validated on construction: a `ValueError` names the field, the rule and the value.
 
     Attributes:
-      total_timesteps: environment steps per seed, rounded down to whole updates.
-      num_environments: environments that each seed steps side by side.
-      rollout_steps: steps per environment and update.
-      learning_rate: Adam's step size, of the critics, and of what has none of its own.
-      anneal_learning_rate: decrease step sizes linearly to 0 over the run.
-      adam_beta_1: share of the old mean of gradients that Adam keeps at each step.
-      adam_beta_2: the same for the mean of their squares.
-      adam_epsilon: added to the root of that mean, by which Adam divides.
-      max_gradient_norm: bound on the norm of one gradient: of the actor, of both critics together;
-        None does not bound it.
-      discount: gamma.
-      actor: kind of policy network, see `models.actor`: mlp, cnn, gcnn, symmetrizer,
-        symmetrizer-sampled, symmetrizer-random, relaxed or rpp.
-      q_function: kind of both critics, see `models.q_function`: mlp, cnn, gcnn, relaxed or rpp.
-      hidden_units: widths of the hidden layers of actor and critics, at most 100 up to 16,384.
-      match_parameters: parameter budget of the actor, at most 10^8; `hidden_units` are then the
-        proportions of its widths. None keeps `hidden_units`.
-      match_q_function_parameters: the same for each critic.
-      activation: name of the Keras activation of all hidden layers, a pointwise one such as "tanh".
-        None takes "relu".
-      actor_learning_rate: Adam's step size for the actor; None takes `learning_rate`.
-      temperature_learning_rate: Adam's step size for the temperature; None takes `learning_rate`.
-      learn_temperature: learn the temperature, so that the policy's entropy comes to
-        `target_entropy`; otherwise it stays what it is at the start.
-      initial_temperature: alpha at the start, by which entropy weighs.
-      target_entropy: in nats, of the action in units in which its box is [-1, 1]; None takes minus
-        the number of the action's coordinates.
-      augmentation: what is learned from: none, the transitions that were seen; random, an image of
-        each under a random element of the environment's group.
-      tau: share of the trained critics that the target critics take over at each gradient step.
-      buffer_size: newest steps of a seed that are learned from, rounded down to whole steps of all
-        environments; at most 2^23.
-      batch_size: transitions of a gradient step, drawn uniformly, with replacement.
-      learning_starts: environment steps of a seed before the first gradient step; until then
-        actions are drawn uniformly from their box.
-      train_every: environment steps of a seed before each `gradient_steps`; a multiple of
-        `num_environments` that divides the steps of an update.
-      gradient_steps: gradient steps after each `train_every` environment steps.
+        total_timesteps: Environment steps per seed, rounded down to whole updates.
+        num_environments: Environments that each seed steps side by side.
+        rollout_steps: Steps per environment and update.
+        learning_rate: Step size of Adam, for the critics, and for what has none of its own.
+        anneal_learning_rate: Decrease step sizes linearly to 0 over the run.
+        adam_beta_1: Share of the old mean of gradients that Adam keeps at each step.
+        adam_beta_2: The same for the mean of their squares.
+        adam_epsilon: Added to the root of that mean, by which Adam divides.
+        max_gradient_norm: Bound on the norm of one gradient: of the actor, of both critics
+            together; None does not bound it.
+        discount: Gamma.
+        actor: Kind of policy network, see `models.actor`: mlp, cnn, gcnn, symmetrizer,
+            symmetrizer-sampled, symmetrizer-random, relaxed or rpp.
+        q_function: Kind of both critics, see `models.q_function`: mlp, cnn, gcnn, relaxed or rpp.
+        hidden_units: Widths of the hidden layers of actor and critics, at most 100 up to 16,384.
+        match_parameters: Parameter budget of the actor, at most 10^8; `hidden_units` are then the
+            proportions of its widths. None keeps `hidden_units`.
+        match_q_function_parameters: The same for each critic.
+        activation: Name of the Keras activation of all hidden layers, a pointwise one such as
+            "tanh". None takes "relu".
+        actor_learning_rate: Step size of Adam for the actor; None takes `learning_rate`.
+        temperature_learning_rate: That for the temperature; None takes `learning_rate`.
+        learn_temperature: Learn the temperature, so that the policy's entropy comes to
+            `target_entropy`; otherwise it stays what it is at the start.
+        initial_temperature: Alpha at the start, by which entropy weighs.
+        target_entropy: In nats, of the action in units in which its box is [-1, 1]; None takes
+            minus the number of the action's coordinates.
+        augmentation: What is learned from: none, the transitions that were seen; random, an image
+            of each under a random element of the environment's group.
+        tau: Share of the trained critics that the target critics take over at each gradient step.
+        buffer_size: Newest steps of a seed that are learned from, rounded down to whole steps of
+            all environments; at most 2^23.
+        batch_size: Transitions of a gradient step, drawn uniformly, with replacement.
+        learning_starts: Environment steps of a seed before the first gradient step; until then
+            actions are drawn uniformly from their box.
+        train_every: Environment steps of a seed before each `gradient_steps`; a multiple of
+            `num_environments` that divides the steps of an update.
+        gradient_steps: Gradient steps after each `train_every` environment steps.
     """
 
     PRESETS = PRESETS
@@ -107,7 +107,7 @@ class SACConfig(ReplayConfig, PictureConfig, RelaxationConfig):
         """Validates every field.
 
         Raises:
-          ValueError: naming the first field that breaks its rule.
+            ValueError: Naming the first field that breaks its rule.
         """
         super().__post_init__()
         self._check_hidden_units()
@@ -146,9 +146,9 @@ class SACConfig(ReplayConfig, PictureConfig, RelaxationConfig):
         """See `AgentConfig.learner`.
 
         Args:
-          env: the environment.
-          actor: policy network, instead of the one that the config describes.
-          q_function: architecture of both critics, likewise.
+            env: The environment.
+            actor: Policy network, instead of the one that the config describes.
+            q_function: Architecture of both critics, likewise.
         """
         from tf_equirl.agents.sac.learner import SACLearner
         from tf_equirl.agents.sac.networks import make_networks

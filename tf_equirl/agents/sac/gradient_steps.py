@@ -46,9 +46,9 @@ class GradientSteps:
     critics follow by $\bar\theta \leftarrow (1 - \tau) \bar\theta + \tau \theta$.
 
     Args:
-      population: the networks, in the roles of `ACTOR` and `CRITICS`.
-      distribution: what the actor's outputs mean.
-      config: hyperparameters.
+        population: The networks, in the roles of `ACTOR` and `CRITICS`.
+        distribution: What the actor's outputs mean.
+        config: Hyperparameters.
     """
 
     def __init__(self, population: Population, distribution: Distribution, config: SACConfig):
@@ -68,13 +68,13 @@ class GradientSteps:
         """Gradient step number `count`, from 1: of the critics, then of the others.
 
         Args:
-          learned: before it.
-          batch: `[members, rows, ...]`, windows of one step.
-          settings: with "tau" and "target_entropy", `[members]` each.
-          uniforms: `[members, 2, rows, d]` in [0, 1), of which actions are drawn: those in next
-            states, and those in states.
-          count: int32 scalar.
-          rates: step sizes, `[members]`, by the names of `Learned.adam`.
+            learned: Before it.
+            batch: `[members, rows, ...]`, windows of one step.
+            settings: With "tau" and "target_entropy", `[members]` each.
+            uniforms: `[members, 2, rows, d]` in [0, 1), of which actions are drawn: those in next
+                states, and those in states.
+            count: int32 scalar.
+            rates: Step sizes, `[members]`, by the names of `Learned.adam`.
         """
         number, adam = tf.cast(count, tf.float32), dict(learned.adam)
         temperature = tf.exp(learned.log_temperature)
@@ -114,10 +114,10 @@ class GradientSteps:
         """What the critics learn towards, `[members, rows]`.
 
         Args:
-          learned: of which actor and target critics are used.
-          batch: `[members, rows, ...]`.
-          temperature: alpha, `[members]`.
-          uniforms: `[members, rows, d]` in [0, 1).
+            learned: Of which actor and target critics are used.
+            batch: `[members, rows, ...]`.
+            temperature: Alpha, `[members]`.
+            uniforms: `[members, rows, d]` in [0, 1).
         """
         of_target = learned.weights.of(*CRITICS)._replace(trained=learned.target)
 
@@ -137,9 +137,9 @@ class GradientSteps:
         """Gradient of the critics' loss, the loss, and the mean of the first critic's values.
 
         Args:
-          of_critics: weights of both.
-          batch: `[members, rows, ...]`.
-          goal: `[members, rows]`, see `goals`.
+            of_critics: Weights of both.
+            batch: `[members, rows, ...]`.
+            goal: `[members, rows]`, see `goals`.
         """
 
         def loss(data):
@@ -163,11 +163,11 @@ class GradientSteps:
         """Gradient of the policy's loss, the loss, and the mean log-probability of its actions.
 
         Args:
-          of_actor: the actor's weights.
-          of_critics: weights of both critics.
-          batch: `[members, rows, ...]`, of which observations are used.
-          temperature: alpha, `[members]`.
-          uniforms: `[members, rows, d]` in [0, 1).
+            of_actor: The actor's weights.
+            of_critics: Weights of both critics.
+            batch: `[members, rows, ...]`, of which observations are used.
+            temperature: Alpha, `[members]`.
+            uniforms: `[members, rows, d]` in [0, 1).
         """
 
         def loss(data):
@@ -206,9 +206,9 @@ def images(env: BaseEnvironment, batch: Batch, elements: tf.Tensor) -> Batch:
     """Transitions moved by group elements, which in a symmetric environment are transitions, too.
 
     Args:
-      env: the environment.
-      batch: `[members, rows, ...]`.
-      elements: `[members, rows]` int32.
+        env: The environment.
+        batch: `[members, rows, ...]`.
+        elements: `[members, rows]` int32.
     """
     return batch._replace(
         observation=moved_observations(env, batch.observation, elements),

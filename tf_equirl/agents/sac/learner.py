@@ -62,8 +62,8 @@ def anywhere(parameters: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
     """Actions of a `SquashedGaussian`, before they are squashed, of equal density in the box.
 
     Args:
-      parameters: of no meaning.
-      uniforms: `[..., d]` in [0, 1).
+        parameters: Of no meaning.
+        uniforms: `[..., d]` in [0, 1).
     """
     # In the middle between multiples of 2^-23, as where the Gaussian draws.
     inside = tf.minimum(uniforms, 1 - 2.0**-23) + 2.0**-24
@@ -74,19 +74,19 @@ class SACLearner(OffPolicyLearner):
     """Soft actor-critic (Haarnoja et al., 2018) for many members, in one compiled program.
 
     Args:
-      env: the environment.
-      config: hyperparameters.
-      actor: Keras model, `[batch, *observation_shape]` to means and logarithms of standard
-        deviations.
-      q_function: Keras model of the architecture of both critics, `[observation, action]` to
-        `[batch, 1]`.
+        env: The environment.
+        config: Hyperparameters.
+        actor: Keras model, `[batch, *observation_shape]` to means and logarithms of standard
+            deviations.
+        q_function: Keras model of the architecture of both critics, `[observation, action]` to
+            `[batch, 1]`.
 
     Attributes:
-      steps: what is learned from the rows of the memory.
+        steps: What is learned from the rows of the memory.
 
     Raises:
-      ValueError: if the environment's actions are not those of a bounded box that policies are
-        squashed into, or a model does not fit it.
+        ValueError: If the environment's actions are not those of a bounded box that policies are
+            squashed into, or a model does not fit it.
     """
 
     trainer = "train_sac"

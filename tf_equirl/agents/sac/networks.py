@@ -28,7 +28,7 @@ def make_networks(
     """An actor and a critic: the given ones, or those that a config describes.
 
     Raises:
-      ValueError: if one cannot be built, or does not fit the environment.
+        ValueError: If one cannot be built, or does not fit the environment.
     """
     check_environment(env)
     size = math.prod(env.observation_shape)
@@ -69,8 +69,8 @@ def check_environment(env: BaseEnvironment) -> None:
     """Checks that SAC can learn in an environment.
 
     Raises:
-      ValueError: if its actions are not those of a box with finite bounds that a hyperbolic tangent
-        squashes policies into, or its group does not map the box to itself.
+        ValueError: If its actions are not those of a box with finite bounds that a hyperbolic
+            tangent squashes policies into, or its group does not map the box to itself.
     """
     instance("env", env, BaseEnvironment, "an environment")
     distribution = env.action_distribution
@@ -99,8 +99,8 @@ def check_networks(env: BaseEnvironment, actor: keras.Model, q_function: keras.M
     """Checks that networks fit an environment.
 
     Raises:
-      ValueError: if they do not, have variables that training would not treat rightly, or SAC
-        cannot learn there.
+        ValueError: If they do not, have variables that training would not treat rightly, or SAC
+            cannot learn there.
     """
     check_environment(env)
     distribution, seen = env.action_distribution, (None, *env.observation_shape)

@@ -25,10 +25,10 @@ class SACResult(TrainingResult):
         Actions are those of the box in units in which it is [-1, 1] in every coordinate.
 
         Args:
-          seed: one of the run's seeds.
-          number: 1 or 2.
+            seed: One of the run's seeds.
+            number: 1 or 2.
 
         Raises:
-          ValueError: if the run had no such seed or critic.
+            ValueError: If the run had no such seed or critic.
         """
         return self.model(f"q_function_{number}", seed)

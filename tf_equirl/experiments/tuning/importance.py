@@ -26,11 +26,11 @@ def importance(tuned: Tuned, space: Mapping[str, Space]) -> dict[str, float]:
     shortest runs are compared, which are all of them; those that failed count as bad as the worst.
 
     Args:
-      tuned: what the search found.
-      space: what was searched.
+        tuned: What the search found.
+        space: What was searched.
 
     Returns:
-      From 0 to 1 by name; NaN where there are too few trials to tell.
+        From 0 to 1 by name; NaN where there are too few trials to tell.
     """
     trials, scores = _compared(tuned)
     return {
@@ -45,9 +45,9 @@ def plot_search(tuned: Tuned, space: Mapping[str, Space], path: str | os.PathLik
     The line is the mean of each group of trials that `importance` compares.
 
     Args:
-      tuned: what the search found.
-      space: what was searched.
-      path: the file to write.
+        tuned: What the search found.
+        space: What was searched.
+        path: The file to write.
     """
     shares = importance(tuned, space)
     trials, scores = _compared(tuned)

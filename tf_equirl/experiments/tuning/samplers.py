@@ -18,9 +18,9 @@ class Round(NamedTuple):
     """Trials that are made before it is decided which are next.
 
     Attributes:
-      rung: see `Trial.rung`.
-      share: of the whole length of a run that each gets.
-      trials: their values by number.
+        rung: See `Trial.rung`.
+        share: Of the whole length of a run that each gets.
+        trials: Their values by number.
     """
 
     rung: int
@@ -32,9 +32,9 @@ class Sampler(abc.ABC):
     """Chooses trials, from the numbers of those that are finished and a random seed alone.
 
     Args:
-      spaces: what is searched.
-      trials: how many.
-      seed: of random numbers.
+        spaces: What is searched.
+        trials: How many.
+        seed: Of random numbers.
     """
 
     def __init__(self, spaces: Mapping[str, Space], trials: int, seed: int):
@@ -47,8 +47,8 @@ class Sampler(abc.ABC):
         """The round with a number, from 0; None where there are no more.
 
         Args:
-          number: of the round.
-          finished: all trials of the rounds before, and maybe some of this one.
+            number: Of the round.
+            finished: All trials of the rounds before, and maybe some of this one.
         """
 
     def drawn(self) -> dict[int, dict[str, Any]]:
@@ -72,11 +72,11 @@ class SuccessiveHalving(Sampler):
     it falls to 0 within it.
 
     Args:
-      spaces: see `Sampler`.
-      trials: of the first rung.
-      seed: see `Sampler`.
-      reduction: one of so many trials goes on, to a run that is so many times longer.
-      rungs: how many lengths there are at most.
+        spaces: See `Sampler`.
+        trials: Of the first rung.
+        seed: See `Sampler`.
+        reduction: One of so many trials goes on, to a run that is so many times longer.
+        rungs: How many lengths there are at most.
     """
 
     def __init__(
@@ -107,14 +107,14 @@ class OptunaSearch(Sampler):
     Trials that are not finished count as bad ones meanwhile ("constant liar").
 
     Args:
-      spaces: see `Sampler`.
-      trials: see `Sampler`.
-      seed: see `Sampler`.
-      folder: of the search; Optuna's storage is `optuna.log` in it.
-      at_once: trials of a round.
+        spaces: See `Sampler`.
+        trials: See `Sampler`.
+        seed: See `Sampler`.
+        folder: Of the search; Optuna's storage is `optuna.log` in it.
+        at_once: Trials of a round.
 
     Raises:
-      ImportError: if Optuna is missing.
+        ImportError: If Optuna is missing.
     """
 
     def __init__(
@@ -184,9 +184,9 @@ def rung_sizes(trials: int, reduction: int, rungs: int) -> list[int]:
     """Trials of each rung of successive halving; there is a rung where something is left to halve.
 
     Args:
-      trials: of the first rung.
-      reduction: one of so many goes on.
-      rungs: how many there are at most.
+        trials: Of the first rung.
+        reduction: One of so many goes on.
+        rungs: How many there are at most.
     """
     sizes = [trials]
     while len(sizes) < rungs and sizes[-1] >= 2 * reduction:

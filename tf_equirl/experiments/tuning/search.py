@@ -58,22 +58,22 @@ class Search:
     of one program; others have one for each kind of them.
 
     Attributes:
-      env: the environment, or its name.
-      config: what is not searched; a `PPOConfig`, a `DQNConfig`, another `AgentConfig`, or a
-        `DynaConfig`.
-      space: what is searched, by name; of a `DynaConfig` as its `flat` calls them.
-      trials: how many, at most; of the first rung, for successive halving.
-      seeds: each trial is trained for all of them. Report results on others.
-      method: one of `METHODS`.
-      objective: one of `OBJECTIVES`, mean over seeds.
-      max_environment_steps: bound on the environment steps of all trials and seeds together, by
-        which there are fewer trials; None does not bound them.
-      max_gradient_steps: the same for gradient steps, those that are planned and those of models
-        included.
-      reduction: successive halving goes on with one of so many trials, for so many times longer.
-      rungs: lengths of runs that successive halving has at most; it has fewer for few trials.
-      at_once: trials that Optuna is asked for before it is told any of their scores.
-      random_seed: of the choice of trials.
+        env: The environment, or its name.
+        config: What is not searched; a `PPOConfig`, a `DQNConfig`, another `AgentConfig`, or a
+            `DynaConfig`.
+        space: What is searched, by name; of a `DynaConfig` as its `flat` calls them.
+        trials: How many, at most; of the first rung, for successive halving.
+        seeds: Each trial is trained for all of them. Report results on others.
+        method: One of `METHODS`.
+        objective: One of `OBJECTIVES`, mean over seeds.
+        max_environment_steps: Bound on the environment steps of all trials and seeds together, by
+            which there are fewer trials; None does not bound them.
+        max_gradient_steps: The same for gradient steps, those that are planned and those of models
+            included.
+        reduction: Successive halving goes on with one of so many trials, for so many times longer.
+        rungs: Lengths of runs that successive halving has at most; it has fewer for few trials.
+        at_once: Trials that Optuna is asked for before it is told any of their scores.
+        random_seed: Of the choice of trials.
     """
 
     env: envs.BaseEnvironment | str
@@ -94,7 +94,7 @@ class Search:
         """Validates every field.
 
         Raises:
-          ValueError: naming the first field that breaks its rule.
+            ValueError: Naming the first field that breaks its rule.
         """
         environment_of(self.env)
         if not isinstance(self.config, (AgentConfig, DynaConfig)):
@@ -128,7 +128,7 @@ class Search:
         """How many trials there are: `trials`, or as many as the budgets allow.
 
         Raises:
-          ValueError: if a budget does not allow one.
+            ValueError: If a budget does not allow one.
         """
         found = self.trials
         for field, cost in (
@@ -179,12 +179,12 @@ class Search:
         """The search that was begun in a folder.
 
         Args:
-          folder: of the search.
-          env: the environment, where the folder does not say how to make it.
+            folder: Of the search.
+            env: The environment, where the folder does not say how to make it.
 
         Raises:
-          ValueError: if there is none, its file is damaged, or its config is none of a `PPOConfig`,
-            a `DQNConfig`, a `SACConfig`, a `DrQv2Config` and a `DynaConfig`.
+            ValueError: If there is none, its file is damaged, or its config is none of a
+                `PPOConfig`, a `DQNConfig`, a `SACConfig`, a `DrQv2Config` and a `DynaConfig`.
         """
         file = Path(folder) / _FILE
         if not file.exists():
@@ -216,16 +216,16 @@ class Search:
         """Makes all trials that are missing.
 
         Args:
-          folder: of the search: `search.json`, `trials.json` with all that is finished, and the
-            results of runs below `runs`, whose checkpoints are removed when they are finished.
-          resume: go on with the search in `folder`; the outcome is that of one that was not
-            interrupted.
-          call: called with a trainer and its arguments; it may show progress.
-          on_trials: called with all trials so far when some are finished.
+            folder: Of the search: `search.json`, `trials.json` with all that is finished, and the
+                results of runs below `runs`, whose checkpoints are removed when they are finished.
+            resume: Go on with the search in `folder`; the outcome is that of one that was not
+                interrupted.
+            call: Called with a trainer and its arguments; it may show progress.
+            on_trials: Called with all trials so far when some are finished.
 
         Raises:
-          ValueError: if the folder holds another search, or one to be resumed, or none to resume;
-            or no trial has finite numbers.
+            ValueError: If the folder holds another search, or one to be resumed, or none to resume;
+                or no trial has finite numbers.
         """
         folder = Path(folder)
         self._claim(folder, resume)
@@ -359,16 +359,16 @@ def tune(
     """Searches hyperparameters: `Search(env, config, space, **options).run(folder, ...)`.
 
     Args:
-      env: the environment, or its name.
-      config: what is not searched.
-      space: what is searched, by name.
-      folder: see `Search.run`.
-      resume: see `Search.run`.
-      call: see `Search.run`.
-      **options: further fields of `Search`, such as `trials`, `seeds` and `method`.
+        env: The environment, or its name.
+        config: What is not searched.
+        space: What is searched, by name.
+        folder: See `Search.run`.
+        resume: See `Search.run`.
+        call: See `Search.run`.
+        **options: Further fields of `Search`, such as `trials`, `seeds` and `method`.
 
     Raises:
-      ValueError: as `Search` and `Search.run` do.
+        ValueError: As `Search` and `Search.run` do.
     """
     return Search(env, config, space, **options).run(folder, resume=resume, call=call)
 
@@ -377,7 +377,7 @@ def with_values(config: Any, values: Mapping[str, Any]) -> Any:
     """A config with other hyperparameters, named as in `DynaConfig.flat`.
 
     Raises:
-      ValueError: if it has no such hyperparameter, or a value breaks its rule.
+        ValueError: If it has no such hyperparameter, or a value breaks its rule.
     """
     own = {field.name for field in dataclasses.fields(config)}
     parts: dict[str, dict[str, Any]] = {}

@@ -18,14 +18,14 @@ class Trial:
     """Some hyperparameters, and how good they were.
 
     Attributes:
-      number: of the trial, from 0.
-      rung: how often it went on to a longer run (successive halving), from 0.
-      values: the hyperparameters that were searched.
-      timesteps: environment steps of a seed.
-      scores: the objective of every seed; None for one that became infinite or NaN.
-      environment_steps: of all seeds together, this rung's.
-      gradient_steps: likewise, planned ones and those of models included.
-      seconds: of training, its share of a run that it shared with others.
+        number: Of the trial, from 0.
+        rung: How often it went on to a longer run (successive halving), from 0.
+        values: The hyperparameters that were searched.
+        timesteps: Environment steps of a seed.
+        scores: The objective of every seed; None for one that became infinite or NaN.
+        environment_steps: Of all seeds together, this rung's.
+        gradient_steps: Likewise, planned ones and those of models included.
+        seconds: Of training, its share of a run that it shared with others.
     """
 
     number: int
@@ -58,8 +58,8 @@ class Tuned:
     """What a search found.
 
     Attributes:
-      trials: all of them, in the order of their numbers and, of one number, of their rungs.
-      best_config: the config of the best trial.
+        trials: All of them, in the order of their numbers and, of one number, of their rungs.
+        best_config: The config of the best trial.
     """
 
     trials: tuple[Trial, ...]
@@ -90,7 +90,7 @@ def best_trial(trials: Sequence[Trial]) -> Trial:
     """The best trial of the longest runs, of equal ones the first.
 
     Raises:
-      ValueError: if all of these failed.
+        ValueError: If all of these failed.
     """
     longest = max(t.timesteps for t in trials)
     best = max((t for t in trials if t.timesteps == longest), key=lambda t: t.score)

@@ -54,8 +54,8 @@ def grid_world(scale: float = 1.0) -> Experiment:
     is the best over 40,000 steps on the seeds 1000 to 1003, and so is the paper's for the other.
 
     Args:
-      scale: what pictures, whose pixels are 0 or 1, are multiplied by: 1, or 1/255 as in the
-        authors' code.
+        scale: What pictures, whose pixels are 0 or 1, are multiplied by: 1, or 1/255 as in the
+            authors' code.
     """
 
     def config(actor: str, rate: float, **fields: Any) -> PPOConfig:

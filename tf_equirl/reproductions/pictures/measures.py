@@ -21,8 +21,8 @@ def equivariance_errors(env: BaseEnvironment, result: TrainingResult) -> tuple[f
     """The largest error of equivariance of the first seed's policy, before training and after.
 
     Args:
-      env: the environment that it was trained in.
-      result: the agents.
+        env: The environment that it was trained in.
+        result: The agents.
     """
     seed = result.seeds[0]
     trained = result.actor(seed)

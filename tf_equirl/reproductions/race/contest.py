@@ -48,11 +48,11 @@ class Race:
     """Agents that are tuned alike, each with the same number of trials, and then compared.
 
     Attributes:
-      experiment: the agents before they are tuned; what is reported of them.
-      trials: of every agent's search, by successive halving with two lengths of runs.
-      search_seeds: seeds of every trial.
-      savings: pairs of column names whose real steps to each level are compared: the second takes
-        so many times more than the first.
+        experiment: The agents before they are tuned; what is reported of them.
+        trials: Of every agent's search, by successive halving with two lengths of runs.
+        search_seeds: Seeds of every trial.
+        savings: Pairs of column names whose real steps to each level are compared: the second takes
+            so many times more than the first.
     """
 
     experiment: Experiment
@@ -83,8 +83,8 @@ class Race:
         """Checks hyperparameters that need not be searched.
 
         Raises:
-          ValueError: if an agent does not run here, or its hyperparameters are not those that are
-            searched, or a value breaks its rule.
+            ValueError: If an agent does not run here, or its hyperparameters are not those that are
+                searched, or a value breaks its rule.
         """
         columns = {column.name: column for column in self.experiment.columns}
         for name, values in settings.items():
@@ -118,7 +118,7 @@ def race(environment: str) -> Race:
     """The race on an environment.
 
     Args:
-      environment: "CartPole" or "Catch".
+        environment: "CartPole" or "Catch".
     """
     total, timesteps, levels = {
         "CartPole": (40_960, (2_500, 5_000, 10_000, 20_000, 40_000), (195.0, 400.0, 475.0)),

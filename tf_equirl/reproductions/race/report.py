@@ -30,11 +30,11 @@ class Finish(NamedTuple):
     """How the race ended.
 
     Attributes:
-      race: who ran.
-      experiment: the agents at their best.
-      tuned: by name of the agent what its search found.
-      given: settings of the agents that were not searched.
-      results: the reported runs.
+        race: Who ran.
+        experiment: The agents at their best.
+        tuned: By name of the agent what its search found.
+        given: Settings of the agents that were not searched.
+        results: The reported runs.
     """
 
     race: Race

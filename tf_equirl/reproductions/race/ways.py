@@ -36,9 +36,9 @@ class Track(NamedTuple):
     """Where the ways are raced.
 
     Attributes:
-      timesteps: rows of the table.
-      levels: mean returns whose first timestep is reported.
-      fields: in which the agents differ from `BASE`.
+        timesteps: Rows of the table.
+        levels: Mean returns whose first timestep is reported.
+        fields: In which the agents differ from `BASE`.
     """
 
     timesteps: tuple[int, ...]
@@ -78,10 +78,10 @@ def ways(environment: str) -> Race:
     """The ways to use a symmetry on an environment, before they are tuned.
 
     Args:
-      environment: one of `TRACKS`; those of MuJoCo need the extra of that name.
+        environment: One of `TRACKS`; those of MuJoCo need the extra of that name.
 
     Raises:
-      ValueError: if the environment cannot be made.
+        ValueError: If the environment cannot be made.
     """
     track = TRACKS[environment]
     mlp = dataclasses.replace(BASE, **track.fields)
@@ -128,13 +128,13 @@ def play(
     """Greedy returns of all trained policies, and of those averaged that are not equivariant.
 
     Args:
-      experiment: what was trained.
-      results: as `Experiment.train` returns them.
-      folder: of the experiment's runs, where returns are kept; those that are there are read.
-      episodes: of every policy; the same start states for all.
+        experiment: What was trained.
+        results: As `Experiment.train` returns them.
+        folder: Of the experiment's runs, where returns are kept; those that are there are read.
+        episodes: Of every policy; the same start states for all.
 
     Returns:
-      By label, the first one the baseline: `[seeds]`, mean over episodes.
+        By label, the first one the baseline: `[seeds]`, mean over episodes.
     """
     env = envs.make(experiment.environment)
     continuous = isinstance(env.action_distribution, Gaussian)

@@ -34,8 +34,8 @@ def equivariance_report(
     """How many predictions commute with the group, of untrained and of trained models.
 
     Args:
-      trained: experiments with what `TransitionExperiment.train` returned.
-      num_initialisations: of each untrained model, seeds 0 and up.
+        trained: Experiments with what `TransitionExperiment.train` returned.
+        num_initialisations: Of each untrained model, seeds 0 and up.
     """
     rows: list[dict[str, Any]] = []
     lines = []

@@ -26,11 +26,11 @@ def cartpole(schedule: str = "annealed") -> Experiment:
     """CartPole, 500,000 steps: the thesis' table 4.2 and figure 4.3.
 
     Args:
-      schedule: "constant" or "annealed" (to 0) learning rate. The thesis' code anneals by default,
-        and its entries at 500,000 steps agree with that.
+        schedule: "constant" or "annealed" (to 0) learning rate. The thesis' code anneals by
+            default, and its entries at 500,000 steps agree with that.
 
     Raises:
-      ValueError: for another schedule.
+        ValueError: For another schedule.
     """
     base = PPOConfig(anneal_learning_rate=_anneal(schedule))
     return Experiment(
@@ -58,11 +58,11 @@ def catch(schedule: str = "constant") -> Experiment:
     The thesis has no Symmetrizer here.
 
     Args:
-      schedule: "constant" or "annealed" (to 0) learning rate. The thesis' entries agree with a
-        constant one.
+        schedule: "constant" or "annealed" (to 0) learning rate. The thesis' entries agree with a
+            constant one.
 
     Raises:
-      ValueError: for another schedule.
+        ValueError: For another schedule.
     """
     base = PPOConfig(
         anneal_learning_rate=_anneal(schedule), rollout_steps=10, total_timesteps=20_000

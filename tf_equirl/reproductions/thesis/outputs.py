@@ -64,12 +64,12 @@ class Work(NamedTuple):
     """What is asked for.
 
     Attributes:
-      folder: holds the runs and what is written.
-      num_seeds: agents or models of each kind; the experiment's own number if None.
-      seeds_per_chunk: agents that are trained side by side and kept as one run folder.
-      schedule: learning rate of model-free PPO; the experiment's own if None.
-      call: calls the trainers, see `Experiment.train`.
-      settings: of the race's agents, which are then not searched.
+        folder: Holds the runs and what is written.
+        num_seeds: Agents or models of each kind; the experiment's own number if None.
+        seeds_per_chunk: Agents that are trained side by side and kept as one run folder.
+        schedule: Learning rate of model-free PPO; the experiment's own if None.
+        call: Calls the trainers, see `Experiment.train`.
+        settings: Of the race's agents, which are then not searched.
     """
 
     folder: Path
@@ -84,11 +84,11 @@ class Output(NamedTuple):
     """A table or a figure.
 
     Attributes:
-      family: `MODEL_FREE`, whose `make` takes a schedule, `PLANNING` or `TRANSITIONS`.
-      make: makes the experiment.
-      train: trains what is missing of it, as far as it is needed.
-      write: called with the experiment, its results and the file's path without a suffix; writes
-        and yields what a user should read.
+        family: `MODEL_FREE`, whose `make` takes a schedule, `PLANNING` or `TRANSITIONS`.
+        make: Makes the experiment.
+        train: Trains what is missing of it, as far as it is needed.
+        write: Called with the experiment, its results and the file's path without a suffix; writes
+            and yields what a user should read.
     """
 
     family: str
@@ -101,12 +101,13 @@ def produce(output: Output, work: Work, name: str) -> Shown:
     """Trains what is missing, writes the files, and yields what a user should read.
 
     Args:
-      output: the table or figure.
-      work: what is asked for.
-      name: of the files, such as "table_4.2"; another schedule than the experiment's own is added.
+        output: The table or figure.
+        work: What is asked for.
+        name: Of the files, such as "table_4.2"; another schedule than the experiment's own is
+            added.
 
     Raises:
-      ValueError: if an argument breaks its rule or a folder holds another run.
+        ValueError: If an argument breaks its rule or a folder holds another run.
     """
     experiment, suffix = output.make(), ""
     if work.schedule is not None:

@@ -91,7 +91,7 @@ def supervised_ratios(environment: str) -> Experiment:
     """Supervised-Dyna at several planning ratios: the thesis' figures 5.2 and 5.7.
 
     Args:
-      environment: "CartPole" or "Catch".
+        environment: "CartPole" or "Catch".
     """
     total, iterations = {"CartPole": (100_000, 10), "Catch": (20_000, 50)}[environment]
     base = planning_config(environment, "mlp", total_timesteps=total, dyna_iterations=iterations)
@@ -176,7 +176,7 @@ def dyna_sweep(environment: str) -> Experiment:
     """Online Dyna by planning ratio and number of iterations: the thesis' figures 4.11 and 4.12.
 
     Args:
-      environment: "CartPole" or "Catch".
+        environment: "CartPole" or "Catch".
     """
     total, steps = {"CartPole": (51_200, 200), "Catch": (6_000, 100)}[environment]
     mlp = planning_config(environment, "mlp", "mlp", total)
@@ -209,9 +209,9 @@ def sweep_name(model: str, ratio: float, iterations: int) -> str:
     """Name of a cell of `dyna_sweep`.
 
     Args:
-      model: "mlp" or "gcnn".
-      ratio: planning ratio.
-      iterations: Dyna iterations.
+        model: "mlp" or "gcnn".
+        ratio: Planning ratio.
+        iterations: Dyna iterations.
     """
     return f"{model}-ratio-{ratio:g}-iterations-{iterations}"
 
@@ -222,11 +222,11 @@ def planning_config(
     """What all agents that plan share: models and networks of the published sizes.
 
     Args:
-      environment: "CartPole" or "Catch".
-      kind: of transition model; "environment" for none.
-      actor: its kind; any but "mlp" has an invariant critic, and the MLP's number of parameters.
-      total_timesteps: environment steps of a seed.
-      **fields: others, as `DynaConfig.flat` calls them.
+        environment: "CartPole" or "Catch".
+        kind: Of transition model; "environment" for none.
+        actor: Its kind; any but "mlp" has an invariant critic, and the MLP's number of parameters.
+        total_timesteps: Environment steps of a seed.
+        **fields: Others, as `DynaConfig.flat` calls them.
     """
     budgets = {}
     if actor != "mlp":

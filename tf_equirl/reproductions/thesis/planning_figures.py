@@ -33,9 +33,9 @@ def plot_ratios(
     There is no violin where the return of a seed is not known.
 
     Args:
-      experiment: `supervised_ratios`.
-      results: as `Experiment.train` returns them.
-      path: the PNG file to write.
+        experiment: `supervised_ratios`.
+        results: As `Experiment.train` returns them.
+        path: The PNG file to write.
     """
     by_name = {column.name: result for column, result in results.items()}
     figure = new_figure(11, 7)
@@ -82,9 +82,9 @@ def plot_sweep(
     They are smoothed, see `smoothed`, and begin where every seed has finished an episode.
 
     Args:
-      experiment: `dyna_sweep`.
-      results: as `Experiment.train` returns them.
-      path: the PNG file to write.
+        experiment: `dyna_sweep`.
+        results: As `Experiment.train` returns them.
+        path: The PNG file to write.
     """
     by_name = {column.name: result for column, result in results.items()}
     figure = new_figure(15, 6)

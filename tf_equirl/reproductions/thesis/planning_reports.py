@@ -25,11 +25,11 @@ def planning_markdown(experiment: Experiment, results: Results) -> str:
     """Tables of an experiment with planning: savings, the least lead, models and costs.
 
     Args:
-      experiment: the experiment.
-      results: as `Experiment.train` returns them.
+        experiment: The experiment.
+        results: As `Experiment.train` returns them.
 
     Returns:
-      Markdown, to follow `to_markdown`'s.
+        Markdown, to follow `to_markdown`'s.
     """
     labels = [column.label for column in results]
     planners = {c: r for c, r in results.items() if isinstance(r, DynaResult)}
@@ -59,15 +59,15 @@ def least_lead(ours: TrainingResult, other: TrainingResult) -> tuple[int, Differ
     """The timestep at which a run is furthest behind another, or least ahead, and by how much.
 
     Args:
-      ours: a run.
-      other: a run with the same seeds; the longer one is cut.
+        ours: A run.
+        other: A run with the same seeds; the longer one is cut.
 
     Returns:
-      The timestep, of those that are multiples of an update and at which the returns of all seeds
-      are known and any differs, and the paired difference there of `return_at`.
+        The timestep, of those that are multiples of an update and at which the returns of all seeds
+        are known and any differs, and the paired difference there of `return_at`.
 
     Raises:
-      ValueError: if the runs are equal wherever the returns of all seeds are known.
+        ValueError: If the runs are equal wherever the returns of all seeds are known.
     """
     ours, other = common_part([ours, other])
     steps = agent_config(ours).rollout_steps

@@ -43,13 +43,13 @@ def plot_image_correlation(
     """Draws how the transition images of untrained models of Catch are correlated (figure 4.5).
 
     Args:
-      experiment: the experiment, of Catch.
-      path: the PNG to write.
-      num_initialisations: seeds 0 and up.
+        experiment: The experiment, of Catch.
+        path: The PNG to write.
+        num_initialisations: Seeds 0 and up.
 
     Returns:
-      `[cells + columns]`, Pearson's r over the initialisations of each logit between the image of
-      the identity and that of the reflection.
+        `[cells + columns]`, Pearson's r over the initialisations of each logit between the image of
+        the identity and that of the reflection.
     """
     env = experiment.env
     pairs = all_transitions(env)
@@ -143,8 +143,8 @@ def errors_by_angle(
     """Root mean squares on the validation set of CartPole by the pole's angle, degree by degree.
 
     Returns:
-      A dictionary for each cell and degree: mean and two standard errors over seeds, and how many
-      transitions of the validation set and of the training set start there.
+        A dictionary for each cell and degree: mean and two standard errors over seeds, and how many
+        transitions of the validation set and of the training set start there.
     """
     data = experiment.validation_set()
     bins = _bins(data)
@@ -186,9 +186,9 @@ def plot_errors_by_angle(
     """Draws root mean squares by the pole's angle, and how much data there is (figure 4.7).
 
     Args:
-      experiment: the experiment, of CartPole.
-      rows: as `errors_by_angle` returns them.
-      path: the PNG to write.
+        experiment: The experiment, of CartPole.
+        rows: As `errors_by_angle` returns them.
+        path: The PNG to write.
     """
     figure = new_figure(12, 5)
     panels = figure.subplots(
@@ -239,9 +239,9 @@ def plot_sizes(
     """Draws mean squares against the number of training transitions, both on log axes.
 
     Args:
-      experiment: the experiment.
-      results: as `TransitionExperiment.train_sizes` returns them.
-      path: the PNG to write.
+        experiment: The experiment.
+        results: As `TransitionExperiment.train_sizes` returns them.
+        path: The PNG to write.
     """
     sizes = np.array(list(results))
     first = next(iter(results.values()))

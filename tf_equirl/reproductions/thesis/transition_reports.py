@@ -36,8 +36,8 @@ class Report(NamedTuple):
     """What is written of a table.
 
     Attributes:
-      markdown: the page.
-      rows: dictionaries with equal keys; errors are two standard errors over seeds.
+        markdown: The page.
+        rows: Dictionaries with equal keys; errors are two standard errors over seeds.
     """
 
     markdown: str
@@ -48,8 +48,8 @@ def cartpole_report(experiment: TransitionExperiment, results: ResultsByCell) ->
     """Final mean squares on the validation set, ratios to the MLP, and errors of rollouts.
 
     Args:
-      experiment: the experiment, of an environment whose head is a `RealHead`.
-      results: as `TransitionExperiment.train` returns them.
+        experiment: The experiment, of an environment whose head is a `RealHead`.
+        results: As `TransitionExperiment.train` returns them.
     """
     final = {cell: result.validation["mean_square"][:, -1] for cell, result in results.items()}
     data = experiment.validation_set()
@@ -93,8 +93,8 @@ def catch_report(experiment: TransitionExperiment, results: ResultsByCell) -> Re
     """Accuracies on the training sets, the validation set and all pairs of Catch.
 
     Args:
-      experiment: the experiment, of Catch.
-      results: as `TransitionExperiment.train` returns them.
+        experiment: The experiment, of Catch.
+        results: As `TransitionExperiment.train` returns them.
     """
     pairs = all_transitions(experiment.env)
     reachable = _reachable(pairs)
@@ -165,8 +165,8 @@ def sizes_report(experiment: TransitionExperiment, results: Mapping[int, Results
     """Final mean squares against the number of training transitions.
 
     Args:
-      experiment: the experiment.
-      results: as `TransitionExperiment.train_sizes` returns them.
+        experiment: The experiment.
+        results: As `TransitionExperiment.train_sizes` returns them.
     """
     rows: list[dict[str, Any]] = []
     means, ratios = [], []

@@ -56,15 +56,15 @@ class TransitionExperiment:
     """Every kind of transition model on several datasets of one environment.
 
     Attributes:
-      name: folder of its runs.
-      title: heading of its tables and figures.
-      environment: registered name.
-      num_transitions: of each dataset that is trained on.
-      config: what all kinds share; its widths are the MLP's.
-      datasets: names of the datasets, see `make_dataset`, with what tables call them.
-      thesis: what the thesis' code printed of the validation set: mean square or accuracy.
-      kinds: the kinds of models; the first one is the baseline.
-      num_validation: transitions in the validation set, half of them of the expert.
+        name: Folder of its runs.
+        title: Heading of its tables and figures.
+        environment: Registered name.
+        num_transitions: Of each dataset that is trained on.
+        config: What all kinds share; its widths are the MLP's.
+        datasets: Names of the datasets, see `make_dataset`, with what tables call them.
+        thesis: What the thesis' code printed of the validation set: mean square or accuracy.
+        kinds: The kinds of models; the first one is the baseline.
+        num_validation: Transitions in the validation set, half of them of the expert.
     """
 
     name: str
@@ -115,12 +115,12 @@ class TransitionExperiment:
         """Trains whatever is missing below `folder`, and goes on with what was interrupted.
 
         Args:
-          folder: runs are in `folder/<name of the experiment>/<dataset>/<kind>`.
-          num_seeds: the seeds are 0 to `num_seeds - 1`, the same for every cell.
-          call: called with `fit_transition_model` and its arguments; it may show progress.
+            folder: Runs are in `folder/<name of the experiment>/<dataset>/<kind>`.
+            num_seeds: The seeds are 0 to `num_seeds - 1`, the same for every cell.
+            call: Called with `fit_transition_model` and its arguments; it may show progress.
 
         Raises:
-          ValueError: if an argument breaks its rule or a folder holds another run.
+            ValueError: If an argument breaks its rule or a folder holds another run.
         """
         num_seeds = positive_integer("num_seeds", num_seeds)
         return {
@@ -150,17 +150,17 @@ class TransitionExperiment:
         from 1e-3 to 0.
 
         Args:
-          folder: runs are in `folder/<name>-sizes/<dataset>/<kind>/<size>`.
-          num_seeds: as `train` takes it.
-          sizes: numbers of transitions, at most `num_transitions`.
-          datasets: names of the datasets that are thinned out.
-          call: called with `fit_transition_model` and its arguments; it may show progress.
+            folder: Runs are in `folder/<name>-sizes/<dataset>/<kind>/<size>`.
+            num_seeds: As `train` takes it.
+            sizes: Numbers of transitions, at most `num_transitions`.
+            datasets: Names of the datasets that are thinned out.
+            call: Called with `fit_transition_model` and its arguments; it may show progress.
 
         Returns:
-          For each size, results by cell.
+            For each size, results by cell.
 
         Raises:
-          ValueError: if an argument breaks its rule or a folder holds another run.
+            ValueError: If an argument breaks its rule or a folder holds another run.
         """
         num_seeds = positive_integer("num_seeds", num_seeds)
         for size in sizes:
