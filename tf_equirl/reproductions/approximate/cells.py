@@ -66,14 +66,14 @@ class Cells:
     """Agents, each tuned for each kind of breaking, on every strength of it.
 
     Attributes:
-      environment: its name.
-      strengths: by kind of breaking.
-      tuned_at: the strength at which agents are tuned, by kind; where nothing is broken they have
-        the settings of the first kind.
-      base: what all agents have before they are tuned.
-      trials: of every search.
-      search_seeds: which are none of those that are reported.
-      num_seeds: of every agent and cell.
+        environment: Its name.
+        strengths: By kind of breaking.
+        tuned_at: The strength at which agents are tuned, by kind; where nothing is broken they have
+            the settings of the first kind.
+        base: What all agents have before they are tuned.
+        trials: Of every search.
+        search_seeds: Which are none of those that are reported.
+        num_seeds: Of every agent and cell.
     """
 
     environment: str = "CartPole"
@@ -163,11 +163,11 @@ class Cells:
         """Trains whatever is missing below `folder`.
 
         Args:
-          tuned: see `tuned`.
-          folder: of everything.
-          num_seeds: of every agent and cell; those of this object if None.
-          seeds_per_chunk: see `Experiment.train`.
-          call: likewise.
+            tuned: See `tuned`.
+            folder: Of everything.
+            num_seeds: Of every agent and cell; those of this object if None.
+            seeds_per_chunk: See `Experiment.train`.
+            call: Likewise.
         """
         first = next(iter(self.strengths))
         found: dict[Cell, dict[str, TrainingResult]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,18 +17,18 @@ from tf_equirl.experiments.tables import markdown_table
 from tf_equirl.experiments.tuning import Tuned
 from tf_equirl.experiments.tuning.trials import short_text
 from tf_equirl.reproductions.approximate.cells import AGENTS, CHOICES, Cell, Cells
-from tf_equirl.reproductions.approximate.measures import curve_columns, spreads
+from tf_equirl.reproductions.approximate.measures import curve_columns, mean_spreads
 
 
 class Judged(NamedTuple):
     """A cell: which networks were best, and what was recommended.
 
     Attributes:
-      best: the agent with the largest mean of the area under the curve, augmentation left out.
-      as_good: agents whose difference to it over the same seeds could be chance (95 %).
-      recommended: what `recommend` says.
-      hit: whether an agent of the recommended choice is the best.
-      near: whether one is as good.
+        best: The agent with the largest mean of the area under the curve, augmentation left out.
+        as_good: Agents whose difference to it over the same seeds could be chance (95 %).
+        recommended: What `recommend` says.
+        hit: Whether an agent of the recommended choice is the best.
+        near: Whether one is as good.
     """
 
     best: str
@@ -42,8 +42,8 @@ def judge(areas: Mapping[str, np.ndarray], recommended: Recommendation) -> Judge
     """Compares what was best in a cell with what was recommended.
 
     Args:
-      areas: by agent, the area under the curve of every seed.
-      recommended: of the cell's environment.
+        areas: By agent, the area under the curve of every seed.
+        recommended: Of the cell's environment.
     """
     choices = [agent for agents in CHOICES.values() for agent in agents]
     best = max(choices, key=lambda agent: float(areas[agent].mean()))
@@ -67,7 +67,10 @@ def cell_rows(
         areas = {agent: area_under_curve(result) for agent, result in results.items()}
         judged = judge(areas, envs.recommend(cells.make(cell)))
         for agent, result in results.items():
-            spread = mean_and_error(spreads(result)) if agent.startswith("relaxed") else ("", "")
+            spread: Sequence[Any] = ("", "")
+            if agent.startswith("relaxed"):
+                actors = [result.actor(seed) for seed in result.seeds]
+                spread = mean_and_error(mean_spreads(actors))
             rows.append(
                 {
                     "breaking": cell.kind,
@@ -92,8 +95,8 @@ def cells_markdown(rows: list[dict[str, Any]], tuned: Mapping[str, Mapping[str, 
     """The page.
 
     Args:
-      rows: see `cell_rows`.
-      tuned: by kind of breaking and agent.
+        rows: See `cell_rows`.
+        tuned: By kind of breaking and agent.
     """
     of_cells = [
         list(group)

@@ -38,8 +38,8 @@ class Task(NamedTuple):
     """A task, shorter than dm_control's.
 
     Attributes:
-      max_episode_steps: of 1,000.
-      scales: about how large each number observed is, in its unit; noise is measured by them.
+        max_episode_steps: Of 1,000.
+        scales: About how large each number observed is, in its unit; noise is measured by them.
     """
 
     max_episode_steps: int
@@ -89,11 +89,11 @@ class Measured(NamedTuple):
     """An agent in a cell.
 
     Attributes:
-      result: of training.
-      returns: by share of noise, from 0, `[seeds]`: mean greedy returns of the last policies.
-      spreads: of the relaxation weights of the actor's layers, `[seeds, layers]`; no layers where
-        there are none.
-      certificates: bounds on the equivariance errors of those layers and of residual pathways.
+        result: Of training.
+        returns: By share of noise, from 0, `[seeds]`: mean greedy returns of the last policies.
+        spreads: Of the relaxation weights of the actor's layers, `[seeds, layers]`; no layers where
+            there are none.
+        certificates: Bounds on the equivariance errors of those layers and of residual pathways.
     """
 
     result: TrainingResult
@@ -112,14 +112,14 @@ class Control:
     """SAC with free, exact, relaxed and residual networks of as many parameters each.
 
     Attributes:
-      tasks: names, of `TASKS`.
-      breakings: kinds, as far as a task has them, at their published strength.
-      base: what all agents have in common.
-      rates: learning rates of which every agent has its best of the first cell.
-      search_seeds: by which that is found, which are none of those that are reported.
-      num_seeds: of every agent and cell; 10 would be computed as 16, too.
-      shares: of noise.
-      episodes: by which a policy's return is measured.
+        tasks: Names, of `TASKS`.
+        breakings: Kinds, as far as a task has them, at their published strength.
+        base: What all agents have in common.
+        rates: Learning rates of which every agent has its best of the first cell.
+        search_seeds: By which that is found, which are none of those that are reported.
+        num_seeds: Of every agent and cell; 10 would be computed as 16, too.
+        shares: Of noise.
+        episodes: By which a policy's return is measured.
     """
 
     tasks: tuple[str, ...] = tuple(TASKS)
@@ -183,11 +183,11 @@ class Control:
         """Trains and measures whatever is missing below `folder`.
 
         Args:
-          rates: see `found_rates`.
-          folder: of everything.
-          num_seeds: of every agent and cell; that of this object if None.
-          seeds_per_chunk: see `Experiment.train`.
-          call: likewise.
+            rates: See `found_rates`.
+            folder: Of everything.
+            num_seeds: Of every agent and cell; that of this object if None.
+            seeds_per_chunk: See `Experiment.train`.
+            call: Likewise.
         """
         found: dict[ControlCell, dict[str, Measured]] = {}
         for cell in self.cells():
@@ -214,9 +214,9 @@ class Control:
         """Plays the last policies with and without noise, the same episodes for all.
 
         Args:
-          result: of training in the cell.
-          cell: the cell.
-          file: where returns are kept, and read if it has those that are asked for.
+            result: Of training in the cell.
+            cell: The cell.
+            file: Where returns are kept, and read if it has those that are asked for.
         """
         scales = TASKS[cell.task].scales
         noise = {share: [share * x for x in scales] for share in (0.0, *self.shares)}

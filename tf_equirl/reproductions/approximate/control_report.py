@@ -75,9 +75,9 @@ def control_markdown(
     """The page.
 
     Args:
-      control: what was trained.
-      rows: see `control_rows`.
-      rates: by agent and learning rate the area under the curve of the search.
+        control: What was trained.
+        rows: See `control_rows`.
+        rates: By agent and learning rate the area under the curve of the search.
     """
     shares = [f"{share:g}" for share in control.shares]
     first = rows[0]

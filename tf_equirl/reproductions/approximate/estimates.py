@@ -31,9 +31,9 @@ class Estimates:
     """Critics that know nothing of the symmetry, trained on Catch as its symmetry is broken.
 
     Attributes:
-      strengths: by kind of breaking.
-      config: how critics are trained; their returns are not discounted, as the true ones are not.
-      num_seeds: how many critics.
+        strengths: By kind of breaking.
+        config: How critics are trained; their returns are not discounted, as the true ones are not.
+        num_seeds: How many critics.
     """
 
     strengths: Mapping[str, tuple[float, ...]] = dataclasses.field(

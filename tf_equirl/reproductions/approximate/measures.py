@@ -66,7 +66,7 @@ def best_rate(areas: Mapping[float, float]) -> float:
     """The learning rate of the largest area that is known.
 
     Raises:
-      ValueError: if none is.
+        ValueError: If none is.
     """
     known = {rate: area for rate, area in areas.items() if not np.isnan(area)}
     if not known:
@@ -111,17 +111,14 @@ def _greedy_returns(result: TrainingResult, env: envs.Environment, episodes: int
     ]
 
 
-def layer_spreads(actors: Sequence[keras.Model]) -> NDArray[np.float64]:
-    """Of the weights of relaxed layers: `[actors, layers]`; no layers where there are none."""
+def layer_spreads(models: Sequence[keras.Model]) -> NDArray[np.float64]:
+    """Of the weights of relaxed layers: `[models, layers]`; no layers where there are none."""
     return np.array(
-        [[float(x.spread()) for x in actor.layers if hasattr(x, "spread")] for actor in actors]
+        [[float(x.spread()) for x in model.layers if hasattr(x, "spread")] for model in models]
     )
 
 
-def spreads(result: Any) -> NDArray[np.float64]:
-    """Of the weights of relaxed layers, mean over the actor's layers: `[seeds]`.
-
-    Args:
-        result: Of training, whose actors have relaxed layers.
-    """
-    return layer_spreads([result.actor(seed) for seed in result.seeds]).mean(axis=1)
+def mean_spreads(models: Sequence[keras.Model]) -> NDArray[np.float64]:
+    """Of the weights of relaxed layers, mean over each model's: `[models]`; NaN without such."""
+    of_layers = layer_spreads(models)
+    return of_layers.mean(axis=1) if of_layers.size else np.full(len(models), np.nan)

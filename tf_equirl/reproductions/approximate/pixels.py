@@ -21,7 +21,7 @@ from tf_equirl.reproductions.approximate.measures import (
     areas_by_rate,
     best_rate,
     curve_columns,
-    layer_spreads,
+    mean_spreads,
 )
 
 AGENTS: Mapping[str, str] = {"cnn": "CNN", "gcnn": "exact", "relaxed": "relaxed, L = 1"}
@@ -45,8 +45,8 @@ class FoundFromPixels(NamedTuple):
     """Agents of all forms of a task, and how their learning rate was found.
 
     Attributes:
-      trained: results by form of the task and agent.
-      rates: mean area under the curve by learning rate.
+        trained: Results by form of the task and agent.
+        rates: Mean area under the curve by learning rate.
     """
 
     trained: Mapping[str, Mapping[str, TrainingResult]]
@@ -58,16 +58,16 @@ class FromPixels:
     """Agents that see a task, on several forms of it.
 
     Attributes:
-      task: see `envs.Pixels`.
-      breakings: kinds of breaking, each of the published strength; "none" is the task as it is.
-      base: what all agents have: the CNN's config.
-      rates: learning rates of which all agents have the one that is best for the CNN.
-      search_seeds: by which that is found, which are none of those that are reported.
-      relaxation_rate: of relaxed networks.
-      budget: trained parameters of every agent; None for the widths of `base`.
-      size: pixels on a side.
-      action_repeat: control steps for which an action is held.
-      num_seeds: of every agent and form.
+        task: See `envs.Pixels`.
+        breakings: Kinds of breaking, each of the published strength; "none" is the task as it is.
+        base: What all agents have: the CNN's config.
+        rates: Learning rates of which all agents have the one that is best for the CNN.
+        search_seeds: By which that is found, which are none of those that are reported.
+        relaxation_rate: Of relaxed networks.
+        budget: Trained parameters of every agent; None for the widths of `base`.
+        size: Pixels on a side.
+        action_repeat: Control steps for which an action is held.
+        num_seeds: Of every agent and form.
     """
 
     task: str = "CartPoleSwingup"
@@ -151,10 +151,8 @@ def pixels_rows(found: FoundFromPixels) -> list[dict[str, Any]]:
                 "seconds": result.run_seconds,
             }
             for role in _ROLES:
-                models = [result.model(role, seed) for seed in result.seeds]
-                of_layers = layer_spreads(models)
-                mean = of_layers.mean(axis=1) if of_layers.size else np.full(len(models), np.nan)
-                row[f"spread_{role}"], row[f"spread_{role}_error"] = mean_and_error(mean)
+                spread = mean_spreads([result.model(role, seed) for seed in result.seeds])
+                row[f"spread_{role}"], row[f"spread_{role}_error"] = mean_and_error(spread)
             rows.append(row)
     return rows
 
@@ -165,9 +163,9 @@ def pixels_markdown(
     """The page.
 
     Args:
-      study: what was trained.
-      rows: see `pixels_rows`.
-      rates: by learning rate the area under the curve of the search.
+        study: What was trained.
+        rows: See `pixels_rows`.
+        rates: By learning rate the area under the curve of the search.
     """
     first, base = rows[0], study.base
     cells = []

@@ -71,9 +71,9 @@ class Traded(NamedTuple):
     """What a policy made of the test days.
 
     Attributes:
-      label: its name.
-      values: `[seeds, paths, days + 1]`, of the portfolio.
-      days: `[days + 1]`, datetime64[D].
+        label: Its name.
+        values: `[seeds, paths, days + 1]`, of the portfolio.
+        days: `[days + 1]`, datetime64[D].
     """
 
     label: str
@@ -86,15 +86,15 @@ class Stocks:
     """Agents on real and on simulated markets.
 
     Attributes:
-      config: of all agents, but for their networks' kinds.
-      kappas: strengths at which the symmetry of the simulated market is broken.
-      tickers: the stocks of the real market.
-      window: days of the window, and of the simulated market's law.
-      scales: see `StockTrading`.
-      paths: of a simulated market that is trained in; as many others, of the same law, are for the
-        test.
-      path_days: days of each.
-      num_seeds: of every agent; so many are computed at the price of ten.
+        config: Of all agents, but for their networks' kinds.
+        kappas: Strengths at which the symmetry of the simulated market is broken.
+        tickers: The stocks of the real market.
+        window: Days of the window, and of the simulated market's law.
+        scales: See `StockTrading`.
+        paths: Of a simulated market that is trained in; as many others, of the same law, are for
+            the test.
+        path_days: Days of each.
+        num_seeds: Of every agent; so many are computed at the price of ten.
     """
 
     config: SACConfig = CONFIG
@@ -115,9 +115,9 @@ class Stocks:
         """A market's environment, to train in or to be tested in.
 
         Args:
-          market: one of `markets`.
-          group: see `StockTrading`.
-          test: whether it is of the test years, or of paths that no agent has seen.
+            market: One of `markets`.
+            group: See `StockTrading`.
+            test: Whether it is of the test years, or of paths that no agent has seen.
         """
         arguments: dict[str, Any] = {
             "group": group,
@@ -145,10 +145,10 @@ class Stocks:
         """Trains whatever is missing below `folder`; results by market and agent.
 
         Args:
-          folder: of everything.
-          num_seeds: of every agent; those of this object if None.
-          seeds_per_chunk: see `train_in_chunks`.
-          call: called with a trainer and its arguments.
+            folder: Of everything.
+            num_seeds: Of every agent; those of this object if None.
+            seeds_per_chunk: See `train_in_chunks`.
+            call: Called with a trainer and its arguments.
         """
         seeds = self.num_seeds if num_seeds is None else num_seeds
         found: dict[str, dict[str, SACResult]] = {}

@@ -12,7 +12,7 @@ from tf_equirl.agents.sac.result import SACResult
 from tf_equirl.envs.trading import annualized_return, sharpe_ratio
 from tf_equirl.experiments.statistics import interquartile_mean, mean_and_error, rounded
 from tf_equirl.experiments.tables import markdown_table
-from tf_equirl.reproductions.approximate.measures import spreads
+from tf_equirl.reproductions.approximate.measures import mean_spreads
 from tf_equirl.reproductions.approximate.stocks import (
     AGENTS,
     REAL,
@@ -68,12 +68,13 @@ def weight_rows(stocks: Stocks, found: Mapping[str, Mapping[str, SACResult]]) ->
         env = stocks.environment(market, test=True)
         for name, result in results.items():
             shares = day_shares(env, result)
+            actors = [result.actor(seed) for seed in result.seeds]
             relaxed = AGENTS[name].kind == "relaxed"
             rows.append(
                 {
                     "market": market,
                     "policy": name,
-                    "spread": spreads(result) if relaxed else None,
+                    "spread": mean_spreads(actors) if relaxed else None,
                     "shares": shares,
                     "parameters": result.networks["actor"].count_params(),
                     "seconds": result.run_seconds,

@@ -16,8 +16,8 @@ class Theory(NamedTuple):
     """What is computed: by kind of breaking and strength.
 
     Attributes:
-      kinds: of breaking.
-      strengths: from 0, not broken, to 1.
+        kinds: Of breaking.
+        strengths: From 0, not broken, to 1.
     """
 
     kinds: tuple[str, ...] = BREAKINGS[1:]
