@@ -77,7 +77,7 @@ def best_rate(areas: Mapping[float, float]) -> float:
 def noisy_returns(
     result: TrainingResult,
     env: envs.Environment,
-    noise: Mapping[float, float | Sequence[float]],
+    noise: Mapping[float, Sequence[float]],
     episodes: int,
     file: Path,
 ) -> dict[float, NDArray[np.float64]]:
