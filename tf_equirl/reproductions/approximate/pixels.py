@@ -14,7 +14,8 @@ from tf_equirl import envs
 from tf_equirl.agents import DrQv2Config, TrainingResult, train_drqv2
 from tf_equirl.experiments.calls import Call, call_trainer
 from tf_equirl.experiments.experiment import Column, Experiment
-from tf_equirl.experiments.statistics import mean_and_error, rounded
+from tf_equirl.experiments.metrics import return_at
+from tf_equirl.experiments.statistics import mean_and_error, paired_difference, rounded
 from tf_equirl.experiments.tables import markdown_table
 from tf_equirl.models.widths import trained_parameters
 from tf_equirl.reproductions.approximate.measures import (
@@ -31,7 +32,7 @@ BUDGET = 87_255
 """Trained parameters of the CNN's encoder, actor and critic in the default config."""
 BASE = DrQv2Config(
     networks="cnn",
-    total_timesteps=12_500,
+    total_timesteps=25_000,
     discount=0.98,
     learning_starts=1_000,
     train_every=1,
@@ -63,6 +64,7 @@ class FromPixels:
         base: What all agents have: the CNN's config.
         rates: Learning rates of which all agents have the one that is best for the CNN.
         search_seeds: By which that is found, which are none of those that are reported.
+        search_timesteps: Of the runs by which it is found.
         relaxation_rate: Of relaxed networks.
         budget: Trained parameters of every agent; None for the widths of `base`.
         size: Pixels on a side.
@@ -75,6 +77,7 @@ class FromPixels:
     base: DrQv2Config = BASE
     rates: tuple[float, ...] = (1e-4, 3e-4)
     search_seeds: tuple[int, ...] = (1000, 1001)
+    search_timesteps: int = 12_500
     relaxation_rate: float = 10.0
     budget: int | None = BUDGET
     size: int = 45
@@ -106,7 +109,10 @@ class FromPixels:
     def found_rates(self, folder: Path, call: Call = call_trainer) -> dict[float, float]:
         """By learning rate the CNN's mean area on the whole task; trains what is missing."""
         env = envs.make(ENVIRONMENT, **self.arguments("none"))
-        configs = [self.config("cnn", rate) for rate in self.rates]
+        configs = [
+            dataclasses.replace(self.config("cnn", rate), total_timesteps=self.search_timesteps)
+            for rate in self.rates
+        ]
         place = folder / self.name / "none-search" / "cnn"
         train = functools.partial(call, train_drqv2)
         return areas_by_rate(train, env, configs, self.search_seeds, place)
@@ -150,6 +156,10 @@ def pixels_rows(found: FoundFromPixels) -> list[dict[str, Any]]:
                 **curve_columns(result, agents["cnn"], "cnn"),
                 "seconds": result.run_seconds,
             }
+            ends = [return_at(x, int(x.timesteps[-1])) for x in (result, agents["cnn"])]
+            gain = paired_difference(*ends)
+            row |= {"end_minus_cnn": gain.mean}
+            row |= {"end_minus_cnn_low": gain.low, "end_minus_cnn_high": gain.high}
             for role in _ROLES:
                 spread = mean_spreads([result.model(role, seed) for seed in result.seeds])
                 row[f"spread_{role}"], row[f"spread_{role}_error"] = mean_and_error(spread)
@@ -174,19 +184,22 @@ def pixels_markdown(
             "-" if np.isnan(row[x]) else rounded(row[x], row[f"{x}_error"])
             for x in (f"spread_{role}" for role in _ROLES)
         ]
-        low, high = row["minus_cnn_low"], row["minus_cnn_high"]
+        gains = [
+            f"{row[x]:.0f} [{row[f'{x}_low']:.0f}, {row[f'{x}_high']:.0f}]"
+            for x in ("minus_cnn", "end_minus_cnn")
+        ]
         cells.append(
             [
                 row["breaking"],
                 AGENTS[row["agent"]],
                 f"{row['parameters']:,}",
                 *(rounded(row[x], row[f"{x}_error"]) for x in ("area", "end")),
-                f"{row['minus_cnn']:.0f} [{low:.0f}, {high:.0f}]",
+                *gains,
                 *spreads,
             ]
         )
     head = ["broken by", "networks", "parameters", "area under the curve", "return at the end"]
-    head += ["area minus CNN's", *(f"spread, {role}" for role in _ROLES)]
+    head += ["area minus CNN's", "end minus CNN's", *(f"spread, {role}" for role in _ROLES)]
     searched = ", ".join(f"{area:.0f} with {rate:g}" for rate, area in rates.items())
     return (
         f"**{first['environment']}, DrQ-v2, reduced.** This is no reproduction of the published "
@@ -200,7 +213,8 @@ def pixels_markdown(
         "of the relaxation weights, means over layers, 0 at the start.\n\n"
         + markdown_table(head, cells)
         + f"\n\n**Learning rate**: {first['learning_rate']:g} for all, the CNN's best on the whole "
-        f"task by {len(study.search_seeds)} other seeds (area {searched}). By the "
+        f"task by {len(study.search_seeds)} other seeds in {study.search_timesteps:,} steps (area "
+        f"{searched}). By the "
         "CNN on those seeds, too, and by hand were chosen how long actions are held, the discount "
         "and the decrease of noise; nothing else is tuned. Relaxation weights learn "
         f"{study.relaxation_rate:g} times as fast.\n"
