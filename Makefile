@@ -6,11 +6,12 @@ BACKENDS ?= torch jax
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help setup demo test test-slow test-faults test-versions test-backends check format benchmarks clean
+.PHONY: help setup demo test test-thorough test-slow test-faults test-versions test-backends check format benchmarks clean
 
 help:
 	@echo "make demo        train an MLP and an equivariant actor on CartPole and plot both"
 	@echo "make test        the fast tests"
+	@echo "make test-thorough  the laws of every agent, and every page's examples (ten minutes)"
 	@echo "make test-slow   the scientific tests (minutes each)"
 	@echo "make test-faults kills, races and damaged files by the hundred (half an hour)"
 	@echo "make test-versions  model files on old and new versions of Keras (half an hour)"
@@ -31,6 +32,9 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest -q
+
+test-thorough: $(STAMP)
+	@$(BIN)/python -m pytest -q -m thorough
 
 test-slow: $(STAMP)
 	@$(BIN)/python -m pytest -q -m slow

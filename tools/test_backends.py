@@ -23,7 +23,7 @@ from test_versions import ROOT, build_wheel, environment, run
 BACKENDS = ("torch", "jax")
 PACKAGES = {"torch": "torch", "jax": "jax[cpu]"}
 # What groups, layers, models and the zoo stand on, beside a backend, and the tests.
-NEEDED = ("keras", "numpy", "pytest")
+NEEDED = ("keras", "numpy", "filelock", "pytest")
 SUITES = {
     "backends": "tests/backends/test_any_backend.py",
     "golden layers": "tests/layers/test_golden_layers.py",

@@ -85,6 +85,7 @@ def _gradients(actor, critic, observation, action, returns, normalise=False):
     return [g.numpy() for g in tape.gradient(loss, [v.value for v in variables])]
 
 
+@pytest.mark.thorough
 def test_the_gradient_of_an_update_is_that_of_a2c(trained, networks):
     learner = A2C.learner(GRID_WORLD, **networks)
     start = learner.start(SEEDS)
@@ -121,6 +122,7 @@ def test_the_gradient_of_an_update_is_that_of_a2c(trained, networks):
         assert max(differences) > 0.01 * scale
 
 
+@pytest.mark.thorough
 def test_a_seed_has_the_same_curve_whatever_the_others_are(trained, networks):
     others = train_ppo(GRID_WORLD, A2C, (7, 2, 9), **networks)
     np.testing.assert_array_equal(others.returns[1], trained.returns[2])
@@ -129,6 +131,7 @@ def test_a_seed_has_the_same_curve_whatever_the_others_are(trained, networks):
             np.testing.assert_array_equal(ours[1], theirs[2])
 
 
+@pytest.mark.thorough
 def test_a_short_run_beats_uniform_moves_by_the_exact_score(trained):
     assert np.isfinite(trained.returns[:, -1]).all()
     assert all(np.isfinite(values).all() for values in trained.metrics.values())
@@ -141,6 +144,7 @@ def test_a_short_run_beats_uniform_moves_by_the_exact_score(trained):
     assert scores.max() < best
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("role", ["actor", "critic"])
 def test_the_law_holds_after_training(trained, role):
     model = getattr(trained, role)(SEEDS[1])

@@ -154,6 +154,7 @@ def test_rows_that_are_no_steps_count_for_nothing():
     assert counted > 1e-4
 
 
+@pytest.mark.thorough
 def test_without_either_the_program_is_that_of_before(monkeypatch):
     """Neither draws, moves nor stores anything; checkpoints hold the settings."""
     learner = learner_of()
@@ -172,6 +173,7 @@ def test_without_either_the_program_is_that_of_before(monkeypatch):
     assert purposes == ["SHUFFLE"]
 
 
+@pytest.mark.thorough
 def test_all_of_it_trains_in_the_compiled_program_reproducibly():
     env = envs.make("CartPole")
     learner = AUGMENTED.learner(env)

@@ -200,10 +200,12 @@ BOUNDED = dataclasses.replace(
 )
 
 
+@pytest.mark.thorough
 def test_an_update_equals_the_eager_unvectorised_reference():
     check_update(BOUNDED.learner(ENV), SEEDS)
 
 
+@pytest.mark.thorough
 def test_so_does_one_of_relaxed_networks_with_their_penalties():
     fields = {"networks": "relaxed", "relaxation_rate": 3.0, "spread_penalty": 0.1}
     with uncompiled():
@@ -232,6 +234,7 @@ def finished(tmp_path_factory):
     return train_drqv2(ENV, SMALL, SEEDS, folder, evaluate_every=6, evaluation_episodes=3)
 
 
+@pytest.mark.thorough
 def test_the_result_is_one_of_training(finished):
     assert finished.finished and finished.returns.shape == (4, 120)
     run = json.loads((finished.run_dir / "run.json").read_text())
@@ -245,6 +248,7 @@ def test_the_result_is_one_of_training(finished):
     np.testing.assert_allclose(finished.evaluations.returns[3, -1], played.mean, rtol=1e-4)
 
 
+@pytest.mark.thorough
 def test_the_law_holds_after_updates(finished):
     fresh = SMALL.learner(ENV).start([5]).weights.trained["encoder"][0][0]
     assert np.abs(finished.weights["encoder"][0][0] - fresh).max() > 1e-3
@@ -262,6 +266,7 @@ def test_the_law_holds_after_updates(finished):
     np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-4)
 
 
+@pytest.mark.thorough
 def test_an_interrupted_run_resumes_to_the_identical_result(finished, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train_drqv2(ENV, SMALL, SEEDS, tmp_path / "run", on_progress=Stop(5))

@@ -41,6 +41,7 @@ def relaxed(tmp_path_factory):
     return train_ppo(ENV, SHORT, range(3), folder), folder
 
 
+@pytest.mark.thorough
 def test_relaxed_networks_learn_to_be_less_than_equivariant(relaxed):
     result, _ = relaxed
     actor, critic = result.actor(1), result.model("critic", 1)
@@ -53,6 +54,7 @@ def test_relaxed_networks_learn_to_be_less_than_equivariant(relaxed):
     assert model_equivariance_error(fresh, ENV).max < 1e-5
 
 
+@pytest.mark.thorough
 def test_a_relaxed_run_is_read_and_resumed_to_the_bit(relaxed, tmp_path):
     result, folder = relaxed
     again = load_result(folder)

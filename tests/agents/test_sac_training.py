@@ -120,6 +120,7 @@ def test_an_interrupted_run_resumes_to_the_identical_result(finished, tmp_path):
     np.testing.assert_array_equal(more.returns[:, :120], finished.returns)
 
 
+@pytest.mark.thorough
 def test_a_seed_has_the_same_curve_whatever_the_others_are(finished):
     """In a block of four and in one of eight."""
     few = train_sac(ENV, SMALL, seeds=[3, 7, 8])

@@ -26,6 +26,7 @@ def example():
     return code
 
 
+@pytest.mark.thorough
 def test_tf_agents_own_loop_trains_the_keras_models():
     keras.utils.set_random_seed(1)
     tf.random.set_seed(1)

@@ -351,6 +351,7 @@ def test_an_equivariant_agent_learns_and_stays_equivariant():
         assert error < 1e-5
 
 
+@pytest.mark.thorough
 @uncompiled()
 def test_sampled_bases_stay_those_of_the_model_that_was_trained(tmp_path, monkeypatch):
     """Also where a copy, or the process that resumes or reads, would compute other ones."""

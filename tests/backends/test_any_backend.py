@@ -37,6 +37,8 @@ from layer_cases import CASES, GROUPS
 ACTORS = [kind for kind in models.ACTOR_KINDS if kind != "cnn"]  # of vectors
 CRITICS = [kind for kind in models.CRITIC_KINDS if kind != "cnn"]
 TRANSITIONS = [kind for kind in models.TRANSITION_KINDS if kind != "cnn"]
+# On TensorFlow others test the same; `make test-backends` runs all.
+pytestmark = pytest.mark.thorough
 LAWLESS = ("mlp", "symmetrizer-random", *models.RELAXED_KINDS)  # of random weights
 
 BACKEND = keras.backend.backend()

@@ -97,6 +97,7 @@ def test_a_repeated_key_gives_few_distinct_but_true_transitions(errors):
     assert errors.distinct_rows(fresh) == 2_000
 
 
+@pytest.mark.thorough
 def test_every_agent_plans_in_its_own_frozen_model_and_goes_on_where_it_was(errors, tmp_path):
     data = errors.repeated_key(ENV, 64)
     seeds = (7, 5)
@@ -135,6 +136,7 @@ def test_labels_take_turns():
     assert {label: len(x) for label, x in times.items()} == {"a": 2, "b": 2, "c": 2}
 
 
+@pytest.mark.thorough
 def test_held_out_transitions_are_known_and_fresh_ones_less_so():
     config = dyna.DynaConfig.from_flat(
         actor="mlp",

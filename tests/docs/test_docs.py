@@ -80,17 +80,20 @@ def run_pages(names, tmp_path):
     return len(folders)
 
 
-def test_the_examples_of_every_page_run_in_order(tmp_path):
-    """Pages share a process, whose start takes seconds, but no names and no folder.
+def test_the_examples_of_the_readme_run(tmp_path):
+    """Programs are traced and not compiled by XLA, which would take longer than all else."""
+    assert run_pages(["README.md"], tmp_path) == 1
 
-    Programs are traced and not compiled by XLA, which would take longer than all there is to run.
-    """
-    files = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-    names = [str(file.relative_to(ROOT)) for file in files]
+
+@pytest.mark.thorough
+def test_the_examples_of_every_page_run_in_order(tmp_path):
+    """Pages share a process, whose start takes seconds, but no names and no folder."""
+    names = [str(file.relative_to(ROOT)) for file in sorted((ROOT / "docs").glob("*.md"))]
     assert run_pages([name for name in names if name not in NEEDED], tmp_path) >= 8
     assert set(NEEDED) <= set(names)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("page", NEEDED)
 def test_the_examples_of_a_page_that_needs_a_package(page, tmp_path):
     pytest.importorskip(NEEDED[page])

@@ -52,6 +52,7 @@ def planned():
     return learner, begun[0], result
 
 
+@pytest.mark.thorough
 def test_planning_in_a_box_stays_finite(planned):
     """Models that may leave it grow over 60 steps: without bounds this run ends in NaN."""
     _, _, result = planned
@@ -73,6 +74,7 @@ def invariant(low, high, matrices):
         np.testing.assert_allclose(images.max(0), high, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_imagined_states_stay_within_what_the_buffer_has_seen(planned):
     learner, begun, _ = planned
 

@@ -274,6 +274,7 @@ def test_planning_begins_in_fresh_episodes_of_its_own(learner, acted, planning):
 # Planning
 
 
+@pytest.mark.thorough
 def test_a_member_that_may_plan_no_more_stays_as_it_was(learner, planning):
     begin, _ = planning
     # Nothing is far from the reference here: the bound on the policy's change is never reached.

@@ -127,6 +127,7 @@ def test_a_run_that_never_plans_is_train_ppo_to_the_last_bit(fields, model_free)
         assert np.isnan(result.model_metrics["mean_square"]).all()
 
 
+@pytest.mark.thorough
 def test_planning_makes_a_difference_once_it_has_begun(finished, model_free):
     # The first iteration ends after two updates of 16 steps.
     np.testing.assert_array_equal(finished.returns[:, :32], model_free.returns[:, :32])
@@ -134,6 +135,7 @@ def test_planning_makes_a_difference_once_it_has_begun(finished, model_free):
         assert np.any(finished.returns[member, 32:] != model_free.returns[member, 32:])
 
 
+@pytest.mark.thorough
 def test_a_seed_has_the_same_curve_whatever_the_others_are(finished):
     """In a block of four and in one of eight, which round alike on processors with AVX-512."""
     few = train_dyna("CartPole", CONFIG, [3, 7, 8])
@@ -474,6 +476,7 @@ def test_planning_in_the_environment_itself_has_no_model(tmp_path):
     assert state.planning.limit.numpy().tolist() == [3] * 4
 
 
+@pytest.mark.thorough
 def test_configs_of_one_program_give_what_each_gives_alone(tmp_path):
     """Ensembles, whose models are members of their own, too."""
     fields = {**CONFIG.flat(), "total_timesteps": 64 * 2, "dyna_iterations": 1, "ensemble_size": 2}

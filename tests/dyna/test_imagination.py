@@ -78,6 +78,7 @@ def filled_buffer(env):
     return Kept(state, tf.zeros([MEMBERS, FILLED], tf.int32), state)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["CartPole", "Catch"])
 def test_planning_in_the_environment_itself_is_acting_in_it(name):
     learner = learner_of(envs.make(name), CONFIG)

@@ -273,6 +273,7 @@ def test_validation_is_the_mean_over_all_rows(name, monkeypatch):
 # Members
 
 
+@pytest.mark.thorough
 @each_kind(EQUIVARIANT)  # that of the MLP is the next one
 def test_a_seed_has_the_same_numbers_whatever_the_others_are(name, fields):
     config = dataclasses.replace(CONFIG, **EPSILON, **fields)

@@ -125,6 +125,7 @@ def test_actions_outside_of_the_box_are_cut_off(installed):
         np.testing.assert_array_equal(x, y)
 
 
+@pytest.mark.thorough
 @uncompiled()
 def test_ppo_trains_on_the_host(installed):
     config = agents.PPOConfig(

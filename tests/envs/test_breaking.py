@@ -57,7 +57,7 @@ def inside(env, kind, states):
     return degrees <= (45 if kind == "reflect" else 90)
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("name", NAMES)
 def test_at_zero_nothing_changes_to_the_last_bit(name, compiled):
     plain = envs.make(name)

@@ -307,6 +307,7 @@ def trained():
         return env, agents.train_ppo(env, config, seeds=range(2))
 
 
+@pytest.mark.thorough
 def test_ppo_trains_a_policy_that_is_equivariant(trained):
     env, result = trained
     assert np.isfinite(result.returns[:, -1]).all()

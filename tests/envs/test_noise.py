@@ -181,6 +181,7 @@ def test_noise_is_as_symmetric_as_the_environment_or_refused(turned, deviation, 
     np.testing.assert_allclose(moved, np.cov(noise, rowvar=False), atol=0.006)
 
 
+@pytest.mark.thorough
 def test_a_policy_is_evaluated_on_the_same_episodes_with_more_and_more_noise():
     env = envs.make("Acrobot", policy="squashed_gaussian", max_episode_steps=20)
     actor = models.actor(

@@ -107,6 +107,7 @@ def test_time_steps_match_their_specs():
     assert (env.action_spec().minimum, env.action_spec().maximum) == (0, 1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("graph", [False, True])
 def test_step_driver_fills_a_replay_buffer(graph):
     env = envs.make_tf_agents("CartPole", batch_size=4, seed=2)

@@ -156,6 +156,7 @@ def test_bad_arguments_are_refused_before_any_work(run, arguments, message, tmp_
     assert not (tmp_path / "zoo").exists()
 
 
+@pytest.mark.thorough
 def test_training_goes_on_from_a_published_model(run, published, monkeypatch, tmp_path):
     folder, place = published
     monkeypatch.setattr(zoo.store, "default_folder", lambda: folder)

@@ -123,6 +123,7 @@ def test_gradient_steps_at_the_end_are_those_of_the_run():
         assert 0.3 < made[1] / made[2] < 0.7
 
 
+@pytest.mark.thorough
 def test_a_small_race_is_run_written_and_not_run_again(tmp_path):
     agent = PPOConfig(
         actor="mlp",

@@ -179,6 +179,7 @@ def test_sizes_are_reported_and_drawn(trained, tmp_path):
     assert matplotlib.image.imread(image).shape[1] > 600
 
 
+@pytest.mark.thorough
 def test_tables_and_figures_share_the_runs_and_hold_their_numbers(trained, folder):
     checkpoints = sorted(folder.glob("*/*/*/checkpoint.npz"))
     before = [file.stat().st_mtime_ns for file in checkpoints]
@@ -213,6 +214,7 @@ def test_tables_and_figures_share_the_runs_and_hold_their_numbers(trained, folde
     assert steps == ["1", "2", "5", "10", "20", "50"] * 4
 
 
+@pytest.mark.thorough
 def test_the_catch_reports(folder, tmp_path):
     results = CATCH.train(folder, 2)
     ((cell, result),) = results.items()

@@ -254,6 +254,7 @@ def test_a_search_that_is_killed_goes_on_to_the_same_trials(method, tmp_path):
     assert again.best_config == whole.best_config
 
 
+@pytest.mark.thorough
 def test_widths_are_searched_and_read_again(tmp_path):
     space = {"hidden_units": Choice(((4,), (8, 4)))}
     tuned = search(space=space, trials=4).run(tmp_path / "search")
@@ -307,6 +308,7 @@ def test_a_trial_that_becomes_infinite_is_the_worst(tmp_path):
         search(space={"learning_rate": Choice((1e30, 1e31))}).run(tmp_path / "bad")
 
 
+@pytest.mark.thorough
 def test_dyna_is_searched_too(tmp_path):
     config = DynaConfig(
         agent=CONFIG,

@@ -42,6 +42,7 @@ def test_the_ways_differ_in_nothing_else(environment):
     assert all(track.timesteps[-1] == mlp.total_timesteps for track in TRACKS.values())
 
 
+@pytest.mark.thorough
 def test_small_ways_are_run_played_and_written(tmp_path):
     contest = ways("Pendulum-v1")
     small = {

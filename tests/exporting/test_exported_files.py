@@ -83,6 +83,7 @@ def test_a_file_computes_what_the_model_computes(make, format, tmp_path):
     assert os.listdir(tmp_path) == [path.name]
 
 
+@pytest.mark.thorough
 @each_format
 @pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
 @pytest.mark.parametrize("looks", LOOKS)
@@ -100,6 +101,7 @@ def test_every_actor_becomes_a_plain_model(kind, tmp_path):
     assert export(model, target(tmp_path, "keras"), "keras").difference <= TOLERANCE
 
 
+@pytest.mark.thorough
 @each_format
 @pytest.mark.parametrize("kind", ["odd", "gcnn"])
 def test_actors_in_every_format(kind, format, tmp_path):
@@ -279,6 +281,7 @@ assert "TF_USE_LEGACY_KERAS" not in os.environ
 """
 
 
+@pytest.mark.thorough
 def test_it_works_where_tf_keras_is_keras_3(tmp_path):
     formats = [name for name in FORMATS if not MISSING[name]]
     run_script(WITHOUT_TF_AGENTS.format(root=str(ROOT), formats=formats), tmp_path)

@@ -68,6 +68,7 @@ def test_it_evaluates_and_stops_at_a_level(tmp_path):
     assert len((folder / "evaluations.csv").read_text().splitlines()) == 1 + 8
 
 
+@pytest.mark.thorough
 def test_flags_describe_convolutions_and_the_papers_a2c(tmp_path):
     flags = ["--env=GridWorld", "--critic=invariant", "--hidden_units=4", "--num_seeds=1"]
     flags += ["--filters=2,3", "--kernel_sizes=3,7", "--strides=3,1", "--padding=valid"]
@@ -116,6 +117,7 @@ def interrupted(tmp_path_factory):
     return folder, process.returncode, log.read_text()
 
 
+@pytest.mark.thorough
 def test_sigterm_saves_a_checkpoint_and_says_how_to_go_on(interrupted):
     folder, status, errors = interrupted
     assert status == 128 + signal.SIGTERM, errors
@@ -126,6 +128,7 @@ def test_sigterm_saves_a_checkpoint_and_says_how_to_go_on(interrupted):
     assert (config["actor"], config["hidden_units"], config["rollout_steps"]) == ("odd", [8], 32)
 
 
+@pytest.mark.thorough
 def test_a_user_sees_no_chatter_of_the_libraries(interrupted):
     *_, errors = interrupted
     before, _, _ = errors.partition("\nInterrupted. ")

@@ -54,6 +54,7 @@ def test_a_run_is_resumed_loaded_and_evaluated(folder):
     assert "on Windy: 10 episodes" in told
 
 
+@pytest.mark.thorough
 def test_a_run_is_published_in_a_zoo_of_ones_own_and_used_from_it(folder):
     """Its card claims only what is true there, and there are no pictures."""
     start("train_ppo", *WINDY, *QUICK)
@@ -100,6 +101,7 @@ def mirrored():
 """
 
 
+@pytest.mark.thorough
 def test_a_function_that_gives_an_environment_its_symmetry_is_trained_and_published(folder):
     (folder / "windy_module.py").write_text(MIRRORED)
     start("train_ppo", "--env=windy_module:mirrored", *QUICK)

@@ -83,6 +83,7 @@ SHORT_PICTURES = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "table",
     [
@@ -185,6 +186,7 @@ def test_what_broken_catch_costs_is_computed(tmp_path):
         assert float(row["pointwise_bound"]) <= float(row["bound_of_the_paper"])
 
 
+@pytest.mark.thorough
 def test_gaps_that_critics_estimate_stand_beside_the_true_ones(tmp_path, monkeypatch):
     table = approximate.TABLES["approximate-estimates"]
     whole = table.make()

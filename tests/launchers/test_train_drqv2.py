@@ -45,6 +45,7 @@ def test_wrong_flags_are_told_in_one_line(flags, message, tmp_path):
     assert message in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.thorough
 def test_the_reduced_table_is_written_and_goes_on(tmp_path, monkeypatch):
     base = DrQv2Config(
         **{"filters": (2,), "kernel_sizes": (3,), "strides": (2,), "features": 3},

@@ -80,6 +80,7 @@ def test_a_preset_is_trained(tmp_path):
     assert written["learning_rate"] == 3.5e-4 and written["total_timesteps"] == 256
 
 
+@pytest.mark.thorough
 def test_dyna_is_tuned_and_its_best_config_is_trained(tmp_path):
     folder = tmp_path / "search"
     planning = ["--dyna_iterations=2", "--model_hidden_units=8", "--max_model_steps=2"]
@@ -99,6 +100,7 @@ def test_dyna_is_tuned_and_its_best_config_is_trained(tmp_path):
     assert written == {**config.to_json(), "planning_ratio": 0.0}
 
 
+@pytest.mark.thorough
 def test_drqv2_is_tuned_on_pictures_and_goes_on_from_the_folder(tmp_path):
     folder = tmp_path / "search"
     pictures = [f"--env_arg={x}" for x in ("size=13", "frames=1", "max_episode_steps=15")]

@@ -303,7 +303,11 @@ ORTHOGONAL = [
 
 
 @pytest.mark.parametrize("case", ORTHOGONAL, ids=lambda case: case.name)
-@non_abelian
+@pytest.mark.parametrize(
+    "group",
+    [GROUPS["Q8"], pytest.param(GROUPS["S3"], marks=pytest.mark.thorough)],
+    ids=["Q8", "S3"],
+)
 @pytest.mark.parametrize(
     "initializer", [keras.initializers.HeNormal, keras.initializers.Orthogonal]
 )

@@ -245,6 +245,7 @@ def _error_of_transitions(model, symmetry):
     return max(errors) / np.abs(expected).max()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("stack", ["fitted", "max"])
 @pytest.mark.parametrize("name", ["left-right", "C4", "D4, vectors"])
 def test_transition_models_of_pictures_keep_the_law(name, stack):

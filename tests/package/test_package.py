@@ -98,6 +98,7 @@ agents.train_ppo("CartPole")
     assert result.returncode != 0 and command in result.stdout and command in result.stderr
 
 
+@pytest.mark.thorough
 def test_a_process_in_which_tf_keras_is_keras_3_already_is_told_so():
     code = "import tensorflow as tf; tf.keras.layers.Dense; from tf_equirl.agents import train_ppo"
     result = python(code)
@@ -116,7 +117,7 @@ def test_only_a_failing_import_is_not_kept_quiet(module, monkeypatch, capfd):
     assert capfd.readouterr().err == ("the reason" if fails else "")
 
 
-@pytest.mark.parametrize("first", ["tensorflow", "keras"])
+@pytest.mark.parametrize("first", ["tensorflow", pytest.param("keras", marks=pytest.mark.thorough)])
 def test_agents_import_after_tensorflow_and_keras_quietly(first):
     """And load tf-agents and what it needs only when they are used."""
     code = (

@@ -34,6 +34,7 @@ def test_blocks_and_what_fills_them_up(count, of, sizes):
     assert set(flat[count:]) <= {made[-1][0]}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seeds", [[3], [3, 4]])
 def test_few_seeds_give_the_same_numbers_again_and_after_an_interruption(seeds, tmp_path):
     whole = train_ppo("Catch", CONFIG, seeds)
@@ -49,6 +50,7 @@ def test_few_seeds_give_the_same_numbers_again_and_after_an_interruption(seeds, 
             np.testing.assert_allclose(few, among[1 : 1 + len(seeds)], atol=1e-4)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seeds", [[3], [3, 4]])
 def test_a_checkpoint_in_which_few_seeds_are_four_goes_on_so(seeds, tmp_path, monkeypatch):
     folder = tmp_path / "run"

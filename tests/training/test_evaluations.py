@@ -149,6 +149,7 @@ def test_runs_of_other_seeds_are_joined(evaluated):
     assert nothing.returns.shape == (5, 0)
 
 
+@pytest.mark.thorough
 @uncompiled()
 def test_several_configs_have_their_own(tmp_path):
     configs = [CONFIG, dataclasses.replace(CONFIG, learning_rate=1e-4)]

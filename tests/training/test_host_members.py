@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from compiling import compiles
 from gymnasium_cases import AGENT, Counter
@@ -13,6 +14,7 @@ from tf_equirl.training.host import acting_program, copies_of
 from tf_equirl.training.population import Population
 
 
+@pytest.mark.thorough
 def test_a_seed_does_not_depend_on_its_company_nor_on_processes():
     alone = train_ppo(HostEnvironment(Counter), AGENT, seeds=[4, 3, 1])
     together = train_ppo(HostEnvironment(Counter, vectorization="async"), AGENT, seeds=[9, 4, 2, 7])

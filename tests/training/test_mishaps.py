@@ -418,6 +418,7 @@ for folder in sys.stdin:
 """
 
 
+@pytest.mark.thorough
 def test_of_two_processes_one_gets_the_folder(tmp_path):
     command = [sys.executable, "-c", _CLAIM]
     pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

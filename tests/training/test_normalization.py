@@ -70,6 +70,7 @@ def test_rewards_are_divided_by_the_deviation_of_discounted_returns():
     np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
+@pytest.mark.thorough
 def test_an_agent_has_the_statistics_of_what_it_saw():
     """Also when it plans, whose imagined steps do not count; reported are the true returns."""
     result = train_ppo("CartPole", CONFIG, seeds=[0, 1])

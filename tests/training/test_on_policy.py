@@ -70,6 +70,7 @@ def assert_same_seeds(few, many, rows):
         np.testing.assert_array_equal(ours, theirs[rows])
 
 
+@pytest.mark.thorough
 def test_a_seed_has_the_same_curve_in_a_block_of_any_size():
     """With widths and batches that fill no vector register."""
     agent = learner("Catch")
@@ -79,6 +80,7 @@ def test_a_seed_has_the_same_curve_in_a_block_of_any_size():
     assert len(np.unique(many.weights["actor"][0], axis=0)) == 38
 
 
+@pytest.mark.thorough
 def test_a_seed_has_the_same_curve_where_bases_are_sampled():
     """They are given to each member: a common one would round otherwise among more members."""
     agent = learner("CartPole", "symmetrizer-sampled")

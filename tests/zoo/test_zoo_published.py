@@ -183,12 +183,16 @@ def takes_long(name):
     return of_gymnasium or name.startswith("snake")
 
 
-SCORED = [
-    pytest.param(name, marks=pytest.mark.slow) if takes_long(name) else name for name in NAMES
-]
+QUICK = ("cartpole-ppo-gcnn", "catch-ppo-gcnn", "gridworld-ppo-gcnn")
 
 
-@pytest.mark.parametrize("name", SCORED)
+def when(name):
+    if takes_long(name):
+        return pytest.mark.slow
+    return () if name in QUICK else pytest.mark.thorough
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=when(name)) for name in NAMES])
 def test_the_score_of_the_card_is_reached(name):
     # Episodes of policies draw few numbers, and score alike with those that XLA draws and others.
     with uncompiled() if is_policy(name) else contextlib.nullcontext():

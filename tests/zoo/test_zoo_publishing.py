@@ -102,6 +102,7 @@ class Stop:
         return self.came
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, Killed])
 def test_it_can_end_at_every_line(source, tmp_path, kind, monkeypatch):
     found = []
