@@ -144,7 +144,6 @@ def test_an_update_equals_the_eager_unvectorised_reference(learner):
     assert max(moved) > 3e-3 and rows_of(learner, after.buffer, index + 1, 0).terminated.any()
 
 
-@pytest.mark.thorough
 def test_it_compiles_once_for_all_seeds_states_and_numbers_of_updates(learner):
     """Nor silently, which the count of traces misses."""
     run(learner, learner.start(range(MEMBERS)), 0, 0)
@@ -174,7 +173,6 @@ def test_it_compiles_once_for_all_seeds_states_and_numbers_of_updates(learner):
         assert dataclasses.replace(BOUNDED, **change).learner(Puck()).key != learner.key
 
 
-@pytest.mark.thorough
 def test_the_split_into_calls_changes_nothing_and_equal_seeds_give_equal_members(learner):
     seeds = [4, 9, 4, 1, 0, 2, 3, 5]
     at_once, reports = run(learner, learner.start(seeds), 0, 6)
@@ -194,7 +192,6 @@ def test_the_split_into_calls_changes_nothing_and_equal_seeds_give_equal_members
     assert not np.array_equal(*(at_once.weights.trained[role][0] for role in CRITICS))
 
 
-@pytest.mark.thorough
 def test_what_is_reported(learner):
     _, reports = run(learner, learner.start(range(MEMBERS)), 0, 3)
     for name in LOSSES:  # the second update is the first one that learns
@@ -205,7 +202,6 @@ def test_what_is_reported(learner):
     assert reports["finite"][:3].numpy().all()
 
 
-@pytest.mark.thorough
 def test_actions_are_uniform_before_the_first_gradient_step_and_the_policys_then(learner):
     state, _ = run(learner, learner.start(range(MEMBERS)), 0, 3)
     actions = np.tanh([rows_of(learner, state.buffer, 3, m).action for m in range(MEMBERS)])
@@ -260,7 +256,6 @@ class Broken(Puck):
         return following, tf.where(corner, np.nan, reward), ended
 
 
-@pytest.mark.thorough
 def test_of_what_is_not_finite_the_environment_is_told_apart(learner):
     state, _ = run(learner, learner.start(range(MEMBERS)), 0, 2)
     assert learner.trouble("update", 2, state, 3).what.startswith("a loss, gradient or weight")

@@ -98,6 +98,7 @@ def part(result, rows):
     )
 
 
+@pytest.mark.thorough
 def test_parts_of_a_run_are_joined(runs):
     _, results = runs
     whole = list(results.values())[1]
@@ -119,6 +120,7 @@ def test_parts_of_a_run_are_joined(runs):
     assert joined.seconds == {"fit": 4.0, "plan": 6.0} and joined.run_seconds == 3.0
 
 
+@pytest.mark.thorough
 def test_a_frozen_model_is_handed_on(tmp_path, runs):
     experiment, results = runs
     column = dataclasses.replace(experiment.columns[1], frozen_model="cartpole-transition-mlp")
@@ -134,6 +136,7 @@ def test_a_frozen_model_is_handed_on(tmp_path, runs):
     assert asked == [("CartPole", column.config, (0, 1, 2), dyna.train_dyna, model)]
 
 
+@pytest.mark.thorough
 def test_the_least_lead_is_the_smallest_difference(runs):
     _, results = runs
     free, dyna = results.values()
@@ -151,6 +154,7 @@ def test_the_least_lead_is_the_smallest_difference(runs):
         thesis.least_lead(free, free)
 
 
+@pytest.mark.thorough
 def test_the_report_says_what_planning_gained_and_cost(runs):
     experiment, results = runs
     rows = experiments.tidy_rows(experiment, results)
@@ -171,6 +175,7 @@ def test_the_report_says_what_planning_gained_and_cost(runs):
     assert table["Dyna"][0] == "MLP PPO"
 
 
+@pytest.mark.thorough
 def test_figures(runs, tmp_path):
     free, dyna = runs[1].values()
     for name, draw in (("4.11", thesis.plot_sweep), ("5.2", thesis.plot_ratios)):

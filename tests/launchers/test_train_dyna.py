@@ -58,7 +58,6 @@ def swept(tmp_path_factory):
     return folder, stopped, resumed, results
 
 
-@pytest.mark.thorough
 def test_ctrl_c_says_how_to_go_on_with_a_sweep(swept):
     folder, stopped, *_ = swept
     assert stopped.returncode == 130
