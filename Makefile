@@ -11,7 +11,7 @@ STAMP := .venv/installed
 help:
 	@echo "make demo        train an MLP and an equivariant actor on CartPole and plot both"
 	@echo "make test        the fast tests"
-	@echo "make test-thorough  the laws of every agent, and every page's examples (ten minutes)"
+	@echo "make test-thorough  the laws of every agent, and every page's examples (eleven minutes)"
 	@echo "make test-slow   the scientific tests (minutes each)"
 	@echo "make test-faults kills, races and damaged files by the hundred (half an hour)"
 	@echo "make test-versions  model files on old and new versions of Keras (half an hour)"
