@@ -83,6 +83,7 @@ def small(monkeypatch):
         base=base,
         rates=(1e-3, 1e-2),
         search_seeds=(1000, 1001),
+        search_timesteps=32,
         num_seeds=3,
         episodes=3,
     )

@@ -183,16 +183,14 @@ def takes_long(name):
     return of_gymnasium or name.startswith("snake")
 
 
-QUICK = ("cartpole-ppo-gcnn", "catch-ppo-gcnn", "gridworld-ppo-gcnn")
-
-
-def when(name):
+def marks(name):
     if takes_long(name):
         return pytest.mark.slow
-    return () if name in QUICK else pytest.mark.thorough
+    quick = ("cartpole-ppo-gcnn", "catch-ppo-gcnn", "gridworld-ppo-gcnn")
+    return () if name in quick else pytest.mark.thorough
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=when(name)) for name in NAMES])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in NAMES])
 def test_the_score_of_the_card_is_reached(name):
     # Episodes of policies draw few numbers, and score alike with those that XLA draws and others.
     with uncompiled() if is_policy(name) else contextlib.nullcontext():

@@ -56,7 +56,7 @@ BASE = SACConfig(
     actor="mlp",
     q_function="mlp",
     hidden_units=(64, 64),
-    total_timesteps=256_000,
+    total_timesteps=512_000,
     num_environments=32,
     rollout_steps=50,
     train_every=32,
@@ -117,6 +117,7 @@ class Control:
         base: What all agents have in common.
         rates: Learning rates of which every agent has its best of the first cell.
         search_seeds: By which that is found, which are none of those that are reported.
+        search_timesteps: Of the runs by which it is found.
         num_seeds: Of every agent and cell; 10 would be computed as 16, too.
         shares: Of noise.
         episodes: By which a policy's return is measured.
@@ -127,6 +128,7 @@ class Control:
     base: SACConfig = BASE
     rates: tuple[float, ...] = RATES
     search_seeds: tuple[int, ...] = SEARCH_SEEDS
+    search_timesteps: int = 256_000
     num_seeds: int = 16
     shares: tuple[float, ...] = SHARES
     episodes: int = 128
@@ -165,7 +167,9 @@ class Control:
         env = self.make(self.searched)
         found = {}
         for agent in AGENTS:
-            config = self.config(agent, self.searched.task)
+            config = dataclasses.replace(
+                self.config(agent, self.searched.task), total_timesteps=self.search_timesteps
+            )
             configs = [dataclasses.replace(config, learning_rate=rate) for rate in self.rates]
             place = folder / self.name / f"{self.searched.name}-search" / agent
             train = functools.partial(_as_far_as_finite, call, train_sac)

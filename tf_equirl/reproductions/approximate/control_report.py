@@ -162,7 +162,8 @@ def control_markdown(
         ),
         f"**Learning rates**: of {len(control.rates)} the one with the largest mean area under "
         f"the curve on {control.searched.task} that is not broken, by "
-        f"{len(control.search_seeds)} other seeds; used for all tasks.",
+        f"{len(control.search_seeds)} other seeds in {control.search_timesteps:,} steps; used for "
+        "all tasks.",
         markdown_table(["agent", *(f"{rate:g}" for rate in control.rates), "chosen"], searched),
     ]
     return "\n\n".join(parts) + "\n"
