@@ -25,7 +25,11 @@ each_group = pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS.keys()
 # What does not depend on the group's elements one by one: an abelian group, S3 and Q8.
 THREE = {name: GROUPS[name] for name in ("C4", "S3", "Q8")}
 three_groups = pytest.mark.parametrize("group", THREE.values(), ids=THREE.keys())
-non_abelian = pytest.mark.parametrize("group", [GROUPS["S3"], GROUPS["Q8"]], ids=["S3", "Q8"])
+non_abelian = pytest.mark.parametrize(
+    "group",
+    [pytest.param(GROUPS["S3"], marks=pytest.mark.thorough), GROUPS["Q8"]],
+    ids=["S3", "Q8"],
+)
 # Of what is compiled, vectorised or rounded nothing depends on the group but sizes and indices.
 of_s3 = pytest.mark.parametrize("group", [GROUPS["S3"]], ids=["S3"])
 
@@ -303,11 +307,7 @@ ORTHOGONAL = [
 
 
 @pytest.mark.parametrize("case", ORTHOGONAL, ids=lambda case: case.name)
-@pytest.mark.parametrize(
-    "group",
-    [GROUPS["Q8"], pytest.param(GROUPS["S3"], marks=pytest.mark.thorough)],
-    ids=["Q8", "S3"],
-)
+@non_abelian
 @pytest.mark.parametrize(
     "initializer", [keras.initializers.HeNormal, keras.initializers.Orthogonal]
 )

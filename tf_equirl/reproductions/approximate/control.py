@@ -167,13 +167,12 @@ class Control:
         env = self.make(self.searched)
         found = {}
         for agent in AGENTS:
-            config = dataclasses.replace(
-                self.config(agent, self.searched.task), total_timesteps=self.search_timesteps
-            )
-            configs = [dataclasses.replace(config, learning_rate=rate) for rate in self.rates]
+            config = self.config(agent, self.searched.task)
             place = folder / self.name / f"{self.searched.name}-search" / agent
             train = functools.partial(_as_far_as_finite, call, train_sac)
-            found[agent] = areas_by_rate(train, env, configs, self.search_seeds, place)
+            found[agent] = areas_by_rate(
+                train, env, config, self.rates, self.search_timesteps, self.search_seeds, place
+            )
         return found
 
     def run(

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from tf_equirl.experiments.statistics import (
-    Estimate,
     decimals_for,
     interquartile_mean,
     paired_difference,
@@ -21,7 +20,7 @@ from tf_equirl.reproductions.approximate.control import (
     ControlCell,
     Measured,
 )
-from tf_equirl.reproductions.approximate.measures import best_rate
+from tf_equirl.reproductions.approximate.measures import best_rate, interval_columns
 
 Row = dict[str, Any]
 _BASELINES = ("exact", "mlp")
@@ -48,25 +47,21 @@ def _row(cell: ControlCell, agent: str, agents: Mapping[str, Measured]) -> Row:
         "best_seed": float(returns.max()),
     }
     for name, values in (("end", returns), ("area", measured.area)):
-        row |= _estimated(name, interquartile_mean(values))
+        row |= interval_columns(name, *interquartile_mean(values))
         for other in _BASELINES:
             against = agents[other]
             gain = paired_difference(
                 values, against.returns[0.0] if name == "end" else against.area
             )
-            row |= _estimated(f"{name}_minus_{other}", Estimate(gain.mean, gain.low, gain.high))
+            row |= interval_columns(f"{name}_minus_{other}", gain.mean, gain.low, gain.high)
     for share, noisy in measured.returns.items():
         if share:
-            row |= _estimated(f"noise_{share:g}", interquartile_mean(noisy))
+            row |= interval_columns(f"noise_{share:g}", *interquartile_mean(noisy))
     for name, of_layers in (("spread", measured.spreads), ("certificate", measured.certificates)):
         known = of_layers.size > 0
         row[f"{name}_first"] = float(of_layers[:, 0].mean()) if known else float("nan")
         row[f"{name}_largest"] = float(of_layers.max(axis=1).mean()) if known else float("nan")
     return row
-
-
-def _estimated(name: str, found: Estimate) -> Row:
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
 def control_markdown(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -35,16 +36,21 @@ def curve_columns(result: TrainingResult, baseline: TrainingResult, name: str) -
         "area_error": mean_and_error(area)[1],
         "end": float(end.mean()),
         "end_error": mean_and_error(end)[1],
-        f"minus_{name}": gain.mean,
-        f"minus_{name}_low": gain.low,
-        f"minus_{name}_high": gain.high,
+        **interval_columns(f"minus_{name}", gain.mean, gain.low, gain.high),
     }
+
+
+def interval_columns(name: str, value: float, low: float, high: float) -> dict[str, float]:
+    """Of what a table calls by a name: the value, and the interval around it."""
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
 def areas_by_rate(
     train: Callable[..., Any],
     env: envs.BaseEnvironment,
-    configs: Sequence[Any],
+    config: Any,
+    rates: Sequence[float],
+    timesteps: int,
     seeds: Sequence[int],
     place: Path,
 ) -> dict[float, float]:
@@ -53,13 +59,17 @@ def areas_by_rate(
     Args:
         train: Called as `agents.train_sac` is.
         env: The environment.
-        configs: One for each learning rate.
+        config: Of the agent, whatever its learning rate and number of steps.
+        rates: To be compared.
+        timesteps: Of each run.
         seeds: By which rates are compared.
         place: Folder of the run.
     """
+    config = dataclasses.replace(config, total_timesteps=timesteps)
+    configs = [dataclasses.replace(config, learning_rate=rate) for rate in rates]
     results = train(env, configs, seeds, place, resume=(place / "run.json").exists())
     areas = (float(area_under_curve(result).mean()) for result in results)
-    return {config.learning_rate: area for config, area in zip(configs, areas, strict=True)}
+    return dict(zip(rates, areas, strict=True))
 
 
 def best_rate(areas: Mapping[float, float]) -> float:

@@ -22,6 +22,7 @@ from tf_equirl.reproductions.approximate.measures import (
     areas_by_rate,
     best_rate,
     curve_columns,
+    interval_columns,
     mean_spreads,
 )
 
@@ -109,13 +110,12 @@ class FromPixels:
     def found_rates(self, folder: Path, call: Call = call_trainer) -> dict[float, float]:
         """By learning rate the CNN's mean area on the whole task; trains what is missing."""
         env = envs.make(ENVIRONMENT, **self.arguments("none"))
-        configs = [
-            dataclasses.replace(self.config("cnn", rate), total_timesteps=self.search_timesteps)
-            for rate in self.rates
-        ]
+        config = self.config("cnn", self.base.learning_rate)
         place = folder / self.name / "none-search" / "cnn"
         train = functools.partial(call, train_drqv2)
-        return areas_by_rate(train, env, configs, self.search_seeds, place)
+        return areas_by_rate(
+            train, env, config, self.rates, self.search_timesteps, self.search_seeds, place
+        )
 
     def run(
         self,
@@ -158,8 +158,7 @@ def pixels_rows(found: FoundFromPixels) -> list[dict[str, Any]]:
             }
             ends = [return_at(x, int(x.timesteps[-1])) for x in (result, agents["cnn"])]
             gain = paired_difference(*ends)
-            row |= {"end_minus_cnn": gain.mean}
-            row |= {"end_minus_cnn_low": gain.low, "end_minus_cnn_high": gain.high}
+            row |= interval_columns("end_minus_cnn", gain.mean, gain.low, gain.high)
             for role in _ROLES:
                 spread = mean_spreads([result.model(role, seed) for seed in result.seeds])
                 row[f"spread_{role}"], row[f"spread_{role}_error"] = mean_and_error(spread)

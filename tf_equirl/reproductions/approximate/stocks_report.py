@@ -68,12 +68,13 @@ def weight_rows(stocks: Stocks, found: Mapping[str, Mapping[str, SACResult]]) ->
         env = stocks.environment(market, test=True)
         for name, result in results.items():
             shares = day_shares(env, result)
-            relaxed = [result.actor(s) for s in result.seeds if AGENTS[name].kind == "relaxed"]
+            relaxed = AGENTS[name].kind == "relaxed"
+            actors = [result.actor(seed) for seed in result.seeds] if relaxed else []
             rows.append(
                 {
                     "market": market,
                     "policy": name,
-                    "spread": mean_spreads(relaxed) if relaxed else None,
+                    "spread": mean_spreads(actors) if relaxed else None,
                     "shares": shares,
                     "parameters": result.networks["actor"].count_params(),
                     "seconds": result.run_seconds,
