@@ -611,6 +611,34 @@ def test_an_equivariant_model_learns_all_of_catch_from_left_and_stay():
     assert accuracy[:, 0].max() < 0.5 and accuracy[:, -1].min() == 1
 
 
+@uncompiled()
+def test_how_a_model_is_relaxed_is_the_configs_to_say():
+    env = envs.make("CartPole", breaking="gain", kappa=2.0)
+    data = collect_transitions(env, "random", 300, seed=0)
+    config = dataclasses.replace(CONFIG, kind="relaxed", relaxation_banks=2)
+
+    def layers(fields, seed=0):
+        found = fit_transition_model(env, data, dataclasses.replace(config, **fields), range(2))
+        return found.model(seed).layers
+
+    def spread(fields):
+        return max(x.spread() for x in layers(fields) if hasattr(x, "spread"))
+
+    by_price = [spread({"relaxation_rate": 3.0, "spread_penalty": x}) for x in (0.0, 10.0)]
+    assert by_price[0] > 0.02 and by_price[1] < by_price[0] / 2
+    by_decay = [
+        max(
+            float(np.abs(x.free_kernel).max())
+            for x in layers({"kind": "rpp", "prior_scale": 1.0, "free_decay": decay})
+            if hasattr(x, "free_kernel")
+        )
+        for decay in (0.0, 10.0)
+    ]
+    assert by_decay[1] < 0.8 * by_decay[0]
+    with pytest.raises(ValueError, match="`relaxation` must be of at most 2 banks"):
+        build_model(env, dataclasses.replace(config, relaxation_banks=3))
+
+
 # Hyperparameters
 
 
@@ -636,6 +664,8 @@ def test_the_defaults_are_the_thesis_hyperparameters():
         ("adam_beta_1", 1.0, "1 excluded"),
         ("adam_epsilon", 0, "a positive number"),
         ("max_gradient_norm", -1, "a positive number"),
+        ("relaxation_banks", 0, "a positive integer"),
+        ("prior_scale", -1.0, "a number of at least 0"),
     ],
 )
 def test_a_bad_field_is_named_with_its_rule_and_value(field, value, rule):

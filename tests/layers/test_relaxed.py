@@ -13,6 +13,7 @@ from tf_equirl.layers import (
     EquivariantReadout,
     GroupConv2D,
     GroupDense,
+    LiftingConv2D,
     LiftingDense,
     RelaxedGroupConv2D,
     RelaxedGroupDense,
@@ -88,6 +89,38 @@ def test_weights_on_the_side_of_the_input_are_those_of_what_is_read(banks, algor
     np.testing.assert_allclose(array(layer(x)), expected, atol=1e-5)
 
 
+PICTURES, OF_FEATURES = field(5, signed)(GROUP), (5, 5, ORDER, 3)
+OTHERS = [
+    (RelaxedLiftingDense, LiftingDense, (4, skew(GROUP)), {}, (skew(GROUP).dim,)),
+    (RelaxedReadout, EquivariantReadout, (skew(GROUP),), {}, (ORDER, 3)),
+    (RelaxedLiftingConv2D, LiftingConv2D, (4, 3, PICTURES), {}, (5, 5, signed(GROUP).dim)),
+    (RelaxedGroupConv2D, GroupConv2D, (4, 3, GROUP), OF_PICTURES, OF_FEATURES),
+]
+
+
+@pytest.mark.parametrize(
+    ("relaxed", "strict", "arguments", "options", "shape", "side"),
+    [(*case, side) for case in OTHERS for side in case[0].sides],
+)
+def test_others_weigh_the_outputs_or_the_inputs_of_strict_ones(
+    relaxed, strict, arguments, options, shape, side
+):
+    layer = relaxed(*arguments, banks=2, side=side, use_bias=False, **{**RANDOM, **options})
+    layer.build((None, *shape))
+    layer.relaxation.assign(normal(2, ORDER, seed=1))
+    weights, x = array(layer.relaxation_weights()), normal(5, *shape)
+    expected = 0.0
+    for bank, kernel in zip(weights, array(layer.kernel), strict=True):
+        exact = strict(*arguments, use_bias=False, **options)
+        exact.build((None, *shape))
+        exact.kernel.assign(kernel)
+        if side == "input":
+            expected += array(exact((x * bank[:, None]).astype("float32")))
+        else:
+            expected += array(exact(x)) * bank[:, None]
+    np.testing.assert_allclose(array(layer(x)), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("element", GROUP.elements)
 def test_the_error_at_an_element_is_that_of_its_weights(element):
     """(f(L_a x) - L_a f(x))[g] = sum_l (w_l(g) - w_l(a^-1 g)) (Psi_l x)[a^-1 g]."""
@@ -131,6 +164,19 @@ def test_as_many_banks_as_elements_are_any_matrix(side):
             g, h = (bank, other) if side == "output" else (other, bank)
             kernel[bank, GROUP.table[GROUP.inverses[g], h]] = matrix[h, :, g]
     layer.kernel.assign(kernel)
+    found = array(layer.expanded_kernel()).reshape(matrix.shape)
+    np.testing.assert_allclose(found, matrix, atol=1e-5)
+
+
+def test_a_readout_of_as_many_banks_is_any_matrix():
+    channels, outputs = 2, skew(GROUP)
+    matrix = normal(ORDER, channels, outputs.dim)
+    layer = RelaxedReadout(outputs, banks=ORDER)
+    layer.build((None, ORDER, channels))
+    weights = np.sqrt(ORDER) * np.eye(ORDER)
+    layer.relaxation.assign(weights - 1)  # w is the identity: bank g is read at g alone
+    inverse = np.stack([np.linalg.inv(outputs.matrices[g]) for g in GROUP.elements])
+    layer.kernel.assign(np.einsum("gij,gcj->gci", inverse, matrix).reshape(layer.kernel.shape))
     found = array(layer.expanded_kernel()).reshape(matrix.shape)
     np.testing.assert_allclose(found, matrix, atol=1e-5)
 

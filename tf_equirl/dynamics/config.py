@@ -6,12 +6,12 @@ import dataclasses
 
 from tf_equirl.layers.pooling.proximal_pooling import SELECTIONS
 from tf_equirl.models import TRANSITION_KINDS
-from tf_equirl.training.config import Config
+from tf_equirl.training.relaxation_config import RelaxationConfig
 from tf_equirl.training.search_space import LogUniform, searched
 
 
 @dataclasses.dataclass(frozen=True)
-class TransitionModelConfig(Config):
+class TransitionModelConfig(RelaxationConfig):
     """The model of `fit_transition_model` and how it is trained.
 
     The defaults are those of the thesis that this project started from ("Exploiting Symmetries
@@ -76,3 +76,4 @@ class TransitionModelConfig(Config):
         self._check_adam()
         if self.max_gradient_norm is not None:
             self._check_positive("max_gradient_norm")
+        self.check_relaxation()

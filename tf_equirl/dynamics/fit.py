@@ -129,5 +129,6 @@ def build_model(
         predict_change=isinstance(head, RealHead) if change is None else change,
         selection=config.selection,
         temperature=config.temperature,
+        relaxation=config.relaxation(),
         **options,
     )
