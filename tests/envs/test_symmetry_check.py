@@ -22,6 +22,7 @@ from tf_equirl.groups import (
 C2 = cyclic_group(2)
 MIRROR = signed_permutation_representation(C2, [[0, 1, 2, 3]] * 2, [[1, 1, 1, 1], [-1, -1, -1, -1]])
 SWAP = permutation_representation(C2, [[0, 1], [1, 0]])
+SIGN = signed_permutation_representation(C2, [[0], [0]], [[1], [-1]])
 KEEP = permutation_representation(C2, [[0, 1], [0, 1]])
 
 ENVIRONMENTS = {
@@ -320,3 +321,56 @@ def test_verdicts_by_their_bounds():
         *("exact", "approximate", "approximate", "broken")
     ]
     assert [verdict(0.0, ends) for ends in (0.01, 0.02)] == ["approximate", "broken"]
+
+
+class Stronger(gymnasium.Env):
+    """s' = s / 2 + a push, of 1 to the left and of 1 + kappa to the right; reward -|s|."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (1,), np.float64)
+    action_space = gymnasium.spaces.Discrete(2)
+    kappa = 0.2
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.state, self.count = self.np_random.uniform(-2, 2, 1), 0
+        return self.state, {}
+
+    def step(self, action):
+        reward = -abs(self.state[0])
+        self.state = self.state / 2 + (1 + self.kappa if action else -1)
+        self.count += 1
+        return self.state, reward, False, self.count == 10, {}
+
+
+def test_no_orbit_gap_is_larger_than_its_bound():
+    discount, places = 0.6, np.linspace(-4, 4, 1601)
+    value = np.zeros_like(places)  # V*, linear between places, which errs little
+    for _ in range(60):
+        following = places[:, None] / 2 + [-1, 1 + Stronger.kappa]
+        q_values = -np.abs(places)[:, None] + discount * np.interp(following, places, value)
+        value = q_values.max(axis=-1)
+    reached = np.abs(places) <= 2
+    gaps = np.abs(q_values[::-1, ::-1] - q_values)[reached]
+    report = envs.check_symmetry(Stronger(), Symmetry(C2, SIGN, SWAP))
+    assert report.next_state[1] == pytest.approx(Stronger.kappa)
+    # The same actions halve a difference of states at every step.
+    lipschitz = 1 / (1 - discount / 2)
+    bounds = report.orbit_gap_bounds(lipschitz, discount)
+    assert bounds[0] == 0 and gaps.max() <= bounds[1] <= 5 * gaps.max()
+    assert bounds[1] == pytest.approx(discount * lipschitz * Stronger.kappa / (1 - discount))
+    assert report.orbit_gap_bounds(lipschitz, discount, 0.1) == (0.0, 0.1)
+
+
+def test_terminations_that_disagree_cost_all_there_is():
+    report = envs.check_symmetry(envs.make("CartPole"), samples=50)
+    uneven = dataclasses.replace(report, terminated=(0.0, 0.01))
+    assert uneven.orbit_gap_bounds(1.0, 0.9) == (0.0, np.inf)
+    assert uneven.orbit_gap_bounds(1.0, 0.0)[1] < 1e-5  # there is nothing to come
+    assert uneven.orbit_gap_bounds(1.0, 0.9, 50.0) == (0.0, 50.0)
+    for name, arguments in (
+        ("lipschitz", (-1.0, 0.9)),
+        ("discount", (1.0, 1.0)),
+        ("value_range", (1.0, 0.9, 0.0)),
+    ):
+        with pytest.raises(ValueError, match=f"`{name}` must be"):
+            report.orbit_gap_bounds(*arguments)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+from tf_equirl._checks import number
 
 LEVELS = (0.5, 0.9, 0.99, 1.0)
 """Quantiles of errors over the samples; the last one is the largest error."""
@@ -159,6 +162,54 @@ class SymmetryReport:
         if self.verdict == "approximate":
             return words
         return f"{words}; beyond {percent(APPROXIMATE)} in {percent(max(self.broken_share))}"
+
+    def orbit_gap_bounds(
+        self, lipschitz: float, discount: float, value_range: float = math.inf
+    ) -> tuple[float, ...]:
+        """[n] bounds on the orbit gap |Q*(g s, g a) - Q*(s, a)| from the errors that were measured.
+
+        With eps_R and eps_S the largest errors of the reward and of a coordinate of the next state,
+
+            alpha = (eps_R + discount * lipschitz * eps_S) / (1 - discount):
+
+        what follows the image differs from the image of what follows by eps_S, and the rest of the
+        way is bounded by alpha itself. That is proposition 3 of Park et al. ("Approximate
+        equivariance in reinforcement learning", 2025) with the distance that Lipschitz functions
+        tell, where transitions are deterministic. `symmetry_gaps` has a tighter one, of total
+        variation, where states are listed. Violations that no sample met are not in it.
+
+        Args:
+            lipschitz: By how much V* changes at most, for a change of 1 of every coordinate.
+            discount: Gamma, in [0, 1).
+            value_range: How far apart two values are at most. It bounds the gap, and what it costs
+                that one of the two terminates and the other does not: without it the bound of an
+                element for which that happens is infinite.
+
+        Raises:
+            ValueError: If an argument is not such a number.
+
+        Example:
+            >>> from tf_equirl import envs
+            >>> tilted = envs.make("CartPole", breaking="gravity", kappa=0.1)
+            >>> bounds = envs.check_symmetry(tilted).orbit_gap_bounds(10.0, 0.99, 100.0)
+            >>> [round(bound, 2) for bound in bounds]
+            [0.0, 0.79]
+        """
+        rule = "a number of at least 0"
+        lipschitz = number("lipschitz", lipschitz, rule, lambda x: x >= 0)
+        discount = number("discount", discount, "a number in [0, 1)", lambda x: 0 <= x < 1)
+        if value_range != math.inf:
+            rule = "a positive number, or infinity"
+            value_range = number("value_range", value_range, rule, lambda x: x > 0)
+
+        def bound(reward: float, next_state: float, terminated: float) -> float:
+            following = lipschitz * next_state
+            if terminated:
+                following = max(following, value_range)
+            later = discount * following if discount else 0.0  # 0 times infinity is no number
+            return min(value_range, (reward + later) / (1 - discount))
+
+        return tuple(map(bound, self.reward, self.next_state, self.terminated))
 
     def text(self) -> str:
         """All of it, compactly."""
