@@ -10,8 +10,9 @@ pendulum's mirror image; its widths are such that it has as many parameters as t
 
 Libraries take turns, seed by seed. Returns are those of the policy of the last step acting
 greedily, the same 20 episodes for all, with two standard errors over seeds; steps/s those of whole
-runs of one seed, compilation left out, and at last of all seeds side by side. `--out` keeps each
-run as it comes; those that it has are not run again.
+runs of one seed, compilation left out, and at last of all seeds side by side, which
+`--noside_by_side` leaves out. `--out` keeps each run as it comes; those that it has are not run
+again.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from tf_equirl.agents import SACConfig, train_sac
 
 _TIMESTEPS = flags.DEFINE_integer("timesteps", 5_000, "environment steps of a seed", 200)
 _SEEDS = flags.DEFINE_integer("seeds", 5, "seeds of each", 2, 32)
+_SIDE_BY_SIDE = flags.DEFINE_bool("side_by_side", True, "also all seeds of ours in one program")
 _OUT = flags.DEFINE_string("out", None, "file of what was run; none by default")
 
 ID, EPISODES = "Pendulum-v1", 20
@@ -60,7 +62,8 @@ def main() -> None:
         ),
     }
     work = [(label, [seed]) for seed in together for label in runs]
-    work += [(label, together) for label in list(runs)[1:]]
+    if _SIDE_BY_SIDE.value:
+        work += [(label, together) for label in list(runs)[1:]]
     for label, seeds in work:
         key = f"{label}, seed {seeds[0]}" if len(seeds) == 1 else f"{label}, {count} seeds"
         if key in found:

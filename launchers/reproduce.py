@@ -33,7 +33,8 @@
                                       augmented data, averaged policies, equivariant networks
 
 Interrupted, the same command goes on where it was. What it writes is explained in
-docs/reproduction.md, docs/transition_models.md, docs/dyna.md, docs/race.md and docs/pictures.md.
+docs/reproduction.md, docs/transition_models.md, docs/dyna.md, docs/race.md, docs/pictures.md,
+docs/ways.md, docs/approximate_symmetry.md, docs/trading.md and docs/drqv2.md.
 """
 
 from __future__ import annotations

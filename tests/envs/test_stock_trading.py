@@ -161,6 +161,24 @@ def test_indicators_by_hand():
     np.testing.assert_allclose(sharpe_ratio([1.0, 1.1, 1.1]), 0.5**0.5 * 252**0.5)
 
 
+@pytest.mark.parametrize("function", [trading.sma, trading.macd, trading.bollinger, trading.rsi])
+def test_indicators_refuse_what_is_no_prices(function):
+    length = [5] if function is trading.sma else []
+    for closes in ([1.0, 2.0], [[1.0], [np.nan]], [[1.0], [0.0]], np.ones([0, 2]), "up"):
+        with pytest.raises(ValueError, match=r"`closes` must be positive numbers \[days, stocks\]"):
+            function(closes, *length)
+    if function is not trading.macd:
+        with pytest.raises(ValueError, match="`length` must be a positive integer"):
+            function([[1.0], [2.0]], 0)
+
+
+def test_a_score_needs_days():
+    for function, values in ((annualized_return, [1.0]), (sharpe_ratio, [1.0, 2.0])):
+        for wrong in (values, [1.0, -1.0, 1.0], [1.0, np.inf, 1.0], None):
+            with pytest.raises(ValueError, match="`values` must be positive numbers"):
+                function(wrong)
+
+
 @pytest.mark.parametrize("group", ["time", "scale-time"])
 def test_exact_networks_do_not_see_shifts_of_the_window(group):
     env = small(group=group)

@@ -237,6 +237,10 @@ def _limits(
         )
     if config.critic in _KNOWS_NOTHING:
         sentences.append("The critic is not invariant.")
+    if config.critic in models.RELAXED_KINDS:
+        sentences.append(
+            "The critic need not be invariant: it began so, and may have learned to be less."
+        )
     return [*sentences, *limits]
 
 

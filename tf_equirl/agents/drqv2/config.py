@@ -53,8 +53,8 @@ class DrQv2Config(ReplayConfig, PictureConfig, RelaxationConfig):
         max_gradient_norm: Bound on the norm of one gradient: of the actor, of encoder and critic
             together; None does not bound it.
         discount: Gamma, by environment step.
-        networks: Kind of encoder, actor and critic, see `models.on_encoder`: cnn, gcnn, relaxed or
-            rpp.
+        networks: Kind of encoder, actor and critic: cnn, gcnn, relaxed or rpp, see `on_encoder` in
+            `models/on_encoder.py`.
         features: Width of the trunks of actor and critic, for each element of the group.
         hidden_units: Widths of the hidden layers of the actor and of each of the critic's two
             values, at most 100 up to 16,384.

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tf_equirl._checks import refuse, shown
 
+Prices = NDArray[np.float64]
 LONGEST_GAP = 10
 """Days that may lie between two trading days: weekends, holidays, a closed exchange."""
 
@@ -97,6 +98,29 @@ class Market:
         """Names and sizes."""
         paths, days, _ = self.prices.shape
         return f"Market({', '.join(self.tickers)}; {paths} x {days} days from {self.days[0]})"
+
+
+def positive(name: str, values: ArrayLike, shape: str, least: int, axis: int = -1) -> Prices:
+    """Returns `values` as an array of float64.
+
+    Args:
+        name: Of the argument.
+        values: What was received.
+        shape: What it is to be, in words.
+        least: How many there must be along the axis.
+        axis: Along which days follow each other.
+
+    Raises:
+        ValueError: If they are no numbers, one is not positive and finite, or there are too few.
+    """
+    try:
+        array = np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        array = np.zeros(0)
+    enough = array.ndim >= -axis and array.shape[axis] >= least
+    if not enough or not (np.isfinite(array) & (array > 0)).all():
+        refuse(name, f"positive numbers {shape}", values)
+    return array
 
 
 def _prices(prices: Any) -> NDArray[np.float64]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tf_equirl.envs.trading.market import positive
+
 YEAR = 252
 """Trading days of a year."""
 
@@ -13,9 +15,12 @@ def annualized_return(values: ArrayLike) -> NDArray[np.float64]:
     """Growth a year, `(last / first)^(252 / days) - 1`.
 
     Args:
-        values: `[..., days + 1]` positive.
+        values: `[..., days + 1]` positive, of a day or more.
+
+    Raises:
+        ValueError: If `values` are not such numbers.
     """
-    array = np.asarray(values, np.float64)
+    array = positive("values", values, "[..., days + 1], of a day or more", 2)
     return (array[..., -1] / array[..., 0]) ** (YEAR / (array.shape[-1] - 1)) - 1
 
 
@@ -26,8 +31,11 @@ def sharpe_ratio(values: ArrayLike) -> NDArray[np.float64]:
 
     Args:
         values: `[..., days + 1]` positive, of two days or more.
+
+    Raises:
+        ValueError: If `values` are not such numbers.
     """
-    array = np.asarray(values, np.float64)
+    array = positive("values", values, "[..., days + 1], of two days or more", 3)
     returns = array[..., 1:] / array[..., :-1] - 1
     deviation = returns.std(axis=-1, ddof=1)
     known = deviation > 0
