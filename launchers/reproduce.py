@@ -27,6 +27,7 @@
     --table=approximate-estimates     what critics in Catch say of it, beside what is so
     --table=approximate-control       SAC on control tasks, with a figure; one task of them:
                                       approximate-control-cartpoleswingup, -reacher, -acrobot
+    --table=approximate-control-rates  its agents by learning rate and decay
     --table=approximate-stocks        SAC that trades stocks, real and simulated ones
     --table=approximate-pixels        DrQ-v2 from pictures, reduced, on a task that is broken
     --table=ways-pendulum-v1          ways to use a symmetry of an environment of gymnasium's:
@@ -57,7 +58,7 @@ _TABLES += ["gridworld", "gridworld-255", "snake", "pong"]
 _TABLES += ["approximate-catch", "approximate-estimates", "approximate-cartpole"]
 _TABLES += ["approximate-control"]
 _TABLES += ["approximate-control-cartpoleswingup", "approximate-control-reacher"]
-_TABLES += ["approximate-control-acrobot"]
+_TABLES += ["approximate-control-acrobot", "approximate-control-rates"]
 _TABLES += ["approximate-stocks"]
 _TABLES += ["approximate-pixels"]
 _FIGURES = ["4.3", "4.4", "4.5", "4.6", "4.7", "4.9", "4.8", "4.10", "dyna-cartpole", "dyna-catch"]

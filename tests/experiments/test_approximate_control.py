@@ -24,6 +24,12 @@ from tf_equirl.reproductions.approximate.control import (
     ControlCell,
     Measured,
 )
+from tf_equirl.reproductions.approximate.control_rates import (
+    VARIANTS,
+    ControlRates,
+    rate_rows,
+    rates_markdown,
+)
 from tf_equirl.reproductions.approximate.control_report import control_markdown, control_rows
 from tf_equirl.reproductions.approximate.measures import best_rate
 from tf_equirl.reproductions.approximate.outputs import run_control, write_control
@@ -133,6 +139,33 @@ def test_cells_are_trained_measured_written_and_not_done_again(small, tmp_path, 
         run_control(more, work)
 
 
+@pytest.mark.slow
+def test_rates_and_decays_are_varied_on_seeds_of_their_own(small, tmp_path):
+    study = ControlRates(small, ("Reacher",), (1e-3, 1e-2), (1000, 1001))
+    found = study.run(tmp_path)
+    assert list(found) == [("Reacher", name) for name in VARIANTS]
+    for (_, name), by_rate in found.items():
+        assert list(by_rate) == [1e-3, 1e-2]
+        for rate, result in by_rate.items():
+            assert (result.config.learning_rate, result.seeds) == (rate, (1000, 1001))
+            for field, value in VARIANTS[name].fields.items():
+                assert getattr(result.config, field) == value
+    rows = rate_rows(found)
+    page = rates_markdown(study, rows)
+    assert len(rows) == 2 * len(VARIANTS) and "32 environment steps" in page
+    assert all(variant.label in page for variant in VARIANTS.values())
+
+
+def test_a_rate_at_which_a_seed_is_lost_is_not_the_best(small):
+    row = {"task": "Reacher", "agent": "mlp", "seeds": 2, "timesteps": 32}
+    rows = [
+        {**row, "learning_rate": 1e-3, "area": 2.0, "area_error": 0.5},
+        {**row, "learning_rate": 1e-2, "area": np.nan, "area_error": np.nan},
+    ]
+    page = rates_markdown(ControlRates(small, rates=(1e-3, 1e-2)), rows)
+    assert "| Reacher | MLP     | 2.00 ± 0.50 | -      | 0.001  |" in page
+
+
 def test_noise_is_added_in_the_scales_of_the_task(small, monkeypatch, tmp_path):
     seen = []
 
@@ -163,7 +196,7 @@ def test_a_search_survives_rates_that_are_too_large(small):
     def fails(*arguments):
         raise NonFiniteError("too large", (1000,), 3, list(arguments))
 
-    assert module._as_far_as_finite(lambda f, *a: f(*a), fails, 1, 2) == [1, 2]
+    assert module.as_far_as_finite(lambda f, *a: f(*a), fails, 1, 2) == [1, 2]
 
 
 def measured(returns, small, spread=0.0):

@@ -169,7 +169,7 @@ class Control:
         for agent in AGENTS:
             config = self.config(agent, self.searched.task)
             place = folder / self.name / f"{self.searched.name}-search" / agent
-            train = functools.partial(_as_far_as_finite, call, train_sac)
+            train = functools.partial(as_far_as_finite, call, train_sac)
             found[agent] = areas_by_rate(
                 train, env, config, self.rates, self.search_timesteps, self.search_seeds, place
             )
@@ -204,7 +204,7 @@ class Control:
                 experiment = Experiment(place, place, cell.task, (), (), (column,))
 
                 def tolerant(trainer: Any, *arguments: Any, **options: Any) -> Any:
-                    return _as_far_as_finite(call, trainer, *arguments, **options)
+                    return as_far_as_finite(call, trainer, *arguments, **options)
 
                 seeds = self.num_seeds if num_seeds is None else num_seeds
                 results = experiment.train(folder, seeds, seeds_per_chunk, tolerant)
@@ -244,7 +244,7 @@ def _arguments(cell: ControlCell) -> dict[str, Any]:
     }
 
 
-def _as_far_as_finite(call: Call, trainer: Any, *arguments: Any, **options: Any) -> Any:
+def as_far_as_finite(call: Call, trainer: Any, *arguments: Any, **options: Any) -> Any:
     """The results of a trainer, in which seeds that became non-finite have unknown curves."""
     try:
         return call(trainer, *arguments, **options)

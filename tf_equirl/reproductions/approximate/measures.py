@@ -45,7 +45,7 @@ def interval_columns(name: str, value: float, low: float, high: float) -> dict[s
     return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
-def areas_by_rate(
+def runs_by_rate(
     train: Callable[..., Any],
     env: envs.BaseEnvironment,
     config: Any,
@@ -53,8 +53,8 @@ def areas_by_rate(
     timesteps: int,
     seeds: Sequence[int],
     place: Path,
-) -> dict[float, float]:
-    """By learning rate the mean area under the curve; goes on with what is in the folder.
+) -> dict[float, TrainingResult]:
+    """Results by learning rate; goes on with what is in the folder.
 
     Args:
         train: Called as `agents.train_sac` is.
@@ -68,8 +68,13 @@ def areas_by_rate(
     config = dataclasses.replace(config, total_timesteps=timesteps)
     configs = [dataclasses.replace(config, learning_rate=rate) for rate in rates]
     results = train(env, configs, seeds, place, resume=(place / "run.json").exists())
-    areas = (float(area_under_curve(result).mean()) for result in results)
-    return dict(zip(rates, areas, strict=True))
+    return dict(zip(rates, results, strict=True))
+
+
+def areas_by_rate(*arguments: Any) -> dict[float, float]:
+    """By learning rate the mean area under the curve, of what `runs_by_rate` gives."""
+    found = runs_by_rate(*arguments)
+    return {rate: float(area_under_curve(result).mean()) for rate, result in found.items()}
 
 
 def best_rate(areas: Mapping[float, float]) -> float:

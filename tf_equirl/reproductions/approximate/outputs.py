@@ -14,6 +14,11 @@ from tf_equirl.experiments.tuning import Tuned
 from tf_equirl.reproductions.approximate.cells import Cell, Cells
 from tf_equirl.reproductions.approximate.cells_report import cell_rows, cells_markdown
 from tf_equirl.reproductions.approximate.control import TASKS, Control, ControlCell, Measured
+from tf_equirl.reproductions.approximate.control_rates import (
+    ControlRates,
+    rate_rows,
+    rates_markdown,
+)
 from tf_equirl.reproductions.approximate.control_report import control_markdown, control_rows
 from tf_equirl.reproductions.approximate.estimates import (
     Estimates,
@@ -99,6 +104,12 @@ def write_control(control: Control, found: FoundControl, file: Path) -> Shown:
     yield from _write(control_markdown(control, rows, found.rates), rows, file, figure=True)
 
 
+def write_rates(study: ControlRates, found: Any, file: Path) -> Shown:
+    """The same of their learning rates, without a figure."""
+    rows = rate_rows(found)
+    yield from _write(rates_markdown(study, rows), rows, file)
+
+
 def write_stocks(stocks: Stocks, found: Any, file: Path) -> Shown:
     """The same of traders, without a figure."""
     rows = stock_rows(stocks, found)
@@ -132,6 +143,12 @@ TABLES: dict[str, Output] = {
         )
         for task in TASKS
     },
+    "approximate-control-rates": Output(
+        APPROXIMATE,
+        ControlRates,
+        lambda study, work: study.run(work.folder, work.call),
+        write_rates,
+    ),
     "approximate-stocks": Output(
         APPROXIMATE,
         Stocks,
