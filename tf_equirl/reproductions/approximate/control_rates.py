@@ -22,6 +22,7 @@ from tf_equirl.experiments.statistics import mean_and_error, rounded
 from tf_equirl.experiments.tables import markdown_table
 from tf_equirl.reproductions.approximate.control import (
     AGENTS,
+    SEARCH_SEEDS,
     Control,
     ControlCell,
     as_far_as_finite,
@@ -64,8 +65,8 @@ class ControlRates:
 
     control: Control = dataclasses.field(default_factory=Control)
     tasks: tuple[str, ...] = ("CartPoleSwingup", "Reacher")
-    rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-    seeds: tuple[int, ...] = tuple(range(1000, 1008))
+    rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2, 3e-2)
+    seeds: tuple[int, ...] = SEARCH_SEEDS
 
     def run(self, folder: Path, call: Call = call_trainer) -> Found:
         """Trains whatever is missing below `folder`."""
