@@ -11,12 +11,13 @@ pendulum's mirror image; its widths are such that it has as many parameters as t
 Libraries take turns, seed by seed. Returns are those of the policy of the last step acting
 greedily, the same 20 episodes for all, with two standard errors over seeds; steps/s those of whole
 runs of one seed, compilation left out, and at last of all seeds side by side, which
-`--noside_by_side` leaves out. `--out` keeps each run as it comes; those that it has are not run
-again.
+`--noside_by_side` leaves out. `--networks=MLP` leaves the G-CNN out. `--out` keeps each run as it
+comes; those that it has are not run again.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -38,6 +39,7 @@ from tf_equirl.agents import SACConfig, train_sac
 
 _TIMESTEPS = flags.DEFINE_integer("timesteps", 5_000, "environment steps of a seed", 200)
 _SEEDS = flags.DEFINE_integer("seeds", 5, "seeds of each", 2, 32)
+_NETWORKS = flags.DEFINE_multi_enum("networks", ["MLP", "G-CNN"], ["MLP", "G-CNN"], "ours")
 _SIDE_BY_SIDE = flags.DEFINE_bool("side_by_side", True, "also all seeds of ours in one program")
 _OUT = flags.DEFINE_string("out", None, "file of what was run; none by default")
 
@@ -54,12 +56,13 @@ def main() -> None:
     if file is not None and file.exists():
         found = json.loads(file.read_text(encoding="utf-8"))
     count, together = _SEEDS.value, list(range(_SEEDS.value))
+    fields: dict[str, dict[str, Any]] = {
+        "MLP": {},
+        "G-CNN": {"actor": "gcnn", "q_function": "gcnn", **_PARAMETERS},
+    }
     runs: dict[str, Callable[[list[int]], tuple[float, list[Any]]]] = {
         "Stable-Baselines3": _stable_baselines,
-        "train_sac, MLP": lambda seeds: _ours(seeds, {}),
-        "train_sac, G-CNN": lambda seeds: _ours(
-            seeds, {"actor": "gcnn", "q_function": "gcnn", **_PARAMETERS}
-        ),
+        **{f"train_sac, {n}": functools.partial(_ours, fields[n]) for n in _NETWORKS.value},
     }
     work = [(label, [seed]) for seed in together for label in runs]
     if _SIDE_BY_SIDE.value:
@@ -111,7 +114,7 @@ def greedy_return(policy: Callable[[np.ndarray], np.ndarray]) -> float:
     return float(total.mean())
 
 
-def _ours(seeds: list[int], networks: dict[str, Any]) -> tuple[float, list[Any]]:
+def _ours(networks: dict[str, Any], seeds: list[int]) -> tuple[float, list[Any]]:
     env = envs.make(ID, policy="squashed_gaussian")
     fields = {"total_timesteps": _TIMESTEPS.value, **networks}
     config = SACConfig.preset("stable-baselines3", **fields)
