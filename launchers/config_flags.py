@@ -7,6 +7,7 @@ called as its `flat` calls it.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
@@ -194,8 +195,9 @@ def _attribute_docs(config_class: type) -> dict[str, str]:
     """Texts of the `Attributes:` sections of a class and those it inherits from, by name."""
     texts = {}
     for each in reversed(config_class.__mro__):
-        section = (each.__doc__ or "").partition("Attributes:")[2]
-        entries = re.findall(r"^ +(\w[\w, ]*): (.+(?:\n {12,}.+)*)", section, re.MULTILINE)
+        # Python 3.13 takes the indentation off, the others do not.
+        section = inspect.cleandoc(each.__doc__ or "").partition("Attributes:")[2]
+        entries = re.findall(r"^ +(\w[\w, ]*): (.+(?:\n {8,}.+)*)", section, re.MULTILINE)
         for names, text in entries:
             text = " ".join(text.split())
             texts.update(dict.fromkeys(names.split(", "), text[0].lower() + text[1:]))

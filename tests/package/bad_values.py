@@ -946,14 +946,17 @@ def _configs() -> list[Subject]:
     def nothing(value):
         return isinstance(value, (list, tuple)) and not value
 
+    # Of networks that may be relaxed.
+    relaxation = {
+        **{"relaxation_banks": integer(1, MOST), "relaxation_rate": positive},
+        **{key: rule for key, rule in _RELAXATION.items() if key not in ("banks", "rate")},
+    }
     pictures = {
+        **relaxation,
         "filters": either(nothing, sequence_of(integer(1, 2**14))),
         "kernel_sizes": nothing,  # as there are no filters
         "strides": nothing,
         "picture_scale": positive,
-        # Of networks that may be relaxed.
-        **{"relaxation_banks": integer(1, MOST), "relaxation_rate": positive},
-        **{key: rule for key, rule in _RELAXATION.items() if key not in ("banks", "rate")},
     }
     dqn = {
         **{k: rule for k, rule in on_policy.items() if not k.startswith("normalize")},
@@ -1038,6 +1041,7 @@ def _configs() -> list[Subject]:
     }
     model = {
         **networks,
+        **relaxation,
         "predict_change": either(none, flag),
         "temperature": positive,
         "num_epochs": count,
