@@ -48,10 +48,15 @@ def is_policy(name):
 
 
 def environment_of(entry):
-    """The environment of a card."""
+    """The environment of a card; skips the test where what it needs is not installed."""
     environment = entry.card["environment"]
     plain = {"make": environment["name"], "arguments": {}}
-    return from_recipe(environment.get("recipe", plain))
+    try:
+        return from_recipe(environment.get("recipe", plain))
+    except ValueError as error:
+        if "is not installed" in str(error):
+            pytest.skip(str(error))
+        raise
 
 
 def roles(name):
