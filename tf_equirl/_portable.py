@@ -35,6 +35,10 @@ _AUTOMATIC_NAME = re.compile(r"([a-z](?:[a-z_]|[123]d)*?)(_\d+)?")
 _NUMBERS = frozenset({"renorm_momentum"})
 
 
+# Keras 3.6 writes a name of `initializers.Identity` that it cannot read.
+_READABLE = {"IdentityInitializer": "Identity"}
+
+
 def save(model: keras.Model, path: str | os.PathLike) -> None:
     """Writes a model as a `.keras` file for other versions of Keras, too.
 
@@ -99,6 +103,8 @@ def portable_config(config: Any) -> Any:
         return config
     config = {key: portable_config(value) for key, value in config.items()}
     if isinstance(config.get("config"), dict):
+        if config.get("module") == "keras.initializers":
+            config["class_name"] = _READABLE.get(config["class_name"], config["class_name"])
         defaults = _defaults(str(config.get("module")), str(config.get("class_name")))
         config["config"] = {
             key: value
