@@ -56,6 +56,7 @@ DEV = [
     "import-linter>=2.6",
     "dm-env>=1.6",
     "hypothesis>=6.100",
+    "markdown-it-py>=3.0",
     "setuptools",
     "wheel",
     *TUNE,
