@@ -23,6 +23,7 @@ from tf_equirl.reproductions.approximate.measures import (
     best_rate,
     layer_spreads,
     noisy_returns,
+    runs_by_rate,
 )
 
 AGENTS: Mapping[str, str] = {
@@ -170,9 +171,10 @@ class Control:
             config = self.config(agent, self.searched.task)
             place = folder / self.name / f"{self.searched.name}-search" / agent
             train = functools.partial(as_far_as_finite, call, train_sac)
-            found[agent] = areas_by_rate(
+            runs = runs_by_rate(
                 train, env, config, self.rates, self.search_timesteps, self.search_seeds, place
             )
+            found[agent] = areas_by_rate(runs)
         return found
 
     def run(

@@ -71,10 +71,9 @@ def runs_by_rate(
     return dict(zip(rates, results, strict=True))
 
 
-def areas_by_rate(*arguments: Any) -> dict[float, float]:
+def areas_by_rate(runs: Mapping[float, TrainingResult]) -> dict[float, float]:
     """By learning rate the mean area under the curve, of what `runs_by_rate` gives."""
-    found = runs_by_rate(*arguments)
-    return {rate: float(area_under_curve(result).mean()) for rate, result in found.items()}
+    return {rate: float(area_under_curve(result).mean()) for rate, result in runs.items()}
 
 
 def best_rate(areas: Mapping[float, float]) -> float:

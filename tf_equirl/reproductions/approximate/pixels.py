@@ -24,6 +24,7 @@ from tf_equirl.reproductions.approximate.measures import (
     curve_columns,
     interval_columns,
     mean_spreads,
+    runs_by_rate,
 )
 
 AGENTS: Mapping[str, str] = {"cnn": "CNN", "gcnn": "exact", "relaxed": "relaxed, L = 1"}
@@ -113,9 +114,10 @@ class FromPixels:
         config = self.config("cnn", self.base.learning_rate)
         place = folder / self.name / "none-search" / "cnn"
         train = functools.partial(call, train_drqv2)
-        return areas_by_rate(
+        runs = runs_by_rate(
             train, env, config, self.rates, self.search_timesteps, self.search_seeds, place
         )
+        return areas_by_rate(runs)
 
     def run(
         self,
